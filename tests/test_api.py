@@ -16,6 +16,7 @@ import pytest
 
 import chatcli
 from chatcli import api
+from chatcli.api import background_loop
 from scripted_server import (
     CUT,
     HOLD,
@@ -304,7 +305,7 @@ def test_questions_of_a_script_share_the_limits_of_an_endpoint():
         options = {"model": "small", "base_url": server.base_url, "settings": {"requests_per_minute": 1}}
         chatcli.ask("one", **options)
         with pytest.raises(TimeoutError):
-            api._run(asyncio.wait_for(api._ask("two", options), 0.5))
+            background_loop.run(asyncio.wait_for(api._ask("two", options), 0.5))
     assert len(asked(server)) == 1
 
 

@@ -130,7 +130,7 @@ __all__ = [
 ]
 
 
-_MODULES: Final = ("core.messages", "core.events", "core.errors", "core.usage", "api")
+_MODULES: Final = ("core.messages", "core.events", "core.errors", "api")
 
 
 def __getattr__(name: str) -> Any:

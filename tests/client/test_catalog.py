@@ -4,8 +4,9 @@ import pytest
 
 from chatcli.client.catalog import OfferedModel, offered_models
 from chatcli.client.endpoint import Endpoint
-from chatcli.core.errors import BadResponse, EndpointError, KeyRefused, RateLimited, RequestRefused
+from chatcli.core.errors import BadResponse, EndpointError, KeyRefused, RateLimited, RequestRefused, TimedOut
 from client.wire import entry_at
+from scripted_server import raw, serving
 
 ENDPOINT = Endpoint("https://models.example/v1", key="sk-here")
 
@@ -104,3 +105,10 @@ async def test_a_list_that_only_complains_is_an_error(models, body):
     models.respond(json=body)
     with pytest.raises(EndpointError, match=": Starting"):
         await offered()
+
+
+async def test_a_list_that_arrives_byte_by_byte_ends_in_time():
+    dripping = raw(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n", *[b" ", 0.01] * 1_000)
+    async with serving(dripping) as server, entry_at(Endpoint(server.base_url)) as entry:
+        with pytest.raises(TimedOut):
+            await offered_models(entry, timeout_s=0.1)

@@ -17,8 +17,13 @@ async def in_thread(work: Callable[[], _T]) -> _T:
     """Return the result of ``work``.
 
     Unlike with ``asyncio.to_thread``, exiting does not wait for it: a download, or a keyring that asks the
-    person, may take minutes.
+    person, may take minutes. It also works once the main thread has ended.
     """
+    return await started_in_thread(work)
+
+
+def started_in_thread(work: Callable[[], _T]) -> asyncio.Future[_T]:
+    """Start ``work`` and return the future of its result."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[_T] = loop.create_future()
 
@@ -41,5 +46,8 @@ async def in_thread(work: Callable[[], _T]) -> _T:
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, error, result)
 
-    Thread(target=run, daemon=True).start()
-    return await done
+    try:
+        Thread(target=run, daemon=True).start()
+    except RuntimeError:  # Python 3.12 and later start no thread once they shut down
+        run()
+    return done

@@ -26,7 +26,7 @@ import httpx2
 
 from chatcli.client.error_bodies import error_in
 from chatcli.client.openai_errors import stream_error, translated
-from chatcli.core.errors import BadResponse, EndpointError
+from chatcli.core.errors import BadResponse, EndpointError, TimedOut
 from chatcli.core.json_values import as_object, as_text, objects_in
 
 if TYPE_CHECKING:
@@ -49,14 +49,29 @@ class OfferedModel:
     owner: str = ""
 
 
+_MOST_TIMEOUTS: Final = 3
+"""How many times its time-out a list of models may take as a whole: a server may send it byte by byte."""
+
+
 async def offered_models(entry: PoolEntry, *, timeout_s: float) -> tuple[OfferedModel, ...]:
-    """Return the list from ``GET /models``, in the server's order. Raise an ``EndpointError``."""
+    """Return the list from ``GET /models``, in the server's order. Raise an ``EndpointError``.
+
+    ``timeout_s`` is the longest wait for its next bytes; as a whole it may take ``_MOST_TIMEOUTS`` of them.
+    """
     endpoint = entry.endpoint
-    with translated(endpoint):
-        async with entry.meter.call("models") as call:
-            client = await call.client()
-            response = await client.models.with_raw_response.list(timeout=timeout_s)
-            content = response.content
+    most_s = _MOST_TIMEOUTS * timeout_s
+    try:
+        async with asyncio.timeout(most_s):
+            with translated(endpoint):
+                async with entry.meter.call("models") as call:
+                    client = await call.client()
+                    response = await client.models.with_raw_response.list(timeout=timeout_s)
+                    content = response.content
+    except TimeoutError as error:
+        raise TimedOut(
+            f"{endpoint.host}: the list of models was not complete after {most_s:g} s",
+            hint="name a model, or check base_url",
+        ) from error
     try:
         listed = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import weakref
 from collections.abc import Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, fields, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 from weakref import WeakKeyDictionary
 
+from chatcli.api import background_loop
 from chatcli.app import wiring
 from chatcli.app.run_context import ChatOptions, RunContext
 from chatcli.client.pool import Pool
@@ -32,7 +31,7 @@ from chatcli.core.events import Notice, ReasoningDelta, TextReclassified, TurnFa
 from chatcli.core.messages import Message, question
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
     from typing import Unpack
 
     from chatcli.chat import Conversation
@@ -51,8 +50,6 @@ _NETWORK_VARIABLES: Final = (
 )
 
 
-_LOOK_AGAIN_S: Final = 0.2
-_PATIENCE_S: Final = 5.0
 _ROUNDS_TO_CLOSE: Final = 20
 """Rounds of the event loop in which a stream that was dropped is closed."""
 _HINTS: Final = (
@@ -215,14 +212,20 @@ def ask(prompt: str | Message, **options: Unpack[AskOptions]) -> Answer:
     Calls share connections and rate limits, whichever thread they come from. Raise a ``ChatcliError`` if there is
     no answer, and ``RuntimeError`` inside a running event loop.
     """
+    if _is_loop_running():
+        raise RuntimeError(
+            "chatcli.ask() cannot be called where an event loop runs; "
+            "use: async with chatcli.open_chat() as chat: await chat.ask(...)"
+        )
+    return background_loop.run(_ask(prompt, options))
+
+
+def _is_loop_running() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return _run(_ask(prompt, options))
-    raise RuntimeError(
-        "chatcli.ask() cannot be called where an event loop runs; "
-        "use: async with chatcli.open_chat() as chat: await chat.ask(...)"
-    )
+        return False
+    return True
 
 
 async def _ask(prompt: str | Message, options: AskOptions) -> Answer:
@@ -257,41 +260,6 @@ async def open_chat(
 
 _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
 """Connections belong to an event loop, and with them the limits of their endpoints."""
-
-
-def _run(answering: Coroutine[Any, Any, Answer]) -> Answer:
-    """Run on the loop of all ``ask`` calls, in a thread of its own. Ctrl-C stops the answer first."""
-    is_done = threading.Event()
-
-    async def run() -> Answer:
-        try:
-            return await answering
-        finally:
-            is_done.set()
-
-    future = asyncio.run_coroutine_threadsafe(run(), _background_loop())
-    try:
-        while not future.done():
-            # With a limit, as Ctrl-C ends no endless wait on Windows.
-            with suppress(TimeoutError):
-                return future.result(timeout=_LOOK_AGAIN_S)
-        return future.result()
-    except BaseException:
-        future.cancel()
-        is_done.wait(_PATIENCE_S)
-        raise
-
-
-@cache
-def _background_loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="chatcli", daemon=True).start()
-    return loop
-
-
-if hasattr(os, "register_at_fork"):
-    # A child of a fork has the loop, but not its thread.
-    os.register_at_fork(after_in_child=_background_loop.cache_clear)
 
 
 def _question(prompt: str | Message) -> Message:
