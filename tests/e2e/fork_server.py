@@ -1,14 +1,17 @@
 """A process that has imported the program, and becomes it for each run: importing is most of a short run.
 
-``Program.run`` uses it where nothing but the environment and the arguments decide what happens; a run that depends on how
-the interpreter itself starts (``LANG``, ``PYTHON…``) is a process of its own, as are all runs on Windows and those that
-``CHATCLI_REAL_STARTS`` asks for. What is started with ``Program.started`` or on a terminal always is.
+It is used where nothing but the environment and the arguments decide what happens. A run that depends on how the
+interpreter itself starts (``LANG``, ``PYTHON…``) is a process of its own, as are all runs on Windows and those for which
+``CHATCLI_REAL_STARTS`` is set, as in ``scripts/test --slow``. ``test_fork_server.py`` holds both to be alike.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import functools
 import importlib
+import io
 import json
 import os
 import random
@@ -20,41 +23,142 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, Literal, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-IS_SUPPORTED: Final = (
-    hasattr(os, "fork") and hasattr(socket, "send_fds") and "CHATCLI_REAL_STARTS" not in os.environ
+    Start = Literal["process", "terminal", "job"]
+
+_IS_SUPPORTED: Final = (
+    hasattr(os, "waitid") and hasattr(socket, "send_fds") and "CHATCLI_REAL_STARTS" not in os.environ
 )
+KEPT_VARIABLES: Final = ("PATH", "SYSTEMROOT", "TEMP", "TMP")
+"""What a process needs to run at all, on each platform."""
 _AT_START: Final = ("LANG", "LC_", "PYTHON", "OPENAI_LOG", "TZ", "COVERAGE", "SSLKEYLOGFILE", "LD_")
 _KNOWN_AT_START: Final = {"PYTHON_KEYRING_BACKEND"}
-"""Read when the keyring is imported, which the server does not do."""
+"""Read when a key is first looked for."""
 _PRELOADED: Final = (
+    "anyio._backends._asyncio",
     "asyncio",
+    "h11",
+    "httpcore2",
     "httpx2",
     "keyring.errors",
+    "markdown_it",
     "openai",
+    "openai.resources.chat.completions.completions",
+    "openai.resources.models",
     "openai.types.chat",
-    "pygments",
+    "pygments.lexers",
     "rich.console",
+    "rich.table",
+    "sqlite3",
     "tenacity",
     "tiktoken",
     "tomllib",
+    "truststore",
     "chatcli.__main__",
-    "chatcli.client.pipeline",
-    "chatcli.client.openai_client",
+    "chatcli.cli.commands.doctor",
+    "chatcli.cli.commands.sessions.listing",
+    "chatcli.cli.live_screen",
     "chatcli.cli.main",
     "chatcli.cli.run_chat",
+    "chatcli.client.chat_completions",
+    "chatcli.client.openai_client",
+    "chatcli.client.pipeline",
+    "chatcli.cost.model_table",
+    "chatcli.render.code.highlighter",
+    "chatcli.render.live_answer",
+    "chatcli.render.plain",
+    "chatcli.repl.commands",
+    "chatcli.terminal.start",
 )
 _LENGTH_BYTES: Final = 8
 
 
-def depends_on_its_start(environment: Mapping[str, str]) -> bool:
-    """Tell whether a variable decides how the interpreter or a library starts."""
-    return any(name.startswith(_AT_START) and name not in _KNOWN_AT_START for name in environment)
+def can_be_forked(environment: Mapping[str, str]) -> bool:
+    """Tell whether no variable decides how the interpreter or a library starts."""
+    return _IS_SUPPORTED and not any(
+        name.startswith(_AT_START) and name not in _KNOWN_AT_START for name in environment
+    )
+
+
+class ForkedProcess:
+    """A run of the program, used as a ``subprocess.Popen`` of bytes."""
+
+    def __init__(
+        self, connection: socket.socket, pid: int, streams: Sequence[IO[bytes] | None] = (None, None, None)
+    ) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self.stdin, self.stdout, self.stderr = streams
+        self._connection = connection
+        self._reply = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stream in (self.stdin, self.stdout, self.stderr):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+        self.wait()
+        self._connection.close()  # until then the process id belongs to nobody else
+
+    def poll(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(timeout=0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        while self.returncode is None:
+            self._connection.settimeout(timeout)
+            try:
+                received = self._connection.recv(32)
+            except (BlockingIOError, TimeoutError) as error:
+                raise subprocess.TimeoutExpired("chatcli", timeout or 0) from error
+            if not received:
+                raise RuntimeError("the fork server hung up")
+            self._reply += received
+            if self._reply.endswith(b"\n"):
+                self.returncode = int(self._reply)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, content: bytes = b"", timeout: float | None = None) -> tuple[bytes, bytes]:
+        """Write ``content``, read to the end and wait."""
+        with ThreadPoolExecutor(3) as pool:
+            pool.submit(_feed, self.stdin, content)
+            stdout, stderr = pool.submit(_read_all, self.stdout), pool.submit(_read_all, self.stderr)
+            try:
+                self.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+            return stdout.result(), stderr.result()
+
+
+def _feed(stream: IO[bytes] | None, content: bytes) -> None:
+    if stream is not None:
+        with contextlib.suppress(BrokenPipeError), stream:
+            stream.write(content)
+
+
+def _read_all(stream: IO[bytes] | None) -> bytes:
+    return b"" if stream is None or stream.closed else stream.read()
 
 
 class ForkServer:
@@ -64,7 +168,11 @@ class ForkServer:
         self._folder = tempfile.mkdtemp(prefix="chatcli-forks-")
         self._address = str(Path(self._folder, "socket"))
         self._process = subprocess.Popen(
-            [sys.executable, __file__, self._address], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, __file__, self._address],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Nothing of the tests' locale: the program starts without as well.
+            env={name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ},
         )
         atexit.register(self.close)
         assert self._process.stdout is not None
@@ -77,36 +185,60 @@ class ForkServer:
         self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def run(
+    def popen(
+        self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, *, stdin: int
+    ) -> ForkedProcess:
+        """Start with pipes as standard output and error; ``stdin`` is ``PIPE``, ``DEVNULL`` or a file."""
+        from_stdout, to_stdout = os.pipe()
+        from_stderr, to_stderr = os.pipe()
+        to_stdin = None
+        if stdin == subprocess.PIPE:
+            from_stdin, to_stdin = os.pipe()
+        else:
+            from_stdin = os.open(os.devnull, os.O_RDWR) if stdin == subprocess.DEVNULL else os.dup(stdin)
+        theirs = (from_stdin, to_stdout, to_stderr)
+        try:
+            process = self.start(arguments, environment, folder, theirs, "process")
+        finally:
+            for file in theirs:
+                os.close(file)
+        process.stdin = None if to_stdin is None else os.fdopen(to_stdin, "wb")
+        process.stdout, process.stderr = os.fdopen(from_stdout, "rb"), os.fdopen(from_stderr, "rb")
+        return process
+
+    def start(
         self,
         arguments: Sequence[str],
         environment: Mapping[str, str],
         folder: Path,
         files: tuple[int, int, int],
-        timeout_s: float,
-    ) -> int:
-        """Run to the end with ``files`` as standard input, output and error; return the code as ``subprocess`` does."""
-        order = json.dumps([list(arguments), dict(environment), str(folder)]).encode()
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(self._address)
-            socket.send_fds(connection, [len(order).to_bytes(_LENGTH_BYTES, "big")], list(files))
-            connection.sendall(order)
-            pid = int(_line(connection))
-            connection.settimeout(timeout_s)
-            try:
-                return int(_line(connection))
-            except TimeoutError:
-                os.kill(pid, signal.SIGKILL)
-                raise
+        start: Start,
+    ) -> ForkedProcess:
+        """Start with ``files`` as standard input, output and error.
+
+        A ``terminal`` is made the controlling one of a session that the program leads; with ``job`` the leader is a
+        process between, as a shell is, and the program a job in the foreground.
+        """
+        order = json.dumps([list(arguments), dict(environment), str(folder), start]).encode()
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(self._address)
+        socket.send_fds(connection, [len(order).to_bytes(_LENGTH_BYTES, "big")], list(files))
+        connection.sendall(order)
+        return ForkedProcess(connection, int.from_bytes(_exactly(connection, _LENGTH_BYTES), "big"))
 
 
-def _line(connection: socket.socket) -> bytes:
-    line = b""
-    while not line.endswith(b"\n"):
-        if not (read := connection.recv(32)):
+@functools.cache
+def fork_server() -> ForkServer:
+    return ForkServer()
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    content = b""
+    while len(content) < size:
+        if not (received := connection.recv(size - len(content))):
             raise RuntimeError("the fork server hung up")
-        line += read
-    return line
+        content += received
+    return content
 
 
 def _serve(address: str) -> int:
@@ -134,23 +266,30 @@ def _serve(address: str) -> int:
 def _attend(connection: socket.socket) -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     head, files, _, _ = socket.recv_fds(connection, _LENGTH_BYTES, 3)
-    order = b""
-    while len(order) < int.from_bytes(head, "big"):
-        order += connection.recv(1 << 20)
-    arguments, environment, folder = json.loads(order)
+    arguments, environment, folder, start = json.loads(_exactly(connection, int.from_bytes(head, "big")))
     if pid := os.fork():
-        for file in files:
+        for file in (0, 1, 2, *files):
             os.close(file)
-        connection.sendall(b"%d\n" % pid)
-        _, status = os.waitpid(pid, 0)
-        connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+        connection.sendall(pid.to_bytes(_LENGTH_BYTES, "big"))
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert ended is not None
+        code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+        with contextlib.suppress(OSError):
+            connection.sendall(b"%d\n" % code)
+            connection.recv(1)  # the end: nobody knows the process by its id any more
         os._exit(0)
     connection.close()
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
+    if start != "process":
+        _lead_a_session(is_job=start == "job")
+    _open_standard_streams()
+    variables = {name: os.environ[name] for name in os.environ if name not in KEPT_VARIABLES}
     os.environ.clear()
-    os.environ.update(environment)
+    os.environ.update(
+        {**variables, **environment}
+    )  # those the interpreter has set itself are there after any start
     time.tzset()
     random.seed()
     os.chdir(folder)
@@ -158,6 +297,42 @@ def _attend(connection: socket.socket) -> int:
     from chatcli.__main__ import main  # noqa: PLC0415 - the tests import this file as well
 
     return main()
+
+
+def _lead_a_session(*, is_job: bool) -> None:
+    """Make standard input the controlling terminal; return in the process that becomes the program."""
+    import fcntl  # noqa: PLC0415 - POSIX only, as is the next
+    import termios  # noqa: PLC0415
+
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    if not is_job:
+        return
+    if child := os.fork():
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF)
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    os.tcsetpgrp(0, os.getpid())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+
+
+def _open_standard_streams() -> None:
+    """Open them as the interpreter does when it starts: whether they are a terminal decides what is held back."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        before = getattr(sys, name)
+        mode = "r" if number == 0 else "w"
+        binary = open(number, f"{mode}b", closefd=False)  # noqa: SIM115 - a descriptor, never closed
+        binary.raw.name = f"<{name}>"
+        stream = io.TextIOWrapper(
+            binary,
+            before.encoding,
+            before.errors,
+            newline="\n",
+            line_buffering=binary.isatty() or name == "stderr",
+        )
+        stream.mode = mode
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ from e2e.program import Ended, Program, ended
 from scripted_server import HOLD, Answer, text_events
 
 if TYPE_CHECKING:
-    from subprocess import Popen
-
+    from e2e.program import Process
     from scripted_server import ScriptedServer
 
 UNFINISHED = Answer([*text_events("Par"), HOLD])
@@ -41,7 +40,7 @@ def interrupted_before_the_first_word(
         return ended(process)
 
 
-def _wait_for_partial(program: Program, process: Popen[bytes]) -> None:
+def _wait_for_partial(program: Program, process: Process) -> None:
     until_s = time.monotonic() + _PATIENCE_S
     while not any('"partial"' in path.read_text(encoding="utf-8") for path in program.session_paths):
         assert process.poll() is None, process.communicate()

@@ -6,19 +6,20 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import IO, TYPE_CHECKING, Any
 
-from e2e.fork_server import IS_SUPPORTED, ForkServer, depends_on_its_start
+from e2e.fork_server import KEPT_VARIABLES, can_be_forked, fork_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from e2e.fork_server import ForkedProcess
     from scripted_server import ScriptedServer
+
+    Process = subprocess.Popen[bytes] | ForkedProcess
 
 MODEL = "small"
 WINDOW_TOKENS = 4096
@@ -27,8 +28,6 @@ NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 """For a process that may write no more than so much: Python would leave modules cut short for all after it."""
 
 _TIMEOUT_S = 60
-# What a process needs to run at all, on each platform.
-_KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "TEMP", "TMP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class Program:
             }
         )
         return {
-            **{name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
+            **{name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ},
             "HOME": str(self.working_folder.parent),
             "CHATCLI_CONFIG_DIR": str(self.config_folder),
             "CHATCLI_DATA_DIR": str(self.data_folder),
@@ -92,36 +91,23 @@ class Program:
         **environment: str,
     ) -> Ended:
         """Run to the end; ``server`` is the configured endpoint."""
-        variables = self.environment(server, **environment)
-        if stdout == subprocess.PIPE and IS_SUPPORTED and not depends_on_its_start(variables):
-            return self._forked(arguments, variables, stdin.encode() if isinstance(stdin, str) else stdin)
+        content = stdin.encode() if isinstance(stdin, str) else stdin
+        if stdout == subprocess.PIPE:
+            started = self.started(*arguments, server=server, stdin=subprocess.PIPE, **environment)
+            with started as process:
+                out, err = process.communicate(content, timeout=_TIMEOUT_S)
+                return Ended(process.returncode, out.decode(), err.decode())
         done = subprocess.run(
             command(*arguments),
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            input=content,
             stdout=stdout,
             stderr=subprocess.PIPE,
-            env=variables,
+            env=self.environment(server, **environment),
             cwd=self.working_folder,
             timeout=_TIMEOUT_S,
             check=False,
         )
-        return Ended(done.returncode, (done.stdout or b"").decode(), done.stderr.decode())
-
-    def _forked(self, arguments: tuple[str, ...], environment: dict[str, str], stdin: bytes) -> Ended:
-        """Run to the end in a process that is the program already."""
-        with ThreadPoolExecutor(3) as pool:
-            from_stdin, to_stdin = os.pipe()
-            from_stdout, to_stdout = os.pipe()
-            from_stderr, to_stderr = os.pipe()
-            pool.submit(_fed, to_stdin, stdin)
-            stdout, stderr = pool.submit(_read_all, from_stdout), pool.submit(_read_all, from_stderr)
-            files = (from_stdin, to_stdout, to_stderr)
-            try:
-                code = fork_server().run(arguments, environment, self.working_folder, files, _TIMEOUT_S)
-            finally:
-                for file in files:
-                    os.close(file)
-            return Ended(code, stdout.result().decode(), stderr.result().decode())
+        return Ended(done.returncode, "", done.stderr.decode())
 
     @contextmanager
     def started(
@@ -129,17 +115,26 @@ class Program:
         *arguments: str,
         server: ScriptedServer | None = None,
         stdin: int = subprocess.DEVNULL,
+        is_forked: bool = True,
         **environment: str,
-    ) -> Iterator[subprocess.Popen[bytes]]:
-        """Start the program; it is killed at the end of the test if it is still running."""
-        process = subprocess.Popen(
-            command(*arguments),
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self.environment(server, **environment),
-            cwd=self.working_folder,
-        )
+    ) -> Iterator[Process]:
+        """Start the program; it is killed at the end of the test if it is still running.
+
+        Where the test is about the start itself, it must not be ``is_forked``.
+        """
+        variables = self.environment(server, **environment)
+        process: Process
+        if is_forked and can_be_forked(variables):
+            process = fork_server().popen(arguments, variables, self.working_folder, stdin=stdin)
+        else:
+            process = subprocess.Popen(
+                command(*arguments),
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=variables,
+                cwd=self.working_folder,
+            )
         with process:
             try:
                 yield process
@@ -147,26 +142,11 @@ class Program:
                 process.kill()
 
 
-@cache
-def fork_server() -> ForkServer:
-    return ForkServer()
-
-
-def _fed(file: int, content: bytes) -> None:
-    with suppress(BrokenPipeError), os.fdopen(file, "wb") as pipe:
-        pipe.write(content)
-
-
-def _read_all(file: int) -> bytes:
-    with os.fdopen(file, "rb") as pipe:
-        return pipe.read()
-
-
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "chatcli", *arguments]
 
 
-def ended(process: subprocess.Popen[bytes], already_read: bytes = b"") -> Ended:
+def ended(process: Process, already_read: bytes = b"") -> Ended:
     """Return how a started program ended, with the output read before."""
     stdout, stderr = process.communicate(timeout=_TIMEOUT_S)
     return Ended(process.returncode, (already_read + stdout).decode(), stderr.decode())

@@ -16,9 +16,14 @@ from typing import TYPE_CHECKING
 
 import pyte
 
+from e2e.fork_server import can_be_forked, fork_server
+from e2e.program import command
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from e2e.program import Process
 
 COLUMNS, LINES = 80, 24
 CTRL_C, CTRL_D = "\x03", "\x04"
@@ -52,13 +57,15 @@ class PseudoTerminal:
     def __init__(
         self,
         descriptor: int,
-        process: subprocess.Popen[bytes],
+        process: Process,
         columns: int,
         lines: int = LINES,
         *,
+        attributes_before: list[object],
         is_job: bool,
     ) -> None:
         self.received = b""
+        self.attributes_before = attributes_before
         self._descriptor = descriptor
         self._process = process
         self._is_job = is_job
@@ -167,32 +174,54 @@ class PseudoTerminal:
 
 @contextmanager
 def on_terminal(
-    command: Sequence[str],
+    line: Sequence[str],
     *,
     environment: Mapping[str, str],
     folder: Path,
     columns: int = COLUMNS,
     lines: int = LINES,
     job: bool = False,
+    is_forked: bool = True,
 ) -> Iterator[PseudoTerminal]:
-    """Run ``command`` on a terminal; a ``job`` can be stopped and continued, as under a shell."""
+    """Run the command ``line`` on a terminal; a ``job`` can be stopped and continued, as under a shell.
+
+    Where the test is about the start itself, it must not be ``is_forked``.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    attributes_before: list[object] = termios.tcgetattr(ours)
     environment = {"TERM": "xterm-256color", **environment}
-    process = subprocess.Popen(
-        [sys.executable, "-c", _START_JOB if job else _BECOME_FOREGROUND, *command],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=environment,
-        cwd=folder,
-        start_new_session=True,
-    )
+    can_fork = is_forked and list(line)[: len(command())] == command() and can_be_forked(environment)
+    start = _forked if can_fork else _started
+    process = start(theirs, list(line), environment, folder, job=job)
     os.close(theirs)
     os.set_blocking(ours, False)  # or typing to a program that has stopped reading would block the test
     with process:
         try:
-            yield PseudoTerminal(ours, process, columns, lines, is_job=job)
+            yield PseudoTerminal(
+                ours, process, columns, lines, attributes_before=attributes_before, is_job=job
+            )
         finally:
             process.kill()
             os.close(ours)
+
+
+def _forked(
+    terminal: int, line: list[str], environment: Mapping[str, str], folder: Path, *, job: bool
+) -> Process:
+    arguments, files = line[len(command()) :], (terminal, terminal, terminal)
+    return fork_server().start(arguments, environment, folder, files, "job" if job else "terminal")
+
+
+def _started(
+    terminal: int, line: list[str], environment: Mapping[str, str], folder: Path, *, job: bool
+) -> Process:
+    return subprocess.Popen(
+        [sys.executable, "-c", _START_JOB if job else _BECOME_FOREGROUND, *line],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=environment,
+        cwd=folder,
+        start_new_session=True,
+    )

@@ -135,7 +135,7 @@ TITLE = Answer(event_stream("## Paris\n"))
 )
 def test_a_single_answer_is_shown_as_the_background_needs_it(asking, answer, name):
     with asking(answer=TITLE) as screen:
-        before = screen.attributes
+        before = screen.attributes_before
         screen.wait_until_received(BACKGROUND_QUERY)
         screen.type(answer)
         screen.wait_for("Paris")
@@ -149,7 +149,7 @@ def test_a_single_answer_is_shown_as_the_background_needs_it(asking, answer, nam
 @pytest.mark.parametrize("late_s", [1.5 * ANSWERED_WITHIN_S, 1.2])
 def test_what_a_terminal_answers_late_does_not_reach_the_shell(asking, late_s):
     with asking(answer=Answer([*text_events("## Paris\n\nand"), HOLD])) as screen:
-        before = screen.attributes
+        before = screen.attributes_before
         screen.wait_until_received(BACKGROUND_QUERY)
         screen.wait_for("Paris")
         time.sleep(late_s)

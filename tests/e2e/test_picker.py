@@ -26,7 +26,8 @@ PARIS = Answer(event_stream("Paris."))
 
 ENTER, ESCAPE, TAB, CTRL_R, CTRL_U, DOWN = "\r", "\x1b", "\t", "\x12", "\x15", "\x1b[B"
 READY = "\n>"
-LISTED = "Enter opens"
+LISTED = "2 sessions in this folder"
+"""The list is complete: what is typed before may be searched for in all folders."""
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ class TestResuming:
     @pytest.mark.parametrize("keys", [ESCAPE, CTRL_C])
     def test_nothing_chosen_leaves_the_terminal_and_the_sessions_as_they_were(self, library, terminal, keys):
         with terminal("--resume") as screen:
-            before = screen.attributes
+            before = screen.attributes_before
             screen.wait_for(LISTED)
             screen.type(keys)
             assert screen.wait_for_exit() == 0
@@ -157,7 +158,7 @@ class TestResuming:
 
     def test_a_signal_restores_the_terminal(self, library, terminal):
         with terminal("--resume") as screen:
-            before = screen.attributes
+            before = screen.attributes_before
             screen.wait_for(LISTED)
             screen.send_signal(signal.SIGTERM)
             assert screen.wait_for_exit() == 143
@@ -175,7 +176,7 @@ class TestResuming:
             screen.type(DOWN)
             screen.wait_for("  1 turn · weather · 今天晴，适合散步。")
             screen.type(ENTER)
-            screen.wait_for("resuming: 北京今天")
+            screen.wait_until_received("resuming: 北京今天")  # the list of ways in may push it off the screen
 
     def test_line_by_line_a_number_chooses(self, library, terminal):
         with serving_in_thread(PARIS) as server, terminal("--resume", "--plain", server=server) as screen:

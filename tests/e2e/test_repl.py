@@ -229,7 +229,7 @@ class TestTheTerminalIsRestored:
     @pytest.mark.parametrize("doing", ["nothing", "answering"])
     def test_after_every_way_out(self, terminal, leave, exit_code, doing):
         with serving_in_thread(HELD) as server, terminal(server=server) as screen:
-            before = screen.attributes
+            before = screen.attributes_before
             screen.wait_for(READY)
             assert not screen.attributes[3] & termios.ICANON
             if doing == "answering":
@@ -247,7 +247,7 @@ class TestTheTerminalIsRestored:
 
     def test_when_it_is_stopped_and_drawn_anew_when_it_goes_on(self, terminal):
         with serving_in_thread(PARIS) as server, terminal(server=server, job=True) as screen:
-            before = screen.attributes
+            before = screen.attributes_before
             screen.wait_for(READY)
             screen.type("half a question")
             screen.wait_for("> half a question")

@@ -130,7 +130,10 @@ class TestARunInAPipe:
 
     @pytest.mark.parametrize("delay_s", [0.03, 0.06, 0.1, 0.2])
     def test_ends_without_a_traceback_while_it_starts(self, program, delay_s):
-        with serving_in_thread(SILENCE) as server, program.started("Hi", server=server) as process:
+        with (
+            serving_in_thread(SILENCE) as server,
+            program.started("Hi", server=server, is_forked=False) as process,
+        ):
             time.sleep(delay_s)
             process.send_signal(signal.SIGINT)
             done = ended(process)
@@ -172,7 +175,7 @@ class TestOneAnswerOnATerminal:
     def test_ends_in_order(self, program, terminal, state, number):
         answer, _, shown = ONE_SHOT_STATES[state]
         with serving_in_thread(answer) as server, terminal("Hi", server=server) as screen:
-            before = screen.attributes
+            before = screen.attributes_before
             screen.wait_for(shown)
             screen.send_signal(number)
             assert screen.wait_for_exit() == CODES[number]
@@ -185,7 +188,7 @@ class TestOneAnswerOnATerminal:
     def test_stopped_with_ctrl_z_goes_on_with_fg(self, terminal):
         slow = Answer([*text_events("One.\n\n"), 1.5, *event_stream("Two.")])
         with serving_in_thread(slow) as server, terminal("Hi", server=server, job=True) as screen:
-            before = screen.attributes
+            before = screen.attributes_before
             screen.wait_for("One.")
             screen.type(CTRL_Z)
             screen.wait_until_stopped()
@@ -197,7 +200,7 @@ class TestOneAnswerOnATerminal:
     @pytest.mark.parametrize("number", CODES)
     def test_a_question_for_a_key_turns_the_echo_on_again(self, terminal, number):
         with terminal("config", "login", "--no-check") as screen:
-            before = screen.attributes
+            before = screen.attributes_before
             screen.wait_for("(it is not shown):")
             assert not screen.attributes[3] & termios.ECHO
             screen.send_signal(number)
@@ -211,7 +214,7 @@ class TestLineByLine:
     def test_ends_in_order(self, program, terminal, state, number):
         answer, typed, shown = LINE_STATES[state]
         with serving_in_thread(answer) as server, terminal(server=server, **LINES) as screen:
-            before = screen.attributes
+            before = screen.attributes_before
             screen.wait_for(READY)
             screen.type(typed)
             screen.wait_for(shown)
@@ -252,7 +255,7 @@ class TestTheScreen:
     def test_ends_in_order(self, program, terminal, state, number):
         answer, typed, shown = REPL_STATES[state]
         with serving_in_thread(answer) as server, terminal(server=server) as screen:
-            before = screen.attributes
+            before = screen.attributes_before
             screen.wait_for(READY)
             screen.type(typed)
             screen.wait_for(shown)
@@ -281,7 +284,7 @@ class TestTheScreen:
     def test_stopped_it_gives_the_terminal_back_and_goes_on_where_it_was(self, terminal, state):
         answer, typed, shown = REPL_STATES[state]
         with serving_in_thread(answer) as server, terminal(server=server, job=True) as screen:
-            before = screen.attributes
+            before = screen.attributes_before
             screen.wait_for(READY)
             screen.type(typed)
             screen.wait_for(shown)
@@ -301,7 +304,7 @@ class TestTheScreen:
 
     def test_two_signals_at_once_are_one(self, program, terminal):
         with serving_in_thread(HELD) as server, terminal(server=server) as screen:
-            before = screen.attributes
+            before = screen.attributes_before
             screen.wait_for(READY)
             screen.type("Hi" + ENTER)
             screen.wait_for("unfinished")
