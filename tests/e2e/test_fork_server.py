@@ -30,7 +30,13 @@ PARIS = Answer(event_stream("Paris."))
 ENTER, CTRL_Z, EDIT = "\r", "\x1a", "\x18\x05"
 READY = "Ctrl-D leaves"
 BOTH = [pytest.param(True, id="forked"), pytest.param(False, id="started")]
-REPORT = '#!/bin/sh\nenv | grep -v "^_=" | sort; ps -o stat= -p $$; sed -n "/^Sig[BI]/p" /proc/self/status\n'
+REPORT = """#!/bin/sh
+echo edited >"$1"
+exec >"$HOME/report"
+env | grep -v "^_=" | sort
+ps -o stat= -p $$
+sed -n "/^Sig[BI]/p" /proc/self/status
+"""
 """An editor that writes down what a program gets of the one that starts it."""
 
 needs_proc = pytest.mark.skipif(
@@ -77,7 +83,7 @@ def _kinds(files: Path) -> Iterator[int]:
 def test_on_a_terminal_it_has_the_same_place_signals_and_files(program, job):
     def conversing(*, is_forked):
         editor = program.working_folder / "editor"
-        editor.write_text(REPORT.replace("\n", '\nexec >"$HOME/report"\n', 1))
+        editor.write_text(REPORT)
         editor.chmod(0o700)
         with (
             serving_in_thread(HELD) as server,
@@ -92,8 +98,7 @@ def test_on_a_terminal_it_has_the_same_place_signals_and_files(program, job):
         ):
             screen.wait_for(READY)
             screen.type("draft" + EDIT)
-            screen.wait_for("> draft")
-            screen.settle()
+            screen.wait_for("> edited")
             screen.type(ENTER)
             screen.wait_for("It is Paris.")
             what = seen(screen.process_id)
