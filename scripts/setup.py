@@ -1,7 +1,8 @@
 """Set up this checkout: ``setup.py chat`` for running chatcli, ``setup.py test`` for its checks as well.
 
 Everything lands inside the checkout: the virtual environment in ``.venv``, the embedded model in ``.local-model``.
-A finished step leaves a stamp and is not done again until ``pyproject.toml`` changes.
+What is installed is pinned, with hashes, in ``requirements``. A finished step leaves a stamp and is not done again
+until ``pyproject.toml`` or the pins change.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def stamp(purpose: str) -> Path:
 
 def is_fresh(purpose: str) -> bool:
     made = stamp(purpose)
-    return made.exists() and made.stat().st_mtime_ns > (ROOT / "pyproject.toml").stat().st_mtime_ns
+    sources = (ROOT / "pyproject.toml", ROOT / "requirements" / f"{purpose}.txt")
+    return made.exists() and made.stat().st_mtime_ns > max(path.stat().st_mtime_ns for path in sources)
 
 
 def install(purpose: str) -> None:
@@ -49,12 +51,11 @@ def install(purpose: str) -> None:
     if not PYTHON.exists():
         venv.create(VENV, with_pip=True, symlinks=os.name != "nt")
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check"]
-    if purpose == "test":
-        # Dependency groups came with pip 25.1.
-        run([*pip, "install", "--quiet", "--upgrade", "pip>=25.1"])
     say("installing chatcli and what it needs, about 60 MB …")
-    groups = ["--group", "dev"] if purpose == "test" else []
-    run([*pip, "install", "--quiet", "--editable", f"{ROOT}[local]", *groups])
+    pins = ROOT / "requirements" / f"{purpose}.txt"
+    run([*pip, "install", "--quiet", "--require-hashes", "--requirement", str(pins)])
+    # What builds it has just been installed.
+    run([*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
 
 
 def fetch_model() -> None:
@@ -66,9 +67,8 @@ def fetch_model() -> None:
         raise SystemExit(exit_code)
 
 
-def run(command: list[str], environment: dict[str, str] | None = None) -> None:
-    # From the root: pip reads the dependency group from the pyproject.toml of the working folder.
-    with subprocess.Popen(command, env=environment, cwd=ROOT) as step:
+def run(command: list[str]) -> None:
+    with subprocess.Popen(command, cwd=ROOT) as step:
         started_s = time.monotonic()
         while (exit_code := ended(step)) is None:
             show_seconds(time.monotonic() - started_s)
