@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from chatcli.app.resolver import endpoint_at, list_offered
 from chatcli.config.config_file import FILE_NAME as CONFIG_FILE_NAME
 from chatcli.config.config_file import set_setting, unset_setting
 from chatcli.config.credentials import (
@@ -145,6 +144,9 @@ async def check_key(
 
 
 async def _checked(base_url: str, key: str | None, settings: Settings, context: RunContext) -> Checked:
+    # What resolves models imports the whole conversation, which config show must not wait for.
+    from chatcli.app.resolver import endpoint_at, list_offered  # noqa: PLC0415
+
     entry = context.pool.entry(endpoint_at(base_url, settings, context, key=key), context.environment)
     return Checked(base_url, await list_offered(entry), proven=True)
 

@@ -14,7 +14,6 @@ from chatcli.cli.signals import Signalled, raising_signals
 from chatcli.cli.standard_streams import ClosedPipe, Terminal
 from chatcli.core.errors import ChatcliError, ExitCode, UsageError
 from chatcli.core.version import __version__
-from chatcli.render.status import error_lines
 from chatcli.text.sanitizer import sanitize, sanitize_line
 
 if TYPE_CHECKING:
@@ -47,6 +46,8 @@ def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = Non
 
 
 def show_error(error: ChatcliError, terminal: Terminal) -> None:
+    from chatcli.render.status import error_lines  # noqa: PLC0415 - --help and --version show no error
+
     for line in error_lines(error):
         terminal.warn(line)
 
