@@ -59,7 +59,7 @@ class SpokenAnswer:
         self._has_spoken = False
         self._clock = clock
         self._sanitizer = TerminalSanitizer()
-        self._inline = Inline({}, shows_code_marks=False)
+        self._inline = Inline({}, shows_marks=False)
         self._line = ""  # the unwritten part of the current line
         self._is_begun = False  # whether part of the current line was written
         self._indents: list[int] = []  # of the text in the open list items

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from chatcli.core.errors import ExitCode
 from scripted_server import json_answer, serving_in_thread
 
@@ -13,6 +15,13 @@ def test_every_model_is_a_line(command):
         code, screen = command("models", "--base-url", server.base_url)
     assert code == ExitCode.DONE
     assert [line.split()[0] for line in screen.out.splitlines()] == ["gpt-4o-mini", "unheard-of"]
+
+
+@pytest.mark.parametrize("name", ["gpt-4o-mini", "unheard-of"])
+def test_prices_are_explained_where_there_are_any(command, name):
+    with serving_in_thread(json_answer({"data": [{"id": name}]})) as server:
+        _, screen = command("models", "--base-url", server.base_url, is_terminal=True)
+    assert ("prices in/out" in screen.err) == (name == "gpt-4o-mini")
 
 
 def test_a_program_gets_windows_and_prices_where_they_are_known(command):

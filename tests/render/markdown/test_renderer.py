@@ -52,6 +52,13 @@ async def test_unfinished_text_is_written_when_the_turn_ends(end):
     assert await written("```\nx = 1", end=end(TurnResult("", "m"))) == ["── 1 ──\n", "x = 1\n"]
 
 
+async def test_the_cursor_is_never_moved_in_a_pipe():
+    table = "| 👨‍👩‍👧 a | b |\n|---|---|\n| ✅ [x](https://e.f) | ~~y~~ |\n"
+    shown = "".join(await written(table, theme=COLORED))
+    assert "https://e.f" in shown
+    assert "\x1b" not in without_styles(shown)
+
+
 async def test_no_answer_writes_nothing():
     assert await written() == []
 

@@ -252,6 +252,11 @@ class TestTables:
         assert not any("\x1b[8G" in row for row in (header, plain))
         assert "\x1b[" not in rendered(table, PLAIN, 60)
 
+    @pytest.mark.parametrize("row", ["|  |  |", "|||", "||"])
+    def test_keep_their_empty_rows(self, row):
+        table = f"| a | b |\n|---|---|\n| 1 | 2 |\n{row}\n| 3 | 4 |\n"
+        assert lines(table)[2:] == ["1 │ 2", "  │", "3 │ 4"]
+
     def test_stay_tables_on_narrow_terminals_as_long_as_their_columns_are_readable(self):
         assert lines(self.TABLE, 15)[0] == "Name │ 数量"
         assert lines("| a | b |\n|---|---|\n| 北京市海淀区中关村 | x |\n", 12) == [
@@ -365,9 +370,13 @@ class TestText:
 
     @pytest.mark.parametrize("colors", ["standard", "256", "truecolor"])
     def test_is_the_same_in_every_theme(self, colors):
-        text = "# T\n\n*a* **b** ~~c~~ [d](https://e.f)\n\n```c\nint x;\n```\n\n| a |\n|---|\n| b |\n"
+        text = "# T\n\n*a* **b** [d](https://e.f)\n\n```c\nint x;\n```\n\n| a |\n|---|\n| b |\n"
         for name in ("dark", "light"):
             assert without_styles(rendered(text, theme(name, colors), 60)) == rendered(text, PLAIN, 60)
+
+    def test_stays_struck_where_there_are_no_styles(self):
+        assert lines("*Use* ~~`a`~~ **b**, ~~not c~~") == ["Use ~~`a`~~ b, ~~not c~~"]
+        assert without_styles(rendered("~~not c~~", COLORED, 60)) == "not c\n"
 
     def test_is_made_safe_also_where_the_parser_decodes_it(self):
         assert lines("a\x1b[31mb &#x202E;c <https://x.y/%1B> `\x07`") == [

@@ -94,7 +94,7 @@ async def _list(options: Namespace, terminal: Terminal) -> None:
     columns = terminal.listing_columns()
     rows = [_row(name, known, columns) for name, known in found]
     terminal.stdout.write(table(rows, columns, right={1}) + "\n")
-    if terminal.stdout.is_terminal:
+    if terminal.stdout.is_terminal and any(known.price for _, known in found):
         terminal.warn(f"prices in/out per million tokens, as of {context.table.date} (--update: newer ones)")
 
 

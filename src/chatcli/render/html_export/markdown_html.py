@@ -80,7 +80,7 @@ class _Writer:
     """Writes one text. ``_ends`` holds the closing tags of the open elements."""
 
     def __init__(self, references: References) -> None:
-        self._inline = Inline(references, shows_code_marks=False)
+        self._inline = Inline(references, shows_marks=False)
         self._ends: list[str] = []
         self._lists: list[ListKind] = []
         self._begins_item = False

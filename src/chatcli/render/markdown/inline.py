@@ -58,15 +58,15 @@ WRAPPED_BY_HAND: Final = 60
 class Inline:
     """Parses inline content, with the ``references`` defined so far.
 
-    ``shows_code_marks`` keeps the backticks of code, for terminals that cannot style it.
+    ``shows_marks`` keeps the marks of code and of struck text, for output that cannot style them.
     """
 
     def __init__(
-        self, references: References, *, shows_code_marks: bool, line_breaks: LineBreaks = "auto"
+        self, references: References, *, shows_marks: bool, line_breaks: LineBreaks = "auto"
     ) -> None:
         self._references = references
         self._line_breaks = line_breaks
-        self._code_mark = "`" if shows_code_marks else ""
+        self._shows_marks = shows_marks
 
     def paragraph(self, paragraph: Paragraph, *roles: Role) -> list[Run]:
         """Return the text of ``paragraph`` as ``runs`` does, keeping line breaks by ``LineBreaks``."""
@@ -92,7 +92,7 @@ class Inline:
         is_plain = not environment and _MARKS.search(text) is None
         if is_plain or len(text) > _LONGEST_READ:
             return [Run(_LINE_END.sub(" ", text), roles)] if text else []
-        return _Reader(roles, self._code_mark).read(self._parsed(text, environment))
+        return _Reader(roles, shows_marks=self._shows_marks).read(self._parsed(text, environment))
 
     def _environment(self, paragraph: Paragraph) -> dict[str, Any]:
         if self._line_breaks == "join" or "\n" not in paragraph.text:
@@ -117,14 +117,14 @@ class Inline:
 
 def words_alone(text: str) -> str:
     """Return ``text``, possibly cut out of a longer one, without its marks; a link becomes its text."""
-    runs = Inline({}, shows_code_marks=False, line_breaks="join").runs(with_emphasis_closed(text))
+    runs = Inline({}, shows_marks=False, line_breaks="join").runs(with_emphasis_closed(text))
     return "".join(run.text for run in runs if "address" not in run.roles)
 
 
 class _Reader:
-    def __init__(self, roles: tuple[Role, ...], code_mark: str) -> None:
+    def __init__(self, roles: tuple[Role, ...], *, shows_marks: bool) -> None:
         self._roles = roles
-        self._code_mark = code_mark
+        self._code_mark, self._strike_mark = ("`", "~~") if shows_marks else ("", "")
         self._runs: list[Run] = []
         self._link = ""
         self._links: list[tuple[str, int]] = []
@@ -137,10 +137,17 @@ class _Reader:
     def _read(self, token: Token) -> None:
         if role := _ROLES.get(token.type):
             self._roles = (*self._roles, role)
+            self._add_strike_mark(token)
         elif token.type in _ENDS:
+            self._add_strike_mark(token)
             self._roles = self._roles[:-1]
         else:
             _READERS.get(token.type, _Reader.read_text)(self, token)
+
+    def _add_strike_mark(self, token: Token) -> None:
+        # Without it the text would say the opposite; bold and italics only stress it.
+        if token.tag == "s":
+            self._add(self._strike_mark)
 
     def read_text(self, token: Token) -> None:
         self._add(sanitize(token.content))

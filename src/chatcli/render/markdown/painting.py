@@ -41,14 +41,15 @@ _DISPUTED_WIDTH: Final = re.compile(
 _TAB_WIDTH: Final = 8
 
 
-def painted(row: Row, theme: Theme, *, has_links: bool = True) -> list[Segment]:
+def painted(row: Row, theme: Theme, *, has_links: bool = True, moves_cursor: bool = True) -> list[Segment]:
     """Return ``row`` in the styles of ``theme``.
 
-    ``has_links``, for text written directly to the terminal, makes links clickable (OSC 8). It also moves the
-    cursor to each table border after an emoji, so that borders line up however wide the terminal draws it.
+    ``has_links`` makes links clickable (OSC 8). ``moves_cursor``, for rows written directly to a terminal that
+    has links, moves to each table border after an emoji, so that borders line up however wide it is drawn.
     """
     has_links = has_links and theme.links
-    if has_links and BAR in row and any(_DISPUTED_WIDTH.search(run.text) for run in row):
+    is_placed = has_links and moves_cursor and BAR in row
+    if is_placed and any(_DISPUTED_WIDTH.search(run.text) for run in row):
         return _placed(row, theme)
     segments: list[Segment] = []
     for (roles, link), runs in groupby(row, key=_LOOK):

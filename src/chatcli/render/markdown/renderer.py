@@ -46,7 +46,7 @@ class MarkdownRenderer:
         self._write = write
         self._width = width
         self._say = say
-        self._begin_stream = partial(MarkdownStream, theme, line_breaks)
+        self._begin_stream = partial(MarkdownStream, theme, line_breaks, moves_cursor=False)
         self._answer_so_far = ""
         self._stream = self._begin_stream()
 

@@ -29,17 +29,19 @@ _ANY_WIDTH: Final = 80
 
 
 class MarkdownStream:
-    """The stream of one answer. Widths are in columns; each returned row ends in a line end."""
+    """The stream of one answer. Widths are in columns; each returned row ends in a line end.
 
-    def __init__(self, theme: Theme, line_breaks: LineBreaks = "auto") -> None:
+    ``moves_cursor`` is for rows that go directly to a terminal, see ``painted``.
+    """
+
+    def __init__(self, theme: Theme, line_breaks: LineBreaks = "auto", *, moves_cursor: bool = True) -> None:
         references: References = {}
         self._sanitizer = TerminalSanitizer()
         self._blocks = BlockStream(references)
-        shows_code_marks = theme.style(("code",)) is None
-        self._drawing = Drawing(
-            Inline(references, shows_code_marks=shows_code_marks, line_breaks=line_breaks)
-        )
+        shows_marks = theme.style(("code",)) is None
+        self._drawing = Drawing(Inline(references, shows_marks=shows_marks, line_breaks=line_breaks))
         self._theme = theme
+        self._moves_cursor = moves_cursor
 
     def feed(self, text: str, columns: int) -> list[Segment]:
         """Return the rows that are finished now."""
@@ -74,7 +76,7 @@ class MarkdownStream:
     def _painted(self, blocks: Iterable[Block], columns: int) -> list[Segment]:
         segments: list[Segment] = []
         for row in self._drawing.draw(blocks, columns):
-            segments += painted(row, self._theme)
+            segments += painted(row, self._theme, moves_cursor=self._moves_cursor)
             segments.append(LINE_END)
         return segments
 

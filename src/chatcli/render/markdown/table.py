@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from chatcli.render.markdown.inline import LINE_BREAK, Run
@@ -66,7 +65,8 @@ class TableLayout:
 
     def _lines(self, cells: Iterable[list[Run]]) -> Iterator[Row]:
         columns = [wrapped(cell, width) for cell, width in zip(cells, self._widths, strict=True)]
-        for line in zip_longest(*columns, fillvalue=[]):
+        height = max(1, *map(len, columns))
+        for line in zip(*[[*column, *[[]] * (height - len(column))] for column in columns], strict=True):
             row: Row = []
             for at, (part, width, alignment) in enumerate(
                 zip(line, self._widths, self.table.alignments, strict=True)
