@@ -23,7 +23,7 @@ REQUIREMENTS: Final = ROOT / "requirements"
 TOOLS: Final = ROOT / ".cache" / "dependency-tools"
 NEEDED: Final = ("uv>=0.13,<0.14", "pip-audit>=2.10,<3")
 PURPOSES: Final = {
-    "chat": ("--extra", "local", "--group", "build"),
+    "chat": ("--extra", "local", "--extra", "web", "--group", "build"),
     "test": ("--all-extras", "--group", "build", "--group", "dev"),
 }
 OLDEST_PYTHON: Final = "3.11"

@@ -51,7 +51,7 @@ def install(purpose: str) -> None:
     if not PYTHON.exists():
         venv.create(VENV, with_pip=True, symlinks=os.name != "nt")
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check"]
-    say("installing chatcli and what it needs, about 60 MB …")
+    say("installing chatcli and what it needs, about 80 MB …")
     pins = ROOT / "requirements" / f"{purpose}.txt"
     run([*pip, "install", "--quiet", "--require-hashes", "--requirement", str(pins)])
     # What builds it has just been installed.

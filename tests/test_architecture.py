@@ -19,6 +19,7 @@ SLOW_TO_IMPORT = {
     "dotenv",
     "httpx2",
     "keyring",
+    "lxml",
     "openai",
     "platformdirs",
     "prompt_toolkit",
@@ -27,6 +28,7 @@ SLOW_TO_IMPORT = {
     "tenacity",
     "tiktoken",
     "tomlkit",
+    "trafilatura",
 }
 
 NOT_GENERATORS = {"self._attempts(wait)"}

@@ -13,7 +13,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 GROUPS = PROJECT["dependency-groups"]
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 WANTED = {
-    "chat": [*PROJECT["project"]["dependencies"], *EXTRAS["local"], *GROUPS["build"]],
+    "chat": [*PROJECT["project"]["dependencies"], *EXTRAS["local"], *EXTRAS["web"], *GROUPS["build"]],
     "test": [
         *PROJECT["project"]["dependencies"],
         *(one for extra in EXTRAS.values() for one in extra),

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.attachments.attached import (
+    AttachedPage,
     attach,
     dropped_files,
     mentioned,
@@ -121,6 +122,68 @@ def test_what_would_be_waited_for_or_never_end_is_not_attached(folder):
             attach(name)
         assert caught.value.hint
         assert names(f"@{name}") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("what is @https://host.example/a?b=c&d#e", "https://host.example/a?b=c&d#e"),
+        ("@http://host.example", "http://host.example"),
+        ("@HTTPS://Host.example/A", "HTTPS://Host.example/A"),
+        ("see (@https://host.example/a), please", "https://host.example/a"),
+        ("see @https://host.example/a.", "https://host.example/a"),
+        ("see @https://host.example/a.html?", "https://host.example/a.html"),
+        ("@https://host.example/a_(b)!", "https://host.example/a_(b)"),
+        ("@https://host.example/~ann/@bob/x", "https://host.example/~ann/@bob/x"),
+        ("看看@https://host.example/a，好吗", "https://host.example/a"),
+        ("@https://host.example/维基。", "https://host.example/维基"),
+        ("<@https://host.example/a>", "https://host.example/a"),
+        ('@"https://host.example/a b.", please', "https://host.example/a b."),
+        ("@'https://host.example/a.'", "https://host.example/a."),
+    ],
+)
+def test_a_web_page_is_mentioned_by_its_address(text, address):
+    assert names(text) == [address]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "https://host.example/a",
+            "@https://",
+            "@https:host",
+            "@ftp://host.example/a",
+            "ann@https://host.example",
+        ),
+        *("x/@https://host.example/", "@ https://host.example/", "@https:///a", "@file:///etc/passwd"),
+    ],
+)
+def test_no_other_word_is_a_page(text):
+    assert names(text) == []
+
+
+def test_a_page_is_attached_once_and_beside_files(folder):
+    text = "@https://host.example/a @notes.md @https://host.example/a @https://host.example/b"
+    assert names(text) == ["https://host.example/a", "notes.md", "https://host.example/b"]
+
+
+@given(st.text(st.sampled_from("ab/?#.,;:!()[]{}<>'\"@&=%。，好 \n\\"), max_size=30))
+def test_a_mentioned_address_is_part_of_the_text_and_has_no_white_space_unless_quoted(rest):
+    for name in names(f"see @https://host.example/{rest}"):
+        if name.startswith("https://host"):
+            assert name in rest or name[len("https://host.example/") :] in rest.replace("\\", "")
+            assert not any(character.isspace() for character in name)
+
+
+def test_a_page_is_shown_by_its_address_and_then_by_its_title():
+    assert AttachedPage("https://host.example/").label == "host.example"
+    assert (
+        AttachedPage("https://host.example/a", "# On cats\n\nThey purr.").label
+        == "host.example/a “On cats” 21 B"
+    )
+    assert AttachedPage("https://host.example/a", "They purr.").label == "host.example/a 10 B"
+    assert len(AttachedPage("https://host.example/" + "a" * 500, "# " + "t" * 190).label) < 150
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,7 @@ def test_damaged_utf_8_is_still_utf_8(content, text):
         (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", ": it looks like a PNG image"),
         (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00", ": it looks like a JPEG image"),
         (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj", ": it looks like a PDF"),
+        (b"%PDF-1.4\n1 0 obj << >> endobj", ": it looks like a PDF"),
         (b"PK\x03\x04\x14\x00", ": it looks like a zip archive or Office document"),
         (b"\x1f\x8b\x08\x00", ": it looks like gzip data"),
         (b"\x7fELF\x02\x01\x01\x00", ": it looks like a program (ELF)"),
@@ -127,6 +128,15 @@ def test_what_is_no_text_is_refused_by_its_name(content, kind):
         decode(content, "photo")
     assert caught.value.message == "photo is not text" + kind
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("encoding", ["latin_1", "utf_8", "gb18030", "utf_16"])
+@pytest.mark.parametrize(
+    "content", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"%PDF-1.4\n", b"\x1f\x8b\x08"]
+)
+def test_no_encoding_makes_a_text_of_it(content, encoding):
+    with pytest.raises(UsageError, match="is not text: it looks like"):
+        decode(content + b" and more of the same", "notes.txt", EncodingHints(encoding))
 
 
 @given(st.text(st.characters(exclude_characters="\0\x1b", exclude_categories=["Cs"])))

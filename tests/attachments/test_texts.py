@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import os
+import socket
 import sys
 
 import pytest
@@ -66,7 +68,35 @@ def test_a_file_beyond_the_limit_is_refused_unread(tmp_path):
 
 
 def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(UsageError, match="cannot read ") as caught:
+    with pytest.raises(UsageError, match=r"is a folder$") as caught:
         read_file(str(tmp_path), print)
-    if sys.platform != "win32":
-        assert caught.value.hint == "name files in it instead"
+    assert caught.value.hint == "name files in it instead"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files of POSIX")
+def test_a_device_or_a_socket_is_not_opened(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket")
+    for name, what in (("socket", "a socket"), ("/dev/zero", "a device"), ("/dev/null", "a device")):
+        with pytest.raises(UsageError, match=f"^{name} is {what}$") as caught:
+            read_file(name, print)
+        assert caught.value.hint == "attach a regular file"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_a_pipe_named_on_purpose_is_read_like_a_file():
+    """As the shell makes one of <(command)."""
+    reading, writing = os.pipe()
+    os.write(writing, b"from a process")
+    os.close(writing)
+    try:
+        assert read_file(f"/dev/fd/{reading}", print).text == "from a process"
+    finally:
+        os.close(reading)
+
+
+@pytest.mark.parametrize("name", ["https://host.example/a", "HTTP://host.example"])
+def test_a_web_address_is_no_file(name):
+    with pytest.raises(UsageError, match="is a web address, not a file"):
+        read_file(name, print)

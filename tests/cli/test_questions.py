@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 
 from chatcli.app.run_context import RunContext
-from chatcli.cli.questions import chosen_template, compose, system_prompt
+from chatcli.attachments.web_texts import WebText
+from chatcli.cli import questions
+from chatcli.cli.questions import chosen_template, system_prompt
 from chatcli.config.paths import find_paths
 from chatcli.core.errors import UsageError
 from chatcli.core.messages import TextPart, question
@@ -24,6 +26,14 @@ def options(*words, prompt_option=None, files=None, encoding=None, reads_stdin=T
         encoding=encoding,
         reads_stdin=reads_stdin,
         quiet=quiet,
+    )
+
+
+def compose(given, terminal, template=None, *, pages=None):
+    """Return the question; ``pages`` are the only ones that may be read, by their addresses."""
+    pages = pages or {}
+    return questions.compose(
+        given, terminal, template, read_page=lambda address, _hints: WebText(address, pages[address])
     )
 
 
@@ -327,3 +337,33 @@ def test_a_template_sets_what_the_person_does_not(context):
 def test_without_a_template_there_are_no_variables(context):
     with pytest.raises(UsageError, match="--var only works with a template"):
         chosen_template(template_options(variables=["a=b"]), context)
+
+
+def test_a_page_is_a_document_in_the_order_it_was_named(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("text", encoding="utf-8")
+    address = "https://host.example/a"
+    asked = terminal()
+    composed = compose(
+        options("compare", files=[address, str(path)]), asked, pages={address: "# Cats\n\nPurr."}
+    )
+    assert [part.text.splitlines()[0] for part in composed.parts[1:]] == [
+        f'<document name="{address}">',
+        f'<document name="{path}">',
+    ]
+    assert asked.err == "attached: host.example/a “Cats” 13 B\n"
+
+
+def test_with_quiet_nothing_is_said_of_a_page():
+    asked = terminal()
+    composed = compose(
+        options("sum up", files=["https://a.example"], quiet=True), asked, pages={"https://a.example": "x"}
+    )
+    assert len(composed.parts) == 2
+    assert asked.err == ""
+
+
+def test_a_page_that_is_only_mentioned_is_not_read():
+    piped = b"see @https://a.example and https://b.example"
+    composed = compose(options("read @https://c.example"), terminal(piped))
+    assert [part.origin for part in composed.parts] == ["person", "document"]

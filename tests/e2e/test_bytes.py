@@ -101,7 +101,7 @@ class TestWhatIsRead:
     @pytest.mark.parametrize("options", [("-f", "{}"), ("-S", "@{}")], ids=["-f", "-S"])
     @pytest.mark.parametrize(
         ("path", "what"),
-        [("/", "cannot read /: Is a directory"), ("/dev/zero", "/dev/zero is longer than 64 MB")],
+        [("/", "/ is a folder"), ("/dev/zero", "/dev/zero is a device")],
     )
     def test_what_is_no_file_is_a_mistake(self, program, options, path, what):
         done = program.run(*(word.format(path) for word in options), "Hi")

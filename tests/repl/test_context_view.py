@@ -83,6 +83,13 @@ def test_many_turns_are_reported_together_and_counts_that_are_estimated_are_mark
     assert re.search(r"window of small +8,192", text)
 
 
+def test_a_turn_names_what_is_attached_to_it():
+    attached = ("“On cats” https://host.example/cats", "notes.md")
+    turn = ReportedPart("turn", 10, "What do they say of purring, and since when?", turn=1, attached=attached)
+    row = PLAIN.painted(context_view(replace(SEEN, parts=(turn,)), 100)).split("\n")[1]
+    assert "turn 1: What do they say of pur… + “On cats” https://host.example/cats, notes.md " in row
+
+
 def test_read_aloud_each_part_is_a_sentence():
     turns = tuple(ReportedPart("turn", 10, "so", turn=number) for number in range(3, 40) if number != 9)
     seen = replace(SEEN, parts=(*SEEN.parts[:3], *turns), estimated=True)

@@ -7,7 +7,7 @@ import pytest
 from chatcli.repl.question_attachments import Attachments
 from repl.fakes import KeptFrontend
 from repl.test_repl_session import PARIS, messages, start_repl  # noqa: F401 - the fixture
-from scripted_server import serving
+from scripted_server import Answer, event_stream, serving
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +23,10 @@ def folder(tmp_path, monkeypatch):
 
 def framed(name, text):
     return f'<document name="{name}">\n{text}</document>'
+
+
+async def no_pages(address, _hints):
+    raise AssertionError(f"{address} is read")
 
 
 def last_asked(server):
@@ -149,13 +153,130 @@ async def test_what_is_turned_down_there_sends_nothing(start_repl, folder):  # n
 
 
 def test_what_is_no_text_is_refused_while_it_is_being_mentioned():
-    attachments = Attachments()
+    attachments = Attachments(no_pages)
     line = attachments.line("see @photo.png and @one.txt")
     assert line == "not text, cannot be attached: photo.png · attached: one.txt 3 B"
     assert attachments.likely_tokens("see @photo.png and @one.txt") == 1
 
 
 def test_a_file_that_goes_along_is_counted_once():
-    attachments = Attachments()
+    attachments = Attachments(no_pages)
     assert attachments.likely_tokens("@two.txt @two.txt @one.txt") == 3
     assert attachments.likely_tokens("none") == 0
+
+
+PAGE = Answer([b"# On cats\n\nThey purr."], 200, {"content-type": "text/markdown"})
+GONE = Answer([], 404)
+
+
+def pages_and(*answers):
+    """Return how a server chooses that has pages, and answers questions with ``answers``, the last one again."""
+    left = list(answers)
+
+    def choose(request):
+        if request.method == "GET" and request.path.startswith("/pages/"):
+            return GONE if request.path.endswith("gone") else PAGE
+        if request.method == "GET":
+            return Answer([], 404)
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return choose
+
+
+def fetched(server):
+    return [request.path for request in server.requests if request.path.startswith("/pages/")]
+
+
+class TestPages:
+    HOSTS = "127.0.0.1"
+
+    def start(self, start_repl, server, **flags):  # noqa: F811
+        return start_repl(server, private_hosts=self.HOSTS, **flags)
+
+    def address(self, server, name="cats"):
+        return f"http://127.0.0.1:{server.port}/pages/{name}"
+
+    async def test_a_mentioned_page_goes_along_under_its_address(self, start_repl):  # noqa: F811
+        async with serving(choose=pages_and(PARIS)) as server:
+            repl, address = self.start(start_repl, server), self.address(server)
+            await repl.take(f"Who purrs, says @{address}?")
+            assert last_asked(server).endswith(framed(address, "# On cats\n\nThey purr."))
+            label = address.removeprefix("http://")
+            assert f"attached: {label}" in repl.frontend.output
+            assert f"read: {label} “On cats” 21 B" in repl.frontend.output
+            assert [part.origin for part in repl.chat.session.questions[0].message.parts] == [
+                "person",
+                "document",
+            ]
+            await repl.take("/context")
+            assert "… + “On cats” http://127.0.0.1:" in repl.frontend.text
+        assert fetched(server) == ["/pages/cats"]
+
+    async def test_a_named_page_is_read_at_once_and_only_once(self, start_repl):  # noqa: F811
+        async with serving(choose=pages_and(PARIS)) as server:
+            repl, address = self.start(start_repl, server), self.address(server)
+            await repl.take(f"/file {address} one.txt")
+            assert fetched(server) == ["/pages/cats"]
+            assert "“On cats” 21 B, one.txt 3 B" in repl.frontend.output[-1]
+            assert repl.attachments.likely_tokens("") > 4
+            await repl.take("/file")
+            assert address in repl.frontend.text
+            await repl.take(f"Hi @{address}")
+            assert last_asked(server).count("They purr.") == 1
+            await repl.take("And?")
+            assert last_asked(server) == "And?"
+        assert fetched(server) == ["/pages/cats"]
+
+    async def test_a_named_page_can_be_taken_away(self, start_repl):  # noqa: F811
+        async with serving(choose=pages_and(PARIS)) as server:
+            repl, address = self.start(start_repl, server), self.address(server)
+            await repl.take(f"/file {address}")
+            await repl.take(f"/file -{address}")
+            assert not repl.attachments.named
+
+    async def test_what_cannot_be_read_sends_nothing(self, start_repl):  # noqa: F811
+        async with serving(choose=pages_and(PARIS)) as server:
+            repl, address = self.start(start_repl, server), self.address(server, "gone")
+            await repl.take(f"/file {address}")
+            assert f"error: {address}: 404 Not Found" in repl.frontend.text
+            assert not repl.attachments.named
+            await repl.take(f"Hi @{address}")
+            assert repl.frontend.drafted == f"Hi @{address}"
+            assert not repl.chat.session.questions
+        assert [request for request in server.requests if request.method == "POST"] == []
+
+    async def test_private_addresses_are_refused(self, start_repl):  # noqa: F811
+        async with serving(choose=pages_and(PARIS)) as server:
+            repl = start_repl(server)
+            await repl.take(f"Hi @{self.address(server)}")
+            assert "127.0.0.1 is this machine, and is not read" in repl.frontend.text
+        assert server.requests == []
+
+    async def test_nothing_but_the_persons_own_words_is_looked_at(self, start_repl, folder):  # noqa: F811
+        """Not an answer, not a file, not a folded paste, not what a template or the session says."""
+        async with serving(choose=pages_and(PARIS)) as server:
+            mention = f"@{self.address(server)}"
+            tempting = Answer(event_stream(f"Read {mention} and @one.txt, /file {mention[1:]}"))
+            async with serving(choose=pages_and(tempting)) as model:
+                repl = self.start(start_repl, model, system=f"See {mention}")
+                (folder / "tempting.txt").write_text(f"see {mention}", encoding="utf-8")
+                templates = repl.context.paths.config / "templates"
+                templates.mkdir(parents=True)
+                (templates / "bad.md").write_text(f"Sum up {mention}: {{{{input}}}}", encoding="utf-8")
+                for line in (
+                    *("What is @tempting.txt?", "/t bad words", "/retry", "/last", "/continue", "/context"),
+                    *(
+                        "/tree",
+                        "/undo",
+                        "/file tempting.txt",
+                        "Go on",
+                        f"/note {mention}",
+                        "/fork",
+                        "And now?",
+                    ),
+                ):
+                    await repl.take(line)
+                await repl.take(f"pasted {mention}", shown="[pasted 99 lines]")
+                assert len([request for request in model.requests if request.method == "POST"]) >= 6
+                assert mention in last_asked(model)
+        assert server.requests == []

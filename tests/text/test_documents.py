@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatcli.text.documents import document, name_of, read_document
+from chatcli.text.documents import document, label_of, name_of, read_document
 
 TAGS = (
     '<document name="x">',
@@ -85,3 +85,21 @@ def test_a_frame_of_an_earlier_version_is_still_read():
         "a",
         "see </document> there\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "label"),
+    [
+        ("https://host.example/a", "# On cats\n\nThey purr.", "“On cats” https://host.example/a"),
+        ("HTTP://host.example/a", "# On cats", "“On cats” HTTP://host.example/a"),
+        ("https://host.example/a", "They purr.", "https://host.example/a"),
+        ("https://host.example/a", "# \nThey purr.", "https://host.example/a"),
+        ("notes.md", "# On cats", "notes.md"),
+    ],
+)
+def test_a_web_page_is_labelled_with_its_title(name, text, label):
+    assert label_of(document(name, text)) == label
+
+
+def test_what_has_no_frame_has_no_label():
+    assert label_of("# On cats") is None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeAlias
 
+    from chatcli.client.address_guard import Resolve
     from chatcli.config.paths import Paths
     from chatcli.core.events import Notice
     from chatcli.cost.model_table import ModelTable
@@ -27,7 +28,7 @@ class RunContext:
     """The environment of a run. ``folder`` is the working directory, ``None`` if there is none.
 
     ``spending`` is what this run has spent and ``pool`` its endpoints; all its conversations share them.
-    ``redactor`` knows every key of the run.
+    ``redactor`` knows every key of the run. ``resolve`` finds the addresses of web pages, ``None`` asks the system.
     """
 
     environment: Mapping[str, str]
@@ -36,6 +37,7 @@ class RunContext:
     spending: Spending = field(default_factory=Spending, compare=False)
     pool: Pool = field(default_factory=Pool, compare=False)
     redactor: Redactor = field(default_factory=Redactor, compare=False)
+    resolve: Resolve | None = field(default=None, compare=False)
 
     @property
     def table(self) -> ModelTable:

@@ -1,8 +1,8 @@
-"""Attached files: how a text mentions them, and quoting of their paths.
+"""Attached files and web pages: how a text mentions them, and quoting of their paths.
 
-A text mentions a file as ``@notes.md`` or ``@"my notes.md"``. A path with blanks is quoted, as it is typed
-and as terminals paste dropped files. On Windows a backslash separates folders; elsewhere it escapes the next
-character.
+A text mentions a file as ``@notes.md`` or ``@"my notes.md"``, and a page as ``@https://host.example/page``. A path
+with blanks is quoted, as it is typed and as terminals paste dropped files. On Windows a backslash separates folders;
+elsewhere it escapes the next character.
 """
 
 from __future__ import annotations
@@ -20,9 +20,14 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from chatcli.core.errors import UsageError
+from chatcli.text.documents import heading_of
+from chatcli.text.shortening import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TypeAlias
+
+    Attachment: TypeAlias = "Attached | AttachedPage"
 
 MENTION: Final = "@"
 
@@ -41,6 +46,10 @@ _NEEDS_QUOTES: Final = re.compile(r"[^\w@%+=:,./~-]" if not _IS_WINDOWS else r"[
 _WINDOWS_WORD: Final = re.compile(r'"([^"]*)"|\'([^\']*)\'|(\S+)')
 _LONGEST_DROP: Final = 32_768
 _FILE_URL: Final = "file://"
+_WEB_ADDRESS: Final = re.compile(r"https?://[^\s/?#]", re.IGNORECASE)
+_END_OF_ADDRESS: Final = re.compile(r"[\s\"'<>…。，、；：！？）】」』》”’]")
+_CLOSING: Final = {")": "(", "]": "[", "}": "{"}
+_LONGEST_LABEL: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +61,47 @@ class Attached:
     size_bytes: int
 
     @property
+    def key(self) -> str:
+        """Its identity: a question has each file once."""
+        return str(self.path)
+
+    @property
     def label(self) -> str:
         """The label shown for it; a long path would crowd out others."""
         return f"{self.path.name} {shown_size(self.size_bytes)}"
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedPage:
+    """A web page by the address the person gave, with its ``text`` once it was fetched."""
+
+    name: str
+    text: str | None = None
+
+    @property
+    def key(self) -> str:
+        return self.name
+
+    @property
+    def size_bytes(self) -> int:
+        return len((self.text or "").encode("utf-8", "replace"))
+
+    @property
+    def facts(self) -> str:
+        """The title, if it has one, and the size of a fetched page."""
+        heading = heading_of(self.text or "")
+        title = f"“{shortened(heading, _LONGEST_LABEL)}” " if heading else ""
+        return title + shown_size(self.size_bytes)
+
+    @property
+    def label(self) -> str:
+        """The label shown for it: the address, and the facts once they are known."""
+        address = shortened(self.name.partition("://")[2].removesuffix("/"), _LONGEST_LABEL)
+        return address if self.text is None else f"{address} {self.facts}"
+
+
+def is_web_address(name: str) -> bool:
+    return _WEB_ADDRESS.match(name) is not None
 
 
 def attach(name: str) -> Attached:
@@ -68,17 +115,21 @@ def attach(name: str) -> Attached:
             f"cannot read {name}: {reason}", hint="check the path and its permissions"
         ) from error
     if not stat.S_ISREG(state.st_mode):
-        raise _no_file(name, state.st_mode)
+        raise not_attachable(name, state.st_mode)
     return Attached(name, path, state.st_size)
 
 
-def mentioned(text: str) -> list[Attached]:
-    """Return the files mentioned in ``text``, each once. A word after ``@`` that is no file stays a word."""
-    found: dict[Path, Attached] = {}
+def mentioned(text: str) -> list[Attachment]:
+    """Return the files and web pages mentioned in ``text``, each once.
+
+    A word after ``@`` that is neither stays a word.
+    """
+    found: dict[str, Attachment] = {}
     if MENTION in text:
         for match in islice(_MENTION.finditer(text), _MOST_MENTIONS):
-            if attached := next(filter(None, map(_file, _names(match))), None):
-                found.setdefault(attached.path, attached)
+            attached = _page(match) or next(filter(None, map(_file, _names(match))), None)
+            if attached is not None:
+                found.setdefault(attached.key, attached)
     return list(found.values())
 
 
@@ -95,14 +146,33 @@ def shown_size(size_bytes: int) -> str:
     return f"{size_bytes} B"
 
 
-def _no_file(name: str, mode: int) -> UsageError:
-    """Return why a file with ``mode`` cannot be attached: it is read later, and shown until then."""
+def not_attachable(name: str, mode: int) -> UsageError:
+    """Return the reason why something with ``mode`` that is no regular file cannot be attached."""
     if stat.S_ISDIR(mode):
         return UsageError(f"{name} is a folder", hint="name files in it instead")
     if stat.S_ISFIFO(mode):
         return UsageError(f"{name} is a named pipe", hint="save its output to a file and attach that")
     kind = "a socket" if stat.S_ISSOCK(mode) else "a device"
     return UsageError(f"{name} is {kind}", hint="attach a regular file")
+
+
+def _page(match: re.Match[str]) -> AttachedPage | None:
+    """Return the web page a mention names. Unquoted, its address ends where a sentence goes on."""
+    quoted_name = match["single"] or (match["double"] and unquoted(match["double"]))
+    address = quoted_name or unquoted(match["bare"] or "")
+    if not is_web_address(address):
+        return None
+    return AttachedPage(address if quoted_name else _without_sentence_end(address))
+
+
+def _without_sentence_end(address: str) -> str:
+    address = _END_OF_ADDRESS.split(address, maxsplit=1)[0]
+    while address and address[-1] in _PUNCTUATION:
+        opening = _CLOSING.get(address[-1])
+        if opening and address.count(opening) >= address.count(address[-1]):
+            break
+        address = address[:-1]
+    return address
 
 
 def _names(match: re.Match[str]) -> Iterator[str]:

@@ -7,8 +7,9 @@ import os
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from chatcli.attachments.file_kinds import PDF, is_certainly_data, kind_of, not_text
 from chatcli.attachments.tolerant_decoding import REPLACEMENT, damage_cost, damaged_places, decode_tolerantly
 from chatcli.core.errors import UsageError
 from chatcli.text.wording import counted
@@ -23,7 +24,6 @@ _SAMPLE: Final = 65_536
 _LINE_CONTROLS: Final = frozenset("\t\n\r\f\x1b")
 _BYTE_ORDER_MARK: Final = "\ufeff"
 _DAMAGE_OF_A_CUT_TEXT: Final = 2
-_LONGEST_COMMON_WORD: Final = 3  # a text may begin with "MZ" or "ID3"
 _LAST_ESCAPE: Final = re.compile(rb"\x1b[$(]?\Z")
 _DEAREST_CHARACTER: Final = 9.0
 _UNCERTAIN: Final = 8.0
@@ -41,38 +41,6 @@ _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
-)
-
-
-class _Kind(NamedTuple):
-    """A kind of data that is not text: its signature, its name, and a program that converts it to text."""
-
-    beginning: bytes
-    title: str
-    hint: str = "only text can be attached; convert it first"
-
-
-# https://en.wikipedia.org/wiki/List_of_file_signatures
-_KINDS: Final = (
-    _Kind(b"\x89PNG\r\n\x1a\n", "a PNG image"),
-    _Kind(b"\xff\xd8\xff", "a JPEG image"),
-    _Kind(b"GIF8", "a GIF image"),
-    _Kind(b"%PDF-", "a PDF", 'extract its text: pdftotext FILE - | chatcli "PROMPT"'),
-    _Kind(b"PK\x03\x04", "a zip archive or Office document", "unpack it, or save it as text"),
-    _Kind(b"\x1f\x8b", "gzip data", 'unpack it: gzip -dc FILE | chatcli "PROMPT"'),
-    _Kind(b"BZh", "bzip2 data", 'unpack it: bzip2 -dc FILE | chatcli "PROMPT"'),
-    _Kind(b"\xfd7zXZ\0", "xz data", 'unpack it: xz -dc FILE | chatcli "PROMPT"'),
-    _Kind(b"(\xb5/\xfd", "zstd data", 'unpack it: zstd -dc FILE | chatcli "PROMPT"'),
-    _Kind(b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"),
-    _Kind(b"\x7fELF", "a program (ELF)"),
-    _Kind(b"\xcf\xfa\xed\xfe", "a program (Mach-O)"),
-    _Kind(b"MZ", "a program (Windows)"),
-    _Kind(b"SQLite format 3\0", "an SQLite database", "dump what you need: sqlite3 FILE .dump"),
-    _Kind(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document", "save it as text"),
-    _Kind(b"RIFF", "audio or an image"),
-    _Kind(b"OggS", "a sound"),
-    _Kind(b"ID3", "a sound (MP3)"),
-    _Kind(b"fLaC", "a sound"),
 )
 
 
@@ -179,9 +147,6 @@ class Text:
         return Text(self.name, reading.text, _replaced(self.name, damaged_places(reading.text)))
 
 
-_FOUR_ZEROS: Final = bytes(4)  # the character U+0000 in every encoding
-
-
 def decode(content: bytes, name: str, hints: EncodingHints = NO_HINTS) -> Text:
     """Decode ``content``, called ``name`` in messages. Raise ``UsageError`` if it is not text.
 
@@ -199,6 +164,8 @@ def decode(content: bytes, name: str, hints: EncodingHints = NO_HINTS) -> Text:
         text = content.decode()
     except UnicodeDecodeError:
         return _decode_nearly_utf_8(content, name) or _decode_guessing(content, name, hints)
+    if content.startswith(PDF):
+        raise not_text(content, name)
     return _decode_mail(content, name) or Text(name, text)
 
 
@@ -228,6 +195,10 @@ def _known(name: str) -> str | None:
     return found.name.replace("-", "_") if is_of_text else None
 
 
+def has_byte_order_mark(content: bytes) -> bool:
+    return any(content.startswith(mark) for mark, _ in _BYTE_ORDER_MARKS)
+
+
 def as_typed(argument: str) -> str:
     """Return a command-line argument as it was typed.
 
@@ -248,10 +219,12 @@ def _from_surrogates(argument: str) -> str:
 
 
 def _decode_given(content: bytes, name: str, encoding: str) -> Text:
+    if is_certainly_data(content):
+        raise not_text(content, name)
     # A byte order mark is not part of the text.
     text = decode_tolerantly(content, encoding).removeprefix(_BYTE_ORDER_MARK)
     if _looks_binary(text):
-        raise _binary(content, name)
+        raise not_text(content, name)
     return Text(name, text, _replaced(name, damaged_places(text)))
 
 
@@ -263,7 +236,7 @@ def _decode_marked(content: bytes, encoding: str, name: str) -> Text:
         len(text) < _CHARACTERS_FOR_EACH_BAD * bad or not (encoding == "utf-8-sig" or _is_plain(text))
     )
     if is_hardly_text or (bad and text.strip(REPLACEMENT) == "") or _looks_binary(text):
-        raise _binary(content, name)
+        raise not_text(content, name)
     return Text(name, text, _replaced(name, bad))
 
 
@@ -271,8 +244,8 @@ def _decode_wide(content: bytes, name: str, hints: EncodingHints) -> Text:
     """Decode UTF-32 or UTF-16, the only encodings of text with zero bytes."""
     from chatcli.attachments.recognition import likelihoods  # noqa: PLC0415 - as in _decode_guessing
 
-    if _kind(content):
-        raise _binary(content, name)
+    if kind_of(content):
+        raise not_text(content, name)
     if (text := _utf_32(content)) is not None:
         return Text(name, text, f"{name} has no byte order mark; reading it as UTF-32{_damage(text)}")
     best = likelihoods(content, language=hints.language)[0]
@@ -281,7 +254,7 @@ def _decode_wide(content: bytes, name: str, hints: EncodingHints) -> Text:
     characters = len(best.sample) - best.sample.count(REPLACEMENT)
     is_likely = best.cost - damage_cost(best.sample) <= _DEAREST_CHARACTER * characters
     if damaged_places(text) > _DAMAGE_OF_A_CUT_TEXT or not is_likely or not _is_plain(text):
-        raise _binary(content, name)
+        raise not_text(content, name)
     damage = _damage(text)
     return Text(name, text, f"{name} has no byte order mark; reading it as {best.candidate.title}{damage}")
 
@@ -342,7 +315,7 @@ def _decode_nearly_utf_8(content: bytes, name: str) -> Text | None:
     if not (is_cut or is_ascii) and good < _GOOD_FOR_EACH_BAD * bad:
         return None
     if _looks_binary(text):
-        raise _binary(content, name)
+        raise not_text(content, name)
     return Text(name, text, _replaced(name, bad))
 
 
@@ -363,9 +336,9 @@ def _decode_guessing(content: bytes, name: str, hints: EncodingHints) -> Text:
     found = likelihoods(content, locale_encoding=hints.locale_encoding, language=hints.language)
     best = found[0]
     text = decode_tolerantly(content, best.candidate.encoding)
-    kind = _kind(content)
-    if _looks_binary(text) or (kind is not None and len(kind.beginning) > _LONGEST_COMMON_WORD):
-        raise _binary(content, name)
+    kind = kind_of(content)
+    if _looks_binary(text) or (kind is not None and kind.is_unlikely_in_text):
+        raise not_text(content, name)
     if best.candidate.encoding == "utf_8":
         return Text(name, text, _replaced(name, damaged_places(text)))
     readings = tuple(_readings(content, found))
@@ -404,27 +377,8 @@ def _places(count: int) -> str:
     return counted(count, "place")
 
 
-def is_surely_data(beginning: bytes) -> bool:
-    """Whether data with this beginning is not text in any encoding: fast enough to run while typing."""
-    if any(beginning.startswith(mark) for mark, _ in _BYTE_ORDER_MARKS):
-        return False
-    kind = _kind(beginning)
-    return _FOUR_ZEROS in beginning or (kind is not None and len(kind.beginning) > _LONGEST_COMMON_WORD)
-
-
 def _looks_binary(text: str) -> bool:
     """Tell data from text by its control characters: text in an 8-bit encoding has almost none."""
     sample = text[:_SAMPLE]
     controls = sum(character < " " and character not in _LINE_CONTROLS for character in sample)
     return controls * 100 > len(sample)
-
-
-def _kind(content: bytes) -> _Kind | None:
-    return next((kind for kind in _KINDS if content.startswith(kind.beginning)), None)
-
-
-def _binary(content: bytes, name: str) -> UsageError:
-    kind = _kind(content)
-    if kind is None:
-        return UsageError(f"{name} is not text", hint="only text can be attached; convert it first")
-    return UsageError(f"{name} is not text: it looks like {kind.title}", hint=kind.hint)

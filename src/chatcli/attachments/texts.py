@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from chatcli.attachments.attached import is_web_address, not_attachable
 from chatcli.attachments.encodings import NO_HINTS, EncodingHints, Text, as_typed, decode
 from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.storage.private_files import open_regular
@@ -35,17 +36,17 @@ _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 
 
 def read_file(name: str, notify: Callable[[str], None], *, hints: EncodingHints = NO_HINTS) -> Text:
-    """Return the text of a named file, which may be a device or a named pipe.
+    """Return the text of a named file, which may be a named pipe, as the shell's ``<(…)`` makes it.
 
     ``notify`` is given a line when nothing has arrived for ``STALLED_AFTER_S`` seconds.
     """
     shown = as_typed(name)
     if not name.strip():
         raise UsageError("no file was named", hint="give the path of a file, or - for stdin")
-    if name.startswith(("http://", "https://")):
+    if is_web_address(name):
         raise UsageError(
-            f"a URL cannot be attached: {shown}",
-            hint=f'fetch it yourself: curl -s "{shown}" | chatcli "PROMPT"',
+            f"{shown} is a web address, not a file",
+            hint="-f and @ in a question read web pages; elsewhere, save the page in a file",
         )
     try:
         silence = _silence(notify, f"waiting for text from {shown}")
@@ -54,10 +55,9 @@ def read_file(name: str, notify: Callable[[str], None], *, hints: EncodingHints 
         finally:
             silence.cancel()
     except (OSError, ValueError, RuntimeError) as error:
-        is_folder = isinstance(error, IsADirectoryError)
         raise UsageError(
             f"cannot read {shown}: {getattr(error, 'strerror', None) or error}",
-            hint="name files in it instead" if is_folder else "check the path and its permissions",
+            hint="check the path and its permissions",
         ) from error
     return decode(content, shown, hints)
 
@@ -97,11 +97,19 @@ def _silence(notify: Callable[[str], None], message: str) -> threading.Timer:
 
 
 def _file_content(path: Path, shown: str, heard: Callable[[], None]) -> bytes:
+    # Before it is opened, which has effects on some devices.
+    _check_kind(path.stat().st_mode, shown)
     with path.open("rb", buffering=0) as file:
         state = os.fstat(file.fileno())
+        _check_kind(state.st_mode, shown)
         if stat.S_ISREG(state.st_mode) and state.st_size > LONGEST_TEXT_BYTES:
             raise _too_long(shown, f": {_megabytes(state.st_size)}")
         return _content(file, shown, heard)
+
+
+def _check_kind(mode: int, shown: str) -> None:
+    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+        raise not_attachable(shown, mode)
 
 
 def _content(file: BinaryIO | RawIOBase, shown: str, heard: Callable[[], None]) -> bytes:

@@ -7,6 +7,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
+from chatcli.text.documents import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,8 @@ _REASON_CHARACTERS: Final = 100
 class ReportedPart:
     """A part of what is sent; ``turn`` is its number in the conversation, from 1, if it is a turn.
 
-    ``text`` is its beginning. ``cost_usd`` is the cost of sending it, if the price is known.
+    ``text`` is its beginning, ``attached`` names the files and web pages attached to it. ``cost_usd`` is the cost of
+    sending it, if the price is known.
     """
 
     kind: PartKind
@@ -33,6 +35,7 @@ class ReportedPart:
     text: str
     turn: int | None = None
     cost_usd: float | None = None
+    attached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ def context_report(
             part.messages[0].person_text,
             None if part.turn is None else numbers.get(_id_of(turns[part.turn - 1])),
             resolved.about_usd(part.tokens),
+            tuple(filter(None, (label_of(document.text) for document in part.messages[0].documents))),
         )
         for part in plan.parts
     )

@@ -281,7 +281,12 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         "--var", dest="variables", metavar="NAME=VALUE", action="append", help="fill in one of its variables"
     )
     group.add_argument(
-        "-f", "--file", dest="files", metavar="PATH|-", action="append", help="attach a text file"
+        "-f",
+        "--file",
+        dest="files",
+        metavar="PATH|URL|-",
+        action="append",
+        help="attach a text file or a web page",
     )
     group.add_argument(
         "--no-stdin",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from chatcli.attachments.attached import AttachedPage, is_web_address
 from chatcli.attachments.encodings import EncodingHints, as_typed, encoding_named
 from chatcli.attachments.texts import (
     encoding_choices,
@@ -26,10 +27,11 @@ from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from chatcli.app.run_context import RunContext
     from chatcli.attachments.encodings import Text
+    from chatcli.attachments.web_texts import WebText
     from chatcli.cli.standard_streams import Terminal
     from chatcli.core.messages import Message
     from chatcli.templates.template import Template
@@ -38,10 +40,17 @@ PIPE: Final = "-"
 _INPUT_HINT: Final = "pipe it in, attach it with -f, or write it behind the options"
 
 
-def compose(options: Namespace, terminal: Terminal, template: Template | None = None) -> Message | None:
+def compose(
+    options: Namespace,
+    terminal: Terminal,
+    template: Template | None = None,
+    *,
+    read_page: Callable[[str, EncodingHints], WebText],
+) -> Message | None:
     """Return the question of a one-shot call, or ``None`` when none was given and stdin is a keyboard.
 
     Piped text alone is the prompt; beside a prompt or a ``template``, and for ``-f -``, it is attached data.
+    ``read_page`` fetches the pages whose addresses are named with ``-f``.
     """
     files: list[str] = options.files or []
     prompt = _prompt(options)
@@ -50,7 +59,11 @@ def compose(options: Namespace, terminal: Terminal, template: Template | None = 
         raise UsageError("-f - reads stdin, and --no-stdin leaves it alone", hint="use one of them")
     piped = _piped(terminal, hints) if options.reads_stdin else ""
     documents = [
-        document(as_typed(name), _from_file(name, terminal, hints)) for name in files if name != PIPE
+        document(as_typed(name), _reported_page(name, terminal, read_page(name, hints), quiet=options.quiet))
+        if is_web_address(name)
+        else document(as_typed(name), _from_file(name, terminal, hints))
+        for name in files
+        if name != PIPE
     ]
     if template is not None:
         if piped.strip() and not options.quiet:
@@ -136,6 +149,14 @@ def _report_attached(piped: str, terminal: Terminal) -> None:
 
 def _from_file(name: str, terminal: Terminal, hints: EncodingHints) -> str:
     return _reported(read_file(name, terminal.warn, hints=hints), terminal)
+
+
+def _reported_page(name: str, terminal: Terminal, page: WebText, *, quiet: bool) -> str:
+    if not quiet:
+        terminal.warn(sanitize_line(f"attached: {AttachedPage(name, page.text).label}"))
+    if page.note:
+        terminal.warn(page.note)
+    return page.text
 
 
 def _reported(text: Text, terminal: Terminal) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatcli.app.run_context import RunContext
+    from chatcli.attachments.encodings import EncodingHints
+    from chatcli.attachments.web_texts import WebText
     from chatcli.chat import Conversation
     from chatcli.chat.context_report import ContextReport
     from chatcli.chat.turns import Examined
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from chatcli.core.messages import Message
     from chatcli.render.status import StatusRenderer
 
+_REPORT_EVERY_S: Final = 10.0
 _NO_PLACE: Final = "no folder to keep it in"
 
 
@@ -57,7 +61,9 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
     if options.template is not None or options.variables:
         template, set_by_template = chosen_template(options, context)
     settings = settings_of(options, context, terminal, template=set_by_template)
-    question = compose(options, terminal, template)
+    question = compose(
+        options, terminal, template, read_page=_page_reader(settings, context, options, terminal)
+    )
     settings = _with_a_place_to_keep(settings, options, context, terminal)
     if question is not None and options.resume:
         raise UsageError(
@@ -83,6 +89,26 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
             reload_settings=_settings_reloader(options, context, terminal),
         )
     return _repl(options, settings, context, terminal)
+
+
+def _page_reader(
+    settings: Settings, context: RunContext, options: Namespace, terminal: Terminal
+) -> Callable[[str, EncodingHints], WebText]:
+    """Return a function that reads a web page, and reports on stderr now and then while it waits."""
+    reported_s: list[float] = []
+
+    def doing(what: str) -> None:
+        now_s = time.monotonic()
+        if not options.quiet and (not reported_s or now_s - reported_s[-1] >= _REPORT_EVERY_S):
+            reported_s.append(now_s)
+            terminal.warn(sanitize_line(what))
+
+    def read(address: str, hints: EncodingHints) -> WebText:
+        from chatcli.app.web_reader import read_page  # noqa: PLC0415 - most questions read no page
+
+        return asyncio.run(read_page(address, settings, context, hints, doing=doing))
+
+    return read
 
 
 def _check_which_conversation(options: Namespace, context: RunContext, terminal: Terminal) -> None:

@@ -186,7 +186,7 @@ async def bound(response: httpx2.Response) -> None:
     # No compression was requested. httpx2 would undo every layer at once: kilobytes that become gigabytes.
     packed_as = response.headers.pop("content-encoding", "").strip().lower()
     if packed_as in _PACKED:
-        stream = _Unpacked(stream)
+        stream = Unpacked(stream)
     if not response.is_success:
         # An error that stays compressed is reported by its status alone.
         is_readable = packed_as in _PACKED | {"", "identity"}
@@ -202,23 +202,30 @@ def _limit_s(request: httpx2.Request) -> float:
     return _LONGEST_ERROR_S if timeout_s is None else min(_LONGEST_ERROR_S, timeout_s * _SHARE_OF_TIMEOUT)
 
 
-class _Unpacked(httpx2.AsyncByteStream):
-    """One layer of gzip or zlib removed; raises ``httpx2.DecodingError`` for anything else."""
+class Unpacked(httpx2.AsyncByteStream):
+    """One layer of gzip or zlib removed; raises ``httpx2.DecodingError`` for anything else.
 
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+    With ``whole``, it raises that for a body that was cut as well.
+    """
+
+    def __init__(self, stream: httpx2.AsyncByteStream, *, whole: bool = False) -> None:
         self._stream = stream
+        self._whole = whole
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         unpacker = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
         async for chunk in self._stream:
-            packed = chunk
-            while packed:
+            packed, unpacked = chunk, b""
+            # A full block may have more behind it even where nothing packed is left.
+            while packed or len(unpacked) == _UNPACKED_BYTES:
                 try:
                     unpacked = unpacker.decompress(packed, _UNPACKED_BYTES)
                 except zlib.error as error:
                     raise httpx2.DecodingError("a body that cannot be unpacked") from error
                 packed = unpacker.unconsumed_tail
                 yield unpacked
+        if self._whole and not unpacker.eof:
+            raise httpx2.DecodingError("a body that is cut")
 
     async def aclose(self) -> None:
         await self._stream.aclose()

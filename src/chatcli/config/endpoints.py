@@ -19,6 +19,8 @@ _PLAIN_URL = re.compile(r"[!-\[\]-~]+")
 _QUOTES = ('"', "'", "`", "“", "”", "‘", "’")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://|https?:", re.IGNORECASE)
 _DOTTED_NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
+# No name ends in a number: that is an address in an unusual spelling.
+_HOST_NAME = re.compile(r"(?:[a-z0-9_-]+\.)*(?![0-9]+\.?\Z)[a-z0-9_-]+\.?", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 
 
@@ -88,6 +90,15 @@ def refuse_quotes(value: str) -> None:
 def origin_of(url: str) -> EndpointOrigin:
     """Return the origin of a valid URL; raise ``ValueError`` for any other."""
     return _origin(_split(url))
+
+
+def is_host_or_network(text: str) -> bool:
+    """Return whether ``text`` is the name of a host or a domain, an address, or a network such as 10.0.0.0/8."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return _HOST_NAME.fullmatch(text) is not None
+    return True
 
 
 def is_loopback(url: str) -> bool:

@@ -11,7 +11,7 @@ import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, TypeAlias
 
-from chatcli.config.endpoints import MistypedValue, validated_url
+from chatcli.config.endpoints import MistypedValue, is_host_or_network, validated_url
 from chatcli.config.key_bindings import key_changes
 from chatcli.text.hints import SINGLE_QUOTES, did_you_mean
 
@@ -74,6 +74,15 @@ def names(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         _refuse("a list of names", value)
     return tuple(map(name, value))
+
+
+def hosts(value: object) -> tuple[str, ...]:
+    """Return hosts, from a list or a comma-separated text: names, addresses or networks, without port and path."""
+    found = names(value)
+    for host in found:
+        if not is_host_or_network(host):
+            _refuse("host names, addresses or networks, like wiki.corp.example or 10.0.0.0/8", host)
+    return found
 
 
 def url(value: object) -> str:

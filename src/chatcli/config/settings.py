@@ -190,6 +190,11 @@ class Settings:
         64,
     )
     ca_bundle: str | None = _setting("File of additional certificates to trust", parsers.path, routes=True)
+    private_hosts: tuple[str, ...] = _setting(
+        "Hosts outside the public internet whose pages may be read: names, addresses or networks",
+        parsers.hosts,
+        (),
+    )
     retries: int = _setting(
         "How often to retry after a failure, 0 to 20", parsers.whole_number(0, 20), 4, flag="--retries"
     )

@@ -40,6 +40,7 @@ _RANGE: Final = re.compile(r"(?<=\d)–(?=\d)")
 _ROWS_A_TURN: Final = 8
 """Up to so many turns have a row each."""
 _WORDS: Final = 60
+_FEWER_WORDS: Final = 24
 _NARROW_COLUMNS: Final = 60
 
 
@@ -179,22 +180,28 @@ def _rows(parts: Sequence[ReportedPart]) -> Iterator[_ContextRow]:
     for kind, label in (("pinned", "pinned"), ("retrieved", "brought back")):
         for part in parts:
             if part.kind == kind:
-                yield _together([part], f"turn {part.turn}, {label}: {one_line(part.text, _WORDS)}")
+                yield _together([part], f"turn {part.turn}, {label}: {_beginning_of(part)}")
     yield from _turn_rows([part for part in parts if part.kind == "turn"])
     for part in parts:
         if part.kind == "question" and part.text:
-            yield _together([part], f"question: {one_line(part.text, _WORDS)}")
+            yield _together([part], f"question: {_beginning_of(part)}")
 
 
 def _turn_rows(turns: Sequence[ReportedPart]) -> Iterator[_ContextRow]:
     if len(turns) <= _ROWS_A_TURN:
         for turn in turns:
-            yield _together([turn], f"turn {turn.turn}: {one_line(turn.text, _WORDS)}")
+            yield _together([turn], f"turn {turn.turn}: {_beginning_of(turn)}")
         return
     by_number = {turn.turn: turn for turn in turns if turn.turn is not None}
     for first, last in stretches(sorted(by_number)):
         own = [by_number[number] for number in range(first, last + 1)]
         yield _together(own, f"{len(own)} turns, {first}–{last}" if last > first else f"turn {first}")
+
+
+def _beginning_of(part: ReportedPart) -> str:
+    if not part.attached:
+        return one_line(part.text, _WORDS)
+    return f"{one_line(part.text, _FEWER_WORDS)} + {one_line(', '.join(part.attached), _WORDS)}"
 
 
 def _together(parts: Sequence[ReportedPart], what: str) -> _ContextRow:

@@ -14,7 +14,6 @@ from chatcli.repl.commands import run_command
 from chatcli.repl.model_connection import Connection
 from chatcli.repl.onboarding import NO_MODEL_YET, is_model_set_up, onboard
 from chatcli.repl.pickable_sessions import pickable_sessions
-from chatcli.repl.question_attachments import Attachments
 from chatcli.repl.repl_session import ReplSession
 from chatcli.text.sanitizer import sanitize_line
 
@@ -68,7 +67,7 @@ def open_repl(
         run_command=run_command,
         reload_settings=reload_settings,
         verbose=verbose,
-        attachments=Attachments(encoding_hints),
+        encoding_hints=encoding_hints,
         patience_s=PATIENCE_S if works_while_typing else _LONG_PATIENCE_S,
     )
     return repl

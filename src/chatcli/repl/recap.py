@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import Cancelled
-from chatcli.text.documents import name_of
+from chatcli.text.documents import label_of
 from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def show_exchange(frontend: Frontend, exchange: Exchange, *, with_question: bool
 
 def _show_question(frontend: Frontend, asked: MessageRecord) -> None:
     frontend.question(asked.message.person_text)
-    names = (name_of(part.text) for part in asked.message.documents)
+    names = (label_of(part.text) for part in asked.message.documents)
     if shown := ", ".join(name for name in names if name):
         frontend.remark(f"attached: {shown}")
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from chatcli.attachments.encodings import NO_HINTS
 from chatcli.config.settings import SETTINGS_BY_NAME
 from chatcli.conversation.play import play
 from chatcli.core import messages
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from chatcli.app.run_context import ChatOptions, RunContext
-    from chatcli.attachments.attached import Attached
+    from chatcli.attachments.attached import Attachment
+    from chatcli.attachments.encodings import EncodingHints
+    from chatcli.attachments.web_texts import WebText
     from chatcli.chat import Conversation
     from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.config.settings import Settings
@@ -42,6 +45,7 @@ _HELP_MARKS: Final = frozenset({"?", "\uff1f"})
 """A lone question mark, as typed on Latin and on Chinese or Japanese keyboards."""
 # A path is not a command: /etc/hosts has a second slash where a command has a blank.
 _COMMAND: Final = re.compile(r"/(?P<name>[^\s/]*)(?:\s+(?P<argument>.*))?", re.DOTALL)
+_WAITING: Final = "waiting"
 _SHELL_MARK: Final = "!"
 _IMAGE_MARK: Final = "!["
 
@@ -66,7 +70,7 @@ class ReplSession:
         run_command: Callable[[ReplSession, str, str], Awaitable[None]],
         reload_settings: Callable[[Mapping[str, object]], Settings],
         verbose: bool,
-        attachments: Attachments | None = None,
+        encoding_hints: EncodingHints = NO_HINTS,
         patience_s: float = PATIENCE_S,
     ) -> None:
         self.frontend = frontend
@@ -78,7 +82,7 @@ class ReplSession:
         self.connection = connection
         self.theme = theme
         self.verbose = verbose
-        self.attachments = attachments or Attachments()
+        self.attachments = Attachments(self._read_page, encoding_hints)
         self.is_leaving = False
         self._run_command = run_command
         self._reload_settings = reload_settings
@@ -93,8 +97,8 @@ class ReplSession:
     async def take(self, line: str, *, shown: str | None = None) -> None:
         """Process ``line``: leave, run a command, or ask.
 
-        ``shown`` is its visible part, empty for a command sent by a key. Only files mentioned in it are
-        attached: pasted and folded text is data.
+        ``shown`` is its visible part, empty for a command sent by a key. Only files and web pages mentioned in it
+        are attached: pasted and folded text is data.
         """
         shown = line if shown is None else shown
         if line.strip().lower() in FAREWELLS:
@@ -112,7 +116,7 @@ class ReplSession:
         else:
             files = self.attachments.of(shown)
             self.frontend.echo(shown, attached_line(files))
-            await self.frontend.work(self._answer(line, files), "waiting")
+            await self.frontend.work(self._answer(line, files), _WAITING)
         if shown and not self.is_leaving:
             self.frontend.pause()
 
@@ -201,7 +205,7 @@ class ReplSession:
     async def ask(
         self,
         compose: Callable[[Sequence[str]], Message],
-        files: Sequence[Attached],
+        files: Sequence[Attachment],
         *,
         draft: str,
     ) -> None:
@@ -248,6 +252,20 @@ class ReplSession:
                 self.attachments.put_back(named)
                 self.frontend.draft(draft)
 
+    async def _read_page(self, address: str, hints: EncodingHints) -> WebText:
+        from chatcli.app.web_reader import read_page  # noqa: PLC0415 - most conversations read no page
+
+        reports: list[str] = []
+
+        def doing(what: str) -> None:
+            reports.append(what)
+            self.frontend.doing(what)
+
+        page = await read_page(address, self.settings, self.context, hints, doing=doing)
+        if reports:
+            self.frontend.doing(_WAITING)
+        return page
+
     def _stop_before_sending(self, draft: str) -> None:
         self.frontend.remark("stopped before it was sent")
         self.frontend.draft(draft)
@@ -262,7 +280,7 @@ class ReplSession:
             await self._obey(*command)
         return command is not None
 
-    async def _answer(self, question: str, files: Sequence[Attached]) -> None:
+    async def _answer(self, question: str, files: Sequence[Attachment]) -> None:
         await self.ask(lambda documents: messages.question(question, *documents), files, draft=question)
 
     async def approves(self, question: str) -> bool:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+_WEB_SCHEMES: Final = ("http://", "https://")
+_LONGEST_HEADING: Final = 200
 _FRAME: Final = re.compile(r'<document name="([^"]*)">\n(.*)</document>', re.DOTALL)
 _HEADER: Final = re.compile(r'<document name="([^"]*)">\n')
 # Models, like browsers, tolerate blanks and capitals in a tag.
@@ -41,6 +43,21 @@ def name_of(framed: str) -> str | None:
     """Return the name of a framed text, ``None`` if it has no frame."""
     header = _HEADER.match(framed)
     return _read_name(header[1]) if header else None
+
+
+def label_of(framed: str) -> str | None:
+    """Return the name of a framed text, for a web page after its title; ``None`` if it has no frame."""
+    name = name_of(framed)
+    if name is None or not name.lower().startswith(_WEB_SCHEMES):
+        return name
+    title = heading_of(framed.partition("\n")[2].removesuffix("</document>"))
+    return f"“{title}” {name}" if title else name
+
+
+def heading_of(text: str) -> str | None:
+    """Return the Markdown heading a text begins with, without its mark."""
+    line = text[:_LONGEST_HEADING].partition("\n")[0]
+    return line.removeprefix("# ").strip() or None if line.startswith("# ") else None
 
 
 def _read_name(shown: str) -> str:

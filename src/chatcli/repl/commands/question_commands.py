@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.app.threads import in_thread
-from chatcli.attachments.attached import path_words, quoted, shown_size
+from chatcli.attachments.attached import AttachedPage, path_words, quoted, shown_size
 from chatcli.core.errors import UsageError
 from chatcli.repl.commands.command import Choice, Command, say_rows
 from chatcli.repl.question_attachments import attached_line
@@ -17,6 +17,7 @@ from chatcli.templates.template_store import FOLDER, TemplateStore
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from chatcli.attachments.attached import Attachment
     from chatcli.repl.repl_session import ReplSession
     from chatcli.templates.template import Template
 
@@ -44,12 +45,18 @@ async def _file(repl: ReplSession, argument: str) -> None:
 
 
 def _list_attachments(repl: ReplSession) -> None:
-    rows = [(attached.name, shown_size(attached.size_bytes)) for attached in repl.attachments.named]
+    rows = [(attached.name, _size_of(attached)) for attached in repl.attachments.named]
     if rows:
         say_rows(repl, rows)
         repl.frontend.remark("sent with the next question; /file -PATH removes one, /file -all removes all")
     else:
-        repl.frontend.remark("nothing is attached; /file PATH or @PATH in a question attaches a text file")
+        repl.frontend.remark(
+            "nothing is attached; /file PATH or @PATH in a question attaches a text file or a web page"
+        )
+
+
+def _size_of(attached: Attachment) -> str:
+    return attached.facts if isinstance(attached, AttachedPage) else shown_size(attached.size_bytes)
 
 
 def _named_paths(argument: str) -> list[str]:
@@ -131,9 +138,9 @@ async def _templates(repl: ReplSession) -> Iterable[Choice]:
 COMMANDS: Final = (
     Command(
         "file",
-        "attach text files to the next question, or list them",
+        "attach text files and web pages to the next question, or list them",
         _file,
-        "[PATH... | -PATH | -all]",
+        "[PATH|URL... | -PATH | -all]",
         _attached,
         takes_paths=True,
     ),
