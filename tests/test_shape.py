@@ -31,6 +31,7 @@ ACROSS_MODULES = {
     "terminal/test_printed_screens.py": "golden screens of what is drawn besides answers",
     "test_architecture.py": "rules for the whole source",
     "test_documents.py": "the documents",
+    "test_requirements.py": "the pinned requirements",
     "test_shape.py": "the shape of the source",
 }
 """Tests that belong to no single module, and why."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -88,6 +89,15 @@ def test_what_cannot_be_read_is_an_error_and_nothing_is_sent(program, answer, ex
         assert what in message
         assert hint.startswith("→ ")
         assert posted(server) == []
+
+
+def test_a_page_that_cannot_be_reached_is_an_object_where_json_is_wanted(program):
+    with site(cats=page(status=503)) as server:
+        done = program.run("-o", "json", "-f", address(server), "Sum up", server=server, **ALLOWED)
+        assert done.exit_code == 6
+        error = json.loads(done.stdout)["error"]
+        assert (error["code"], error["status"]) == ("server_failed", 503)
+        assert error["message"].endswith("503 Service Unavailable")
 
 
 def test_the_own_machine_is_not_read_unless_it_is_allowed(program):

@@ -23,7 +23,7 @@ from chatcli.cli.signals import raising_interrupts, until_signalled
 from chatcli.cli.typed_lines import agrees, answered
 from chatcli.config.paths import obstacle
 from chatcli.conversation.play import play
-from chatcli.core.errors import ChatcliError, ConfigurationError, ExitCode, UsageError
+from chatcli.core.errors import ChatcliError, ConfigurationError, EndpointError, ExitCode, UsageError
 from chatcli.core.events import Notice, TurnFailed, TurnFinished, TurnResult
 from chatcli.cost.budget import longest_answer_tokens
 from chatcli.render.background import background_from_environment
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from chatcli.chat import Conversation
     from chatcli.chat.context_report import ContextReport
     from chatcli.chat.turns import Examined
+    from chatcli.cli.outputs import Outputs
     from chatcli.cli.standard_streams import Terminal
     from chatcli.config.settings import Settings
     from chatcli.conversation.long_input.long_question import LongQuestion
@@ -61,9 +62,12 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
     if options.template is not None or options.variables:
         template, set_by_template = chosen_template(options, context)
     settings = settings_of(options, context, terminal, template=set_by_template)
-    question = compose(
-        options, terminal, template, read_page=_page_reader(settings, context, options, terminal)
-    )
+    read_page = _page_reader(settings, context, options, terminal)
+    try:
+        question = compose(options, terminal, template, read_page=read_page)
+    except EndpointError as error:
+        # A page that could not be reached is reported like a model that could not, as JSON where that is wanted.
+        return asyncio.run(_OneShot(options, settings, context, terminal).fail(error))
     settings = _with_a_place_to_keep(settings, options, context, terminal)
     if question is not None and options.resume:
         raise UsageError(
@@ -267,13 +271,24 @@ class _OneShot:
                     is_to_be_kept = self._settings.save or _is_unkept(self._settings)
                     is_lost = must_be_saved and is_to_be_kept and chat.opened.name is None
             except ChatcliError as error:
-                end = TurnFailed(TurnResult(text="", model=self._settings.model or "", error=error))
-                for observe in shown.always:
-                    await observe(end)
+                end = await self._failed(shown, error)
             chosen = self._settings.origin("max_tokens") != "default"
             code = answer.exit_code() or exit_code(end, length_was_chosen=chosen)
             # Saving by default may fail quietly; a session named on the command line may not.
             return code or (ExitCode.LOCAL_IO if is_lost else ExitCode.DONE)
+
+    async def fail(self, error: ChatcliError) -> ExitCode:
+        """Report an error that came before there was a question."""
+        shown = turn_outputs(self._options, self._settings, self._terminal, is_one_shot=True)
+        with closing(shown.answer):
+            await self._failed(shown, error)
+            return shown.answer.exit_code() or error.exit_code
+
+    async def _failed(self, shown: Outputs, error: ChatcliError) -> TurnFailed:
+        end = TurnFailed(TurnResult(text="", model=self._settings.model or "", error=error))
+        for observe in shown.always:
+            await observe(end)
+        return end
 
     async def _examined(self, chat: Conversation, question: Message) -> Message | Examined | None:
         """Let the person choose how to handle a question that does not fit."""
