@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,6 +100,40 @@ def test_a_conversation_goes_on_with_what_was_said_before(program, served, resum
     assert later["usage"]["input_tokens"] > said_before
     path = program.working_folder / "trip.jsonl" if resume_by == "path" else program.session_paths[0]
     assert [role for role, _ in messages_of(path)] == ["system", "user", "assistant", "user", "assistant"]
+
+
+SCRIPT = """
+import asyncio, chatcli
+options = {"model": "smollm2-135m-instruct", "temperature": 0, "max_tokens": 16, "system": "You are a helpful assistant."}
+answer = chatcli.ask("What is the capital of France?", **options)
+print(answer, answer.usage.input_tokens > 0)
+
+async def main():
+    async with chatcli.open_chat(session="trip.jsonl", **options) as chat:
+        print(await chat.ask("What is the capital of France?"))
+        async for event in chat.stream("What language do they speak there?"):
+            if isinstance(event, chatcli.TextDelta):
+                print(event.text, end="")
+asyncio.run(main())
+"""
+
+
+def test_a_python_script_asks_the_embedded_model(program, served):
+    environment = {**program.environment(), "OPENAI_BASE_URL": served.base_url}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env=environment,
+        cwd=program.working_folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second, third = done.stdout.splitlines()[:3]
+    assert (first, second) == ("The capital of France is Paris. True", "The capital of France is Paris.")
+    assert third
+    roles = [role for role, _ in messages_of(program.working_folder / "trip.jsonl")]
+    assert roles == ["system", "user", "assistant", "user", "assistant"]
 
 
 def test_a_conversation_longer_than_the_window_goes_on_and_says_what_it_left_out(program, served):
