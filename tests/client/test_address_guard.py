@@ -256,6 +256,11 @@ class TestExceptions:
             error = await refusal("http://wiki.corp/", allowed=["wiki.corp"], resolve=Resolver([address]))
             assert "private_hosts" not in error.hint
 
+    async def test_a_network_does_not_mean_the_metadata_service_within(self):
+        for address, network in (("169.254.169.254", "169.254.0.0/16"), ("100.100.100.200", "100.64.0.0/10")):
+            await refusal(f"http://{address}/", allowed=[network])
+            assert await passes(f"http://{address}/", allowed=[address]) == [address]
+
     async def test_a_page_of_the_internet_leads_to_none_of_them(self):
         guard = AddressGuard(["wiki.corp", "10.0.0.0/8"], Resolver(["10.0.0.5"], [PUBLIC], ["10.0.0.5"]))
         assert await guard.addresses(checked_url("http://wiki.corp/"))

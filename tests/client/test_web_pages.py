@@ -117,6 +117,30 @@ async def test_a_redirect_is_checked_like_the_first_address(location, why):
     assert error.code == "address_refused"
 
 
+async def test_an_ipv6_address_is_connected_to_as_it_is_written():
+    try:
+        server = await asyncio.start_server(speaking_once, "::1", 0)
+    except OSError:
+        pytest.skip("no IPv6 here")
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        assert (await reader(allowed=["::1"]).read(f"http://[::1]:{port}/")).content == b"six"
+        to_six = reader(resolve=resolved_to("::1"))
+        assert (await to_six.read(f"http://{HOST}:{port}/")).content == b"six"
+
+
+async def speaking_once(incoming, outgoing):
+    await speaking(http_response("200 OK", b"six", content_type="text/plain"))(incoming, outgoing)
+    outgoing.close()
+
+
+def resolved_to(address):
+    async def resolve(_host, _port):
+        return [address]
+
+    return resolve
+
+
 async def test_nothing_encrypted_is_left_for_something_open(tmp_path):
     authority = Authority()
     answer = http_response("302 Found", location="http://page.example/")

@@ -87,8 +87,9 @@ _KINDS: Final = tuple(
         ("ff00::/8", "a multicast address"),
     )
 )
+_SERVICE: Final = "a metadata service"
 _NEVER_BY_NAME: Final = (
-    "a metadata service",
+    _SERVICE,
     "a link-local address",
     "a multicast address",
     "an unspecified address",
@@ -104,7 +105,7 @@ _IMPATIENT_S: Final = 3.0
 def kind_of_address(address: Address) -> str | None:
     """Return what an address outside the public internet is, ``None`` for a public one."""
     if address in _METADATA:
-        return "a metadata service"
+        return _SERVICE
     if isinstance(address, ipaddress.IPv6Address):
         within = _embedded(address)
         if within is not None:
@@ -227,7 +228,10 @@ class AddressGuard:
 
     def _is_listed(self, host: str, literal: Address | None) -> bool:
         if literal is not None:
-            return any(literal in network for network in self._networks)
+            # Nobody means a metadata service when they allow a network.
+            is_service = kind_of_address(literal) == _SERVICE
+            listed = [network for network in self._networks if literal in network]
+            return any(network.num_addresses == 1 or not is_service for network in listed)
         return any(host == name or host.endswith(f".{name}") for name in self._names)
 
     def _check(self, host: str, address: Address, *, is_exception: bool) -> None:
