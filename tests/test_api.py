@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import time
+import typing
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ PARIS = Answer(event_stream("Pa", "ris."))
 @pytest.fixture(autouse=True)
 def folders(monkeypatch, tmp_path):
     """Set folders of its own and otherwise empty variables."""
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "CHATCLI_MODEL", "CHATCLI_BASE_URL"):
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "CHATCLI_MODEL", "CHATCLI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     for kind in ("CONFIG", "DATA", "CACHE", "LOCAL"):
         monkeypatch.setenv(f"CHATCLI_{kind}_DIR", str(tmp_path / kind.lower()))
@@ -121,6 +122,38 @@ def test_the_endpoint_and_its_key_come_from_the_environment(monkeypatch):
         monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
         chatcli.ask("Hi", model="small")
     assert asked(server)[0].headers["authorization"] == "Bearer sk-of-the-environment"
+
+
+def test_the_older_variable_of_the_endpoint_binds_its_key_too(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
+    with serving_in_thread(PARIS) as server, serving_in_thread(PARIS) as other:
+        monkeypatch.setenv("OPENAI_API_BASE", server.base_url)
+        chatcli.ask("Hi", model="small")
+        chatcli.ask("Hi", model="small", base_url=other.base_url)
+    assert asked(server)[0].headers["authorization"] == "Bearer sk-of-the-environment"
+    assert "sk-of-the-environment" not in asked(other)[0].headers.get("authorization", "")
+
+
+async def test_a_script_leaves_the_last_session_to_the_person(folders):
+    with serving_in_thread(PARIS) as server:
+        async with chatcli.open_chat(model="small", base_url=server.base_url, session="trip") as chat:
+            await chat.ask("Hi")
+    assert "data/sessions/trip.jsonl" in files(folders)
+    assert "data/last" not in files(folders)
+
+
+async def test_messages_speak_of_arguments_and_not_of_flags():
+    offered = json_answer({"data": [{"id": "a"}, {"id": "b"}]})
+    choose = lambda request: offered if request.method == "GET" else PARIS  # noqa: E731
+    with serving_in_thread(choose=choose) as server:
+        async with chatcli.open_chat(base_url=server.base_url) as chat:
+            answer = await chat.ask("Hi")
+    assert "model= changes it" in next(each.message for each in answer.notices if each.code == "model_chosen")
+    empty = json_answer({"data": []})
+    with serving_in_thread(empty) as server, pytest.raises(chatcli.ConfigurationError) as raised:
+        async with chatcli.open_chat(base_url=server.base_url):
+            pass
+    assert raised.value.hint == "name one with model=, or load one into the server"
 
 
 def test_without_a_key_and_an_endpoint_the_error_says_what_to_pass():
@@ -266,6 +299,7 @@ async def test_after_its_block_a_conversation_is_closed_and_what_was_asked_is_st
         3,
         b"x",
         ["x"],
+        "a\ud800b",
         chatcli.Message("user", ()),
         chatcli.Message("system", (chatcli.TextPart("x"),)),
     ],
@@ -274,6 +308,39 @@ def test_what_is_no_question_is_refused_in_words(prompt):
     with pytest.raises(chatcli.UsageError) as raised:
         chatcli.ask(prompt, model="small", base_url="http://127.0.0.1:9/v1")
     assert raised.value.code == "no_prompt"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"config": "no"}, "config must be True or False"),
+        ({"config": 1}, "config must be True or False"),
+        ({"insecure_http": "false"}, "insecure_http must be True or False"),
+        ({"session": False}, "session must be a path or a name"),
+        ({"session": 5}, "session must be a path or a name"),
+        ({"session": b"x"}, "session must be a path or a name"),
+        pytest.param(
+            {"session": "\ud800.jsonl"},
+            "session must be a name a file can have",
+            marks=pytest.mark.skipif(sys.platform == "win32", reason="files may have such names"),
+        ),
+        ({"session": "a/"}, "not the folder a/"),
+        ({"settings": {"api_key_env": "FOO"}}, "api_key_env is not among the settings"),
+        ({"settings": {"api_key_env": "FOO"}, "config": True}, "api_key_env is not among the settings"),
+        ({"settings": {"api_key": "sk-0"}}, "api_key is not among the settings"),
+        ({"settings": {"save": True}}, "save is not among the settings"),
+        ({"settings": {"profile": "x"}}, "a profile is part of the configuration"),
+        ({"settings": {"profile": "x"}, "config": True}, "^profile: config.toml has no profile 'x'"),
+        ({"settings": {"retriess": 1}, "config": True}, "retriess is not a setting"),
+    ],
+    ids=repr,
+)
+async def test_options_of_a_wrong_kind_are_refused_in_words(options, message, folders):
+    with pytest.raises(chatcli.UsageError, match=message) as raised:
+        async with chatcli.open_chat(base_url="http://127.0.0.1:9/v1", model="small", **options):
+            pass
+    assert raised.value.hint
+    assert files(folders) == []
 
 
 @pytest.mark.parametrize("settings", [[1], {1: 1}, "x"])
@@ -346,13 +413,41 @@ def test_every_public_name_is_there_and_known_to_type_checkers():
         chatcli.nothing  # noqa: B018
 
 
+def test_the_annotations_of_every_public_name_can_be_read():
+    for name in set(chatcli.__all__) - {"Event"}:
+        public = getattr(chatcli, name)
+        typing.get_type_hints(public)
+        if name != "AskOptions":  # a kind of dict, which has none
+            inspect.signature(public, eval_str=True)
+        for called, method in inspect.getmembers(public, inspect.isfunction):
+            if method.__module__.startswith("chatcli") and not re.match("_[a-z]", called):
+                typing.get_type_hints(method)
+    for member in ("messages", "model", "session"):
+        typing.get_type_hints(getattr(chatcli.Chat, member).fget)
+
+
+@pytest.mark.parametrize("name", ["ask", "open_chat", "AskOptions"])
+def test_help_lists_every_option(name):
+    documented = re.findall(r"``(\w+)``", inspect.getdoc(getattr(chatcli, name)) or "")
+    assert set(typing.get_type_hints(chatcli.AskOptions)) <= set(documented)
+
+
 def test_importing_chatcli_loads_no_library():
     code = "import sys, chatcli; print(*sys.modules)"
     loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
     assert not loaded & {"asyncio", "openai", "tiktoken", "rich", "pydantic", "prompt_toolkit", "httpx2"}
 
 
-@pytest.mark.parametrize("example", re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL))
+EXAMPLES = re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_function_of_the_guide_is_annotated(example):
+    functions = [node for node in ast.walk(ast.parse(example)) if isinstance(node, ast.AsyncFunctionDef)]
+    assert all(function.returns is not None for function in functions)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_the_examples_of_the_guide_run(example, monkeypatch, tmp_path):
     with serving_in_thread(PARIS) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)

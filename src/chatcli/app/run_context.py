@@ -51,7 +51,7 @@ class ChatOptions:
 
     ``session`` is a name or a path, ``resume_last`` selects the session used last. ``count_exactly`` loads
     the vocabulary even where a rough count would do; ``dry`` opens a conversation that sends and stores
-    nothing.
+    nothing. ``becomes_last`` makes it the session used last once it is asked.
     """
 
     session: str | None = None
@@ -60,6 +60,7 @@ class ChatOptions:
     insecure_http: bool = False
     count_exactly: bool = False
     dry: bool = False
+    becomes_last: bool = True
 
 
 @cache

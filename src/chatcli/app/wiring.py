@@ -33,7 +33,7 @@ def open_session(settings: Settings, options: ChatOptions, context: RunContext) 
     Quick, and without network access. The caller closes it and connects it to the result of a
     ``ModelResolver``. Raise a ``ChatcliError`` if there is no such session; nothing has been written then.
     """
-    store = SessionStore(context.paths.data)
+    store = SessionStore(context.paths.data, keeps_last=options.becomes_last)
     file = _session_file(store, options)
     app, folder = f"chatcli {__version__}", str(context.folder) if context.folder else None
     if settings.save and not options.dry:

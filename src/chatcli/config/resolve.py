@@ -162,10 +162,6 @@ def resolve_given(given: Mapping[str, object], variables: Mapping[str, str]) -> 
     ``given`` are values by setting. Raise ``UsageError`` for an invalid one, ``ConfigurationError`` for an
     invalid variable.
     """
-    if unknown := [name for name in given if name not in SETTINGS_BY_NAME]:
-        raise UsageError(
-            f"{unknown[0]} is not a setting", hint=did_you_mean(unknown[0], list(SETTINGS_BY_NAME))
-        )
     return _settle([flag_source(given, by_setting=True), variable_source("environment", variables)], {})
 
 
@@ -326,6 +322,10 @@ def flag_source(flags: Mapping[str, object], *, by_setting: bool = False) -> Set
     Errors name the flag, or the setting if ``by_setting``.
     """
     given = {name: value for name, value in flags.items() if value is not None}
+    if unknown := [name for name in given if name not in SETTINGS_BY_NAME]:
+        raise UsageError(
+            f"{unknown[0]} is not a setting", hint=did_you_mean(unknown[0], list(SETTINGS_BY_NAME))
+        )
     return SettingsSource(
         {
             name: _read_flag(SETTINGS_BY_NAME[name], value, by_setting=by_setting)

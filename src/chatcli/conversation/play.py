@@ -33,7 +33,7 @@ async def play(events: AsyncGenerator[Event], *observers: Observer) -> TurnEnd:
     On cancellation the generator is closed first, so that the server sees the connection close at once; then
     every observer gets ``TurnCancelled`` with the partial text, and the cancellation propagates.
     """
-    so_far = _SoFar()
+    so_far = SoFar()
     try:
         async with aclosing(events):
             async for event in events:
@@ -51,7 +51,7 @@ async def play(events: AsyncGenerator[Event], *observers: Observer) -> TurnEnd:
     return so_far.end
 
 
-class _SoFar:
+class SoFar:
     """The observed state of a turn, sufficient for the result of a cancelled one."""
 
     def __init__(self) -> None:
@@ -59,6 +59,11 @@ class _SoFar:
         self._started = TurnStarted(model="")
         self._text = TextBuffer()
         self._attempts = 1
+
+    @property
+    def text(self) -> str:
+        """The text of the answer until the turn has ended, when the last event has it."""
+        return self._text.text
 
     def see(self, event: Event) -> None:
         match event:

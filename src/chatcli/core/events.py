@@ -12,12 +12,10 @@ A client yields ``ModelEvent``s; ``ConversationManager.send`` turns them into ``
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from chatcli.core.errors import ChatcliError  # noqa: TC001 - found by whoever reads the annotations
 from chatcli.core.messages import EMPTY_REPLY, Message, ToolCallPart
-
-if TYPE_CHECKING:
-    from chatcli.core.errors import ChatcliError
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,13 +88,23 @@ class SessionStore:
 
         <folder>/sessions/NAME.jsonl
         <folder>/last                 {"path": "..."}, the session that was asked last
+
+    Without ``keeps_last`` none of its sessions becomes the last: scripts leave it to the person.
     """
 
-    def __init__(self, folder: Path, *, clock: Clock = datetime.now, ids: IdSource = token_hex) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Clock = datetime.now,
+        ids: IdSource = token_hex,
+        keeps_last: bool = True,
+    ) -> None:
         self._sessions = folder.absolute() / "sessions"
         self._last = folder.absolute() / "last"
         self._clock = clock
         self._ids = ids
+        self._keeps_last = keeps_last
 
     @property
     def folder(self) -> Path:
@@ -180,6 +190,8 @@ class SessionStore:
 
     def remember(self, file: SessionFile) -> None:
         """Record ``file`` as the session used last; called when it is asked a question."""
+        if not self._keeps_last:
+            return
         try:
             private_files.replace(self._last, json.dumps({"path": str(file.path)}).encode())
         except OSError as error:

@@ -1,0 +1,78 @@
+"""What the program says about its flags and commands, in the words of a script."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from chatcli.config.settings import SETTINGS
+from chatcli.core.events import Notice, TurnFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chatcli.core.errors import ChatcliError
+    from chatcli.core.events import Event
+
+_OPTIONS: Final = frozenset(
+    {"model", "base_url", "system", "temperature", "top_p", "max_tokens", "seed", "reasoning"}
+)
+"""The settings that are arguments of their own."""
+_BY_FLAG: Final[Mapping[str, str]] = {
+    setting.flag: f"{setting.name}=" if setting.name in _OPTIONS else f'settings={{"{setting.name}": …}}'
+    for setting in SETTINGS
+    if setting.flag is not None
+}
+_COMMANDS: Final = "clear|drop|edit|keys|model|note|pin|retry|undo|unpin"
+_PHRASES: Final = (
+    (r".*\bconfig login\b.*", "pass api_key=, or set OPENAI_API_KEY"),
+    (r" \((?:/continue|others: chatcli --help)\)", ""),
+    (r".*/continue\b.*", "ask again; partial is what had arrived"),
+    (r"/retry asks\b[^;,]*", "ask again"),
+    (r"run again with --debug and report this", "report this"),
+    (r"-m or /model changes it", "model= changes it"),
+    (r"forget what was said \(/clear\)", "open another conversation"),
+    (r"/context lists the turns; /drop N leaves one out", "open another conversation"),
+    (r"/save NAME saves it elsewhere", "pass another session="),
+    (r"(?:use )?another -s (?:name or path|path|name)", "pass another session="),
+    (r", or --no-save\b", ""),
+    (r"--continue will not find this one; resume it with -s .*", "pass this session= again"),
+    (r"--insecure-http\b", "insecure_http=True"),
+    (r"\bcommand /config\b", "settings"),
+    (r"\bcommand /(\w+)", r"\1"),
+    (r"--(context|long) ([\w-]+)", r'settings={"\1": "\2"}'),
+    (r" \(-m\)", ""),
+    (r"\(-m, ", "(model=, "),
+    # What only a conversation in the terminal can do is left out.
+    (rf"(?:; |, or |, |^)[^;,]*(?<![\w/.:])/(?:{_COMMANDS})\b(?![\w/.])[^;,]*", ""),
+)
+"""Patterns, and what a script reads in place of what they match; the first ones first."""
+_FLAG: Final = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+_REPLACED: Final = tuple((re.compile(pattern), words) for pattern, words in _PHRASES)
+_JOINTS: Final = "; ,"
+
+
+def for_script(text: str) -> str:
+    """Return a message or a hint with arguments of the API in place of flags and commands."""
+    for pattern, words in _REPLACED:
+        text = pattern.sub(words, text)
+    return _FLAG.sub(lambda match: _BY_FLAG.get(match[0], match[0]), text).strip(_JOINTS)
+
+
+def error_for_script(error: ChatcliError) -> ChatcliError:
+    """Return the error itself if its words suit a script, else a copy in such words."""
+    message, hint = for_script(error.message), for_script(error.hint or "")
+    if (message, hint) == (error.message, error.hint or ""):
+        return error
+    return error.reworded(message, hint=hint)
+
+
+def event_for_script(event: Event) -> Event:
+    match event:
+        case Notice(message=message):
+            return replace(event, message=for_script(message))
+        case TurnFailed(result) if result.error is not None:
+            return replace(event, result=replace(result, error=error_for_script(result.error)))
+        case _:
+            return event

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import chatcli
+from chatcli.api.script_words import error_for_script, event_for_script, for_script
+from chatcli.core.errors import Cancelled, TimedOut
+from chatcli.core.events import Notice, TextDelta
+
+SOURCE = Path(chatcli.__file__).parent
+ROOMS = ("app", "chat", "client", "config", "conversation", "core", "cost", "sessions")
+# Docker's flag, and the origin of a value that no script reads.
+WORDS_OF_THE_PROGRAM = re.compile(
+    r"(?<![\w-])--(?!env-file)[a-z]|(?:^|[ (])-[a-z]\b|(?:^|[ (])/[a-z]+\b(?!/)"
+)
+
+
+def texts(tree):
+    """Yield the texts of a module that may be messages, with X in place of their values."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    bodies = [node.body for node in ast.walk(tree) if isinstance(node, documented)]
+    others = {id(body[0].value) for body in bodies if body and isinstance(body[0], ast.Expr)}
+    others |= {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(part.value if isinstance(part, ast.Constant) else "X" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in others:
+            yield node.value
+
+
+def test_no_message_of_a_conversation_names_a_flag_or_a_command():
+    found = [
+        text
+        for room in ROOMS
+        for path in (SOURCE / room).rglob("*.py")
+        if "importing" not in path.parts
+        for text in texts(ast.parse(path.read_text("utf-8")))
+        if " " in text and WORDS_OF_THE_PROGRAM.search(text)
+    ]
+    assert len(found) > 20
+    assert [text for text in found if WORDS_OF_THE_PROGRAM.search(for_script(text))] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("using x (-m or /model changes it)", "using x (model= changes it)"),
+        (
+            "try again, or allow more with --timeout",
+            'try again, or allow more with settings={"timeout_s": …}',
+        ),
+        ("raise --max-tokens", "raise max_tokens="),
+        ("(--context truncate)", '(settings={"context": "truncate"})'),
+        ("use another -s name or path; the file stays", "pass another session=; the file stays"),
+        ("set a key (chatcli config login), or …", "pass api_key=, or set OPENAI_API_KEY"),
+        ("wait a moment, or choose one with /model", "wait a moment"),
+        ("command /profile: there is no profile x", "profile: there is no profile x"),
+        ("/home is full; /tmp, too", "/home is full; /tmp, too"),
+        ("check base_url, which often ends in /v1", "check base_url, which often ends in /v1"),
+        (
+            "cannot read /home/ada/x.jsonl; http://a.b/c d - e",
+            "cannot read /home/ada/x.jsonl; http://a.b/c d - e",
+        ),
+    ],
+)
+def test_flags_and_commands_become_arguments(text, words):
+    assert for_script(text) == words
+
+
+def test_an_error_and_a_notice_keep_all_but_their_words():
+    error = TimedOut("slow --timeout", hint="try again", status=504, request_id="r")
+    worded = error_for_script(error)
+    assert (worded.message, worded.hint) == ('slow settings={"timeout_s": …}', "try again")
+    assert (type(worded), worded.status, worded.request_id) == (TimedOut, 504, "r")
+    assert error_for_script(Cancelled("stopped")).message == "stopped"
+    assert event_for_script(Notice("model_chosen", "-m or /model changes it")).code == "model_chosen"
+    assert event_for_script(TextDelta("use --timeout")) == TextDelta("use --timeout")
