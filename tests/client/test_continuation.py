@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.client.continuation import CONTINUE, ContinuationModel, OverlapRemover, open_fence
-from chatcli.core.errors import AnswerTooLarge, IncompleteAnswer, RateLimited, RequestRefused
+from chatcli.core.errors import AnswerTooLarge, BudgetReached, IncompleteAnswer, RateLimited, RequestRefused
 from chatcli.core.events import CitedSource, Completion, Notice, ReasoningDelta, TextDelta, Usage
 from chatcli.core.messages import answer, question
 from chatcli.core.request import Request
@@ -48,6 +48,17 @@ async def test_the_parts_of_an_answer_cost_what_they_cost_together():
     first, rest = Completion("length", cost_usd=0.25), Completion("stop", cost_usd=0.5)
     inner = ScriptedModel([TextDelta("The"), first], [TextDelta(" end"), rest])
     assert (await events_of(ContinuationModel(inner, times=1)))[-1].cost_usd == 0.75
+
+
+async def test_a_part_that_the_budget_cuts_is_told_of_with_the_cost_of_all():
+    parts = Completion("length", cost_usd=0.25), Completion("length", cost_usd=0.5)
+    inner = ScriptedModel(
+        [TextDelta("The"), parts[0]], [TextDelta(" end"), parts[1], BudgetReached("the answer was cut")]
+    )
+    events, error = await failure_of(ContinuationModel(inner, times=3))
+    assert isinstance(error, BudgetReached)
+    assert text_of(events) == "The end"
+    assert (events[-1].finish_reason, events[-1].cost_usd) == ("length", 0.75)
 
 
 async def test_the_cost_of_an_answer_with_a_part_nobody_told_of_is_unknown():

@@ -7,7 +7,7 @@ import pytest
 
 from chatcli.client.embeddings import EndpointEmbedder
 from chatcli.core.errors import BadResponse, EndpointError, KeyRefused, RateLimited, RequestRefused
-from client.wire import entry_at
+from client.wire import Charges, entry_at
 
 
 @pytest.fixture
@@ -16,9 +16,14 @@ def embeddings(network, endpoint):
 
 
 @pytest.fixture
-async def embedder(endpoint):
+def charges():
+    return Charges()
+
+
+@pytest.fixture
+async def embedder(endpoint, charges):
     async with entry_at(endpoint) as entry:
-        yield EndpointEmbedder(entry, "near")
+        yield EndpointEmbedder(entry, "near", charges)
 
 
 def answered(*vectors, **fields):
@@ -34,6 +39,20 @@ async def test_each_text_gets_its_vector(embedder, embeddings):
     assert await embedder.embed(["a", "b"]) == [[1.0, 0.5], [0.0, -2.0]]
     assert sent(embeddings) == [{"model": "near", "input": ["a", "b"], "encoding_format": "float"}]
     assert embeddings.calls.last.request.headers["authorization"] == "Bearer sk-here"
+
+
+@pytest.mark.parametrize(
+    ("usage", "reported"), [({"usage": {"prompt_tokens": 7}}, 7), ({}, None), ({"usage": "seven"}, None)]
+)
+async def test_each_request_is_charged_with_the_tokens_it_reports(
+    embedder, embeddings, charges, usage, reported
+):
+    embeddings.side_effect = lambda request: httpx.Response(
+        200, json={**answered(*([1.0] for _ in json.loads(request.content)["input"])), **usage}
+    )
+    await embedder.embed(["a"] * 65)
+    assert list(map(len, charges.texts)) == [64, 1]
+    assert charges.reported == [reported] * 2
 
 
 async def test_the_index_tells_which_text_a_vector_belongs_to(embedder, embeddings):

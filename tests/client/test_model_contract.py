@@ -25,7 +25,9 @@ from chatcli.client.retry import FallbackModel, RetryingModel
 from chatcli.conversation.counting import EstimatingCounter
 from chatcli.core.errors import EndpointError, IncompleteAnswer, KeyRefused
 from chatcli.core.events import Completion, TextDelta, Waiting
-from chatcli.cost.budget import Account, Budget, BudgetedModel, Spending
+from chatcli.cost.budget import Account, Budget, Spending
+from chatcli.cost.budgeted_model import BudgetedModel
+from chatcli.cost.charge import Cashier
 from chatcli.cost.ledger import Ledger
 from chatcli.cost.pricing import Pricing
 from client.wire import QUESTION, entry_at, events_of, failure_of
@@ -68,7 +70,9 @@ def as_the_program_does(entry: PoolEntry) -> ChatModel:
 def in_budget(inner: ChatModel, limits: dict[str, float]) -> ChatModel:
     budget = Budget(limits, Account(Spending()), Ledger(Path("unused")))
     pricing = Pricing("models.example", is_free=True, own={})  # or there would be a ledger
-    return BudgetedModel(inner, pricing, budget, count=len, requires_price=True)
+    return BudgetedModel(
+        inner, Cashier(pricing, budget, requires_price=True), count=len, counter_of=lambda _: len
+    )
 
 
 def budgeted(entry: PoolEntry) -> ChatModel:

@@ -33,10 +33,10 @@ ALL = [
     "ContinuationModel",
     "FallbackModel",
     "ReasoningSeparatingModel",
-    "UsageCalibrationModel",
-    "UnsupportedParametersModel",
     "RetryingModel",
     "Budgeted",
+    "UsageCalibrationModel",
+    "UnsupportedParametersModel",
 ]
 
 

@@ -21,7 +21,7 @@ from chatcli.client.rate_limit import NO_LIMITS, Claim, OwnLimits, RateLimits
 from chatcli.core.errors import ConfigurationError, RateLimited
 from chatcli.core.events import Completion, TextDelta, Usage, Waiting
 from client.scripted_model import ScriptedModel
-from client.wire import QUESTION, asking, events_of, failure_of
+from client.wire import QUESTION, Charges, asking, events_of, failure_of
 from scripted_server import Answer, event_stream, json_answer, serving
 
 SOURCE = Path(chatcli.__file__).parent
@@ -116,7 +116,7 @@ async def test_every_operation_is_counted():
     async with serving(choose=choose) as server, Pool() as pool:
         entry = pool.entry(Endpoint(server.base_url, loopback=True), {})
         await events_of(asking(entry))
-        await EndpointEmbedder(entry, "near").embed(["a"])
+        await EndpointEmbedder(entry, "near", Charges()).embed(["a"])
         await offered_models(entry, timeout_s=5)
         await served_window(entry, "Ollama", "small")
     assert entry.meter.calls == {"answer": 1, "embeddings": 1, "models": 1, "window": 2}

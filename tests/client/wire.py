@@ -10,7 +10,7 @@ from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.openai_model import OpenAIModel
 from chatcli.client.pool import MeteredModel, Pool
 from chatcli.conversation.counting import EstimatingCounter
-from chatcli.core.errors import EndpointError
+from chatcli.core.errors import ChatcliError
 from chatcli.core.messages import question
 from chatcli.core.request import Parameters, Request
 
@@ -89,13 +89,26 @@ async def events_of(model: ChatModel, request: Request = QUESTION) -> list[Model
         return [event async for event in events]
 
 
-async def failure_of(model: ChatModel, request: Request = QUESTION) -> tuple[list[ModelEvent], EndpointError]:
+async def failure_of(model: ChatModel, request: Request = QUESTION) -> tuple[list[ModelEvent], ChatcliError]:
     """Return the events before the failure, and the failure."""
     seen = []
     try:
         async with aclosing(model.stream(request)) as events:
             async for model_event in events:
                 seen.append(model_event)  # noqa: PERF401 - what came before the failure is wanted
-    except EndpointError as error:
+    except ChatcliError as error:
         return seen, error
     raise AssertionError(f"it did not fail but told {seen}")
+
+
+class Charges:
+    """The ``EmbeddingCharge`` of an account without limits; it keeps the texts and what was reported for them."""
+
+    def __init__(self):
+        self.texts = []
+        self.reported = []
+
+    @asynccontextmanager
+    async def __call__(self, texts):
+        self.texts.append(list(texts))
+        yield self.reported.append

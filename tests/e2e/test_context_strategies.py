@@ -112,16 +112,44 @@ def test_a_turn_comes_back_by_its_meaning_where_a_model_for_embeddings_is_set(pr
     assert server.requests[0].json["model"] == "near"
 
 
-def test_nothing_is_embedded_where_a_budget_is_set(program, go_on):
+def test_nothing_is_embedded_within_a_budget_where_the_price_is_unknown(program, go_on):
     (program.config_folder / "config.toml").write_text(
         'context = "recall"\nembedding_model = "near"\n[budget]\nday = 5.0\n'
     )
     with serving_in_thread(DONE) as server:
         done = go_on(server, asked="Who is my dentist?")
     assert (done.exit_code, done.stdout) == (0, "Done.\n")
-    assert "embedding_model is not used while a budget is set" in done.stderr
+    assert "by words only: the price of near is unknown, and a budget is set" in done.stderr
     assert [request.path for request in server.requests] == ["/v1/chat/completions"]
     assert asked(server)[0] == ("user", "My dentist is Dr Okafor.")
+
+
+@pytest.mark.parametrize("budget_usd", [5.0, 0.001])
+def test_embeddings_have_a_price_and_pass_the_budget(program, go_on, budget_usd):
+    def choose(request):
+        if request.path != "/v1/embeddings":
+            return DONE
+        vectors = [{"embedding": [1.0]} for _ in request.json["input"]]
+        return json_answer({"data": vectors, "usage": {"prompt_tokens": 2_000, "total_tokens": 2_000}})
+
+    (program.config_folder / "config.toml").write_text(
+        f'context = "recall"\nembedding_model = "near"\n[budget]\nday = {budget_usd}\n'
+        '[prices."near"]\ninput = 1\n[prices."small"]\ninput = 0\noutput = 0\n'
+    )
+    with serving_in_thread(choose=choose) as server:
+        done = go_on(server, asked="Who is my dentist?")
+    assert (done.exit_code, done.stdout) == (0, "Done.\n")
+    booked = (
+        records_of(program.data_folder / "spending.jsonl")
+        if (program.data_folder / "spending.jsonl").exists()
+        else []
+    )
+    lines = [(line["model"], line["cost_usd"]) for line in booked]
+    if budget_usd == 5:
+        assert lines == [("near", 0.002)]
+    else:
+        assert lines == []
+        assert "searching older turns by words only: budget reached" in done.stderr
 
 
 def test_where_embedding_fails_the_question_is_asked_all_the_same(program, go_on):

@@ -53,17 +53,15 @@ def test_what_is_free_leaves_no_line(program, configured):
     assert not (program.data_folder / "spending.jsonl").exists()
 
 
-def test_what_leaves_no_trace_leaves_none_in_the_ledger_and_is_held_to_it(program, configured):
+def test_what_leaves_no_trace_counts_with_its_amount_and_is_held_to_the_budget(program, configured):
     configured("[budget]\nday = 0.3\n")
     with serving_in_thread(PARIS) as server:
         private = program.run("--no-save", "--max-tokens", "100", "Capital?", server=server)
-        assert not program.data_folder.exists()
         program.run("--max-tokens", "100", "Capital?", server=server)
         refused = program.run("--no-save", "--max-tokens", "200", "Capital?", server=server)
     assert (private.exit_code, refused.exit_code) == (0, 9)
-    (line,) = ledger(program)
-    assert line["cost_usd"] == COST
-    assert "$0.1550 of today's $0.30 spent" in refused.stderr
+    assert [(line["model"], line["cost_usd"]) for line in ledger(program)] == [("", COST), ("small", COST)]
+    assert "$0.31 of today's $0.30 spent" in refused.stderr
     assert "→ [budget] day in config.toml" in refused.stderr
 
 
@@ -131,11 +129,11 @@ def test_a_dry_run_tells_what_the_question_would_cost(program, configured):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal of POSIX")
 class TestOnATerminal:
-    QUESTION = "this question costs about $1.00; none of today's $0.50 has been spent. Send it? [y/N]"
+    QUESTION = "this question costs about $1.00; none of today's $0.05 has been spent. Send it? [y/N]"
 
     @pytest.fixture(autouse=True)
     def budget(self, configured):
-        configured("[budget]\nday = 0.5\n")
+        configured("[budget]\nday = 0.05\n")
 
     @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("\n", 9), ("no\n", 9)])
     def test_a_single_question_is_asked_about(self, terminal, answer, code):
@@ -161,7 +159,7 @@ class TestOnATerminal:
             screen.type("y\r")
             screen.wait_for("Paris.\n\n>")
             screen.type("/cost\r")
-            assert "today         $0.1550  of $0.50" in screen.wait_for("per million tokens (config.toml)")
+            assert "today         $0.1550  of $0.05" in screen.wait_for("per million tokens (config.toml)")
             screen.type("/exit\r")
             assert screen.wait_for_exit() == 0
             assert asked(server) == [("user", "Capital?!")]

@@ -8,20 +8,18 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from chatcli.app.run_context import cashier_of
 from chatcli.app.windows import WindowFinder
 from chatcli.chat.resolved_model import ResolvedModel, usd_of
 from chatcli.client.endpoint import Endpoint, proxy_for
 from chatcli.config.endpoints import OPENAI_URL, is_loopback, refuse_key_in_clear, with_version
 from chatcli.config.paths import ensure_private_folder
-from chatcli.conversation.counting import EstimatingCounter
+from chatcli.conversation.counting import EstimatingCounter, TiktokenCounter, vocabulary_for
 from chatcli.conversation.long_input.how import LongInput
 from chatcli.conversation.turn_vectors import TurnVectors
 from chatcli.core.errors import ConfigurationError, RequestRefused
 from chatcli.core.events import Notice
 from chatcli.core.request import Parameters
-from chatcli.cost.budget import RUN, Account, Budget, BudgetedModel, Payer
-from chatcli.cost.ledger import FILE_NAME, Ledger
-from chatcli.cost.pricing import Pricing
 from chatcli.local.discovery import WELL_KNOWN, find_servers
 from chatcli.local.engine import engine_state
 from chatcli.local.server import LocalServer
@@ -42,6 +40,7 @@ if TYPE_CHECKING:
     from chatcli.config.settings import Settings
     from chatcli.core.ports import ChatModel
     from chatcli.cost.budget import Approve
+    from chatcli.cost.charge import Cashier
 
 
 EMBEDDED_SYSTEM_PROMPT = "You are a helpful assistant."
@@ -69,8 +68,7 @@ class _Terms(NamedTuple):
     entry: PoolEntry
     facts: EndpointFacts
     pause: InterruptibleSleep
-    pricing: Pricing
-    budget: Budget
+    cashier: Cashier
 
 
 class ModelResolver:
@@ -114,7 +112,7 @@ class ModelResolver:
 
         endpoint = entry.endpoint
         terms = self._terms(chat, entry, InterruptibleSleep())
-        pricing = terms.pricing
+        pricing = terms.cashier.pricing
         return ResolvedModel(
             model=self._model(
                 terms, fallbacks=self._fallbacks_of(chat, terms), auto_continue=settings.auto_continue
@@ -126,11 +124,11 @@ class ModelResolver:
             retry_now=terms.pause.cut_short,
             default_system=EMBEDDED_SYSTEM_PROMPT if endpoint.embedded else None,
             pricing=pricing,
-            budget=terms.budget,
+            budget=terms.cashier.budget,
             context=settings.context,
             counts=terms.facts.counts,
             summary_model=None if endpoint.embedded else settings.summary_model,
-            turn_vectors=self._turn_vectors(entry, terms.budget),
+            turn_vectors=self._turn_vectors(terms),
             long_input=LongInput(
                 settings.long,
                 settings.long_concurrency,
@@ -166,8 +164,7 @@ class ModelResolver:
             entry,
             self._facts(entry),
             pause,
-            pricing_at(entry.endpoint, self._settings, self._context),
-            budget_of(self._settings, self._context, chat, self._approve),
+            cashier_of(self._settings, self._context, chat, entry.endpoint, self._approve),
         )
 
     def _model(
@@ -177,6 +174,7 @@ class ModelResolver:
         # Importing openai takes half a second: only when a request is certain.
         from chatcli.client.pipeline import ModelOptions, build_model  # noqa: PLC0415
         from chatcli.client.rate_limit import OwnLimits  # noqa: PLC0415
+        from chatcli.cost.budgeted_model import BudgetedModel  # noqa: PLC0415
 
         settings, counter = self._settings, EstimatingCounter()
         return build_model(
@@ -195,29 +193,25 @@ class ModelResolver:
                 separates_reasoning=settings.thoughts_in_text != "off",
                 budget=partial(
                     BudgetedModel,
-                    pricing=terms.pricing,
-                    budget=terms.budget,
+                    cashier=terms.cashier,
                     count=counter.count,
-                    # Only a limit given for this call must hold for models of unknown price.
-                    requires_price=settings.max_cost is not None and "max_cost" in settings.asked_for,
+                    counter_of=_counter_of,
+                    share=terms.facts.counts.share,
                 ),
                 fallbacks=fallbacks,
                 auto_continue=auto_continue,
             ),
         )
 
-    def _turn_vectors(self, entry: PoolEntry, budget: Budget) -> TurnVectors | None:
-        model = self._settings.embedding_model
-        if model is None or entry.endpoint.embedded or self._settings.context != "recall":
-            return None
-        if budget.is_set:
-            # The price of embeddings is unknown, and a budget is set.
-            message = "searching older turns by words only: embedding_model is not used while a budget is set"
-            self._notify(Notice("embeddings_not_asked", message))
+    def _turn_vectors(self, terms: _Terms) -> TurnVectors | None:
+        model, endpoint = self._settings.embedding_model, terms.entry.endpoint
+        if model is None or endpoint.embedded or self._settings.context != "recall":
             return None
         from chatcli.client.embeddings import EndpointEmbedder  # noqa: PLC0415
+        from chatcli.cost.charge import EmbeddingCharges  # noqa: PLC0415
 
-        return TurnVectors(EndpointEmbedder(entry, model))
+        charge = EmbeddingCharges(terms.cashier, model, EstimatingCounter().count, self._notify)
+        return TurnVectors(EndpointEmbedder(terms.entry, model, charge))
 
     def _facts(self, entry: PoolEntry) -> EndpointFacts:
         return entry.facts(self._context.paths.cache, is_kept=self._settings.save)
@@ -359,6 +353,13 @@ class ModelResolver:
             self._notify(Notice(code, f"{message} (-m or /model changes it)"))
 
 
+def _counter_of(model: str) -> Callable[[str], int]:
+    """Return the loaded counter by the vocabulary of ``model``."""
+    counter = TiktokenCounter(vocabulary_for(model))
+    counter.load()
+    return counter.count
+
+
 def _parameters(settings: Settings, *, embedded: bool) -> Parameters:
     temperature, max_tokens = settings.temperature, settings.max_tokens
     if embedded:
@@ -391,16 +392,6 @@ async def _nothing_configured() -> ConfigurationError:
     found = await find_servers()
     running = f"{found[0].name} is running here (--base-url {found[0].base_url}); or " if found else ""
     return ConfigurationError("no model is set up", hint=running + _WAYS_OUT, code="nothing_configured")
-
-
-def budget_of(
-    settings: Settings, context: RunContext, chat: Conversation, approve: Approve | None = None
-) -> Budget:
-    """Return the budget of ``chat``, which pays."""
-    run = {} if settings.max_cost is None else {RUN: settings.max_cost}
-    ledger = Ledger(context.paths.data / FILE_NAME, is_kept=settings.save)
-    account = Account(context.spending, lambda: Payer(chat.opened.name, chat.session.cost_usd), approve)
-    return Budget({**settings.budget, **run}, account, ledger)
 
 
 DEFAULT_MODEL = "gpt-5-mini"
@@ -438,13 +429,3 @@ def runs_models_itself(base_url: str) -> bool:
     """
     port = urlsplit(base_url).port
     return any(server.runs_models and server.port == port for server in WELL_KNOWN) and is_loopback(base_url)
-
-
-def pricing_at(endpoint: Endpoint, settings: Settings, context: RunContext) -> Pricing:
-    """Return the prices of an endpoint's models."""
-    return Pricing(
-        endpoint.host,
-        is_free=endpoint.embedded or endpoint.runs_models,
-        own=settings.prices,
-        open_table=lambda: context.table,
-    )

@@ -1,4 +1,4 @@
-"""State shared by one run of the program, and the options of one call."""
+"""State shared by one run of the program, the options of one call, and who pays for its requests at which prices."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from chatcli.client.pool import Pool
-from chatcli.cost.budget import Spending
+from chatcli.cost.budget import RUN, Account, Budget, Payer, Spending
+from chatcli.cost.ledger import FILE_NAME, Ledger
 from chatcli.text.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -15,10 +16,16 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeAlias
 
+    from chatcli.chat import Conversation
     from chatcli.client.address_guard import Resolve
+    from chatcli.client.endpoint import Endpoint
     from chatcli.config.paths import Paths
+    from chatcli.config.settings import Settings
     from chatcli.core.events import Notice
+    from chatcli.cost.budget import Approve
+    from chatcli.cost.charge import Cashier
     from chatcli.cost.model_table import ModelTable
+    from chatcli.cost.pricing import Pricing
 
     Notify: TypeAlias = Callable[[Notice], None]
 
@@ -69,3 +76,40 @@ def _table_in(data: Path) -> ModelTable:
     from chatcli.cost.model_table import FILE_NAME, ModelTable  # noqa: PLC0415
 
     return ModelTable(data / FILE_NAME)
+
+
+def budget_of(
+    settings: Settings, context: RunContext, chat: Conversation, approve: Approve | None = None
+) -> Budget:
+    """Return the budget of ``chat``, which pays."""
+    run = {} if settings.max_cost is None else {RUN: settings.max_cost}
+    ledger = Ledger(context.paths.data / FILE_NAME, is_private=not settings.save)
+    account = Account(context.spending, lambda: Payer(chat.opened.name, chat.session.cost_usd), approve)
+    return Budget({**settings.budget, **run}, account, ledger)
+
+
+def pricing_at(endpoint: Endpoint, settings: Settings, context: RunContext) -> Pricing:
+    """Return the prices of an endpoint's models."""
+    # Imported with the first request, like the cashier.
+    from chatcli.cost.pricing import Pricing  # noqa: PLC0415
+
+    return Pricing(
+        endpoint.host,
+        is_free=endpoint.embedded or endpoint.runs_models,
+        own=settings.prices,
+        open_table=lambda: context.table,
+    )
+
+
+def cashier_of(
+    settings: Settings, context: RunContext, chat: Conversation, endpoint: Endpoint, approve: Approve | None
+) -> Cashier:
+    """Return the cashier for the requests of ``chat`` at one endpoint."""
+    from chatcli.cost.charge import Cashier  # noqa: PLC0415
+
+    return Cashier(
+        pricing_at(endpoint, settings, context),
+        budget_of(settings, context, chat, approve),
+        # Only a limit given for this call must hold for models of unknown price.
+        requires_price=settings.max_cost is not None and "max_cost" in settings.asked_for,
+    )

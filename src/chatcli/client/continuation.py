@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 from chatcli.core import messages
-from chatcli.core.errors import AnswerTooLarge, EndpointError, IncompleteAnswer
+from chatcli.core.errors import AnswerTooLarge, BudgetReached, EndpointError, IncompleteAnswer
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, TextReclassified, Usage
 from chatcli.core.messages import ReasoningPart
 
@@ -64,9 +64,15 @@ class ContinuationModel:
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
         answer = _Answer(request.partial_answer)
         for time in range(1, self._times + 2):
-            async with aclosing(self._part(request, answer)) as events:
-                async for event in events:
-                    yield event
+            try:
+                async with aclosing(self._part(request, answer)) as events:
+                    async for event in events:
+                        yield event
+            except BudgetReached:
+                # The part that the budget has cut is complete as well, and its cost is known.
+                if answer.is_complete:
+                    yield answer.completion()
+                raise
             if answer.cut is None or time > self._times:
                 break
             yield Notice("continuing", f"{answer.cut}; asking for the rest ({time} of {self._times})")
@@ -77,6 +83,7 @@ class ContinuationModel:
         overlap = OverlapRemover(answer.text)
         rest_request = self._rest_request(request, answer.text)
         answer.begin_part()
+        reached: BudgetReached | None = None
         try:
             async with aclosing(self._inner.stream(rest_request)) as events:
                 async for event in events:
@@ -92,8 +99,12 @@ class ContinuationModel:
                         yield TextDelta(new)
         except EndpointError as error:
             answer.fail(error)
+        except BudgetReached as error:
+            reached = error
         if new := answer.grow(overlap.rest()):
             yield TextDelta(new)
+        if reached is not None:
+            raise reached
 
     def _rest_request(self, request: Request, so_far: str) -> Request:
         if not so_far:
@@ -126,6 +137,10 @@ class _Answer:
     @property
     def text(self) -> str:
         return self._so_far + "".join(self._grown)
+
+    @property
+    def is_complete(self) -> bool:
+        return isinstance(self._end, Completion)
 
     def begin_part(self) -> None:
         self._part_begins_at = len(self._grown)

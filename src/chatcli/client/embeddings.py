@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.error_bodies import error_in
 from chatcli.client.openai_errors import stream_error, translated
-from chatcli.client.wire_messages import wire_text
+from chatcli.client.wire_messages import count, wire_text
 from chatcli.core.errors import BadResponse
 from chatcli.core.json_values import as_object
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from chatcli.client.pool import PoolEntry
+    from chatcli.core.ports import EmbeddingCharge
 
 _MOST_TEXTS: Final = 64
 _LONGEST_TEXT_BYTES: Final = 8_000
@@ -25,9 +26,10 @@ _HINT: Final = "check that embedding_model names an embedding model"
 
 
 class EndpointEmbedder:
-    """The ``Embedder`` for ``model`` at the endpoint of ``entry``."""
+    """The ``Embedder`` for ``model`` at the endpoint of ``entry``; ``charge`` is for each of its requests."""
 
-    def __init__(self, entry: PoolEntry, model: str) -> None:
+    def __init__(self, entry: PoolEntry, model: str, charge: EmbeddingCharge) -> None:
+        self._charge = charge
         self._entry = entry
         self._endpoint = entry.endpoint
         self._model = model
@@ -41,20 +43,22 @@ class EndpointEmbedder:
         return vectors
 
     async def _ask(self, texts: list[str]) -> list[list[float]]:
-        with translated(self._endpoint):
-            async with self._entry.meter.call("embeddings") as call:
-                client = await call.client()
-                # By default the package requests base64, which not every server supports.
-                response = await client.embeddings.with_raw_response.create(
-                    model=self._model, input=texts, encoding_format="float"
-                )
-                content = response.content
-        try:
-            body = json.loads(content)
-        except (ValueError, RecursionError) as error:
-            raise self._malformed("are not JSON") from error
-        if (reported := error_in(body, "data")) is not None:
-            raise stream_error(self._endpoint, reported, response.http_response)
+        async with self._charge(texts) as settle:
+            with translated(self._endpoint):
+                async with self._entry.meter.call("embeddings") as call:
+                    client = await call.client()
+                    # By default the package requests base64, which not every server supports.
+                    response = await client.embeddings.with_raw_response.create(
+                        model=self._model, input=texts, encoding_format="float"
+                    )
+                    content = response.content
+            try:
+                body = json.loads(content)
+            except (ValueError, RecursionError) as error:
+                raise self._malformed("are not JSON") from error
+            if (reported := error_in(body, "data")) is not None:
+                raise stream_error(self._endpoint, reported, response.http_response)
+            settle(count(as_object(body).get("usage"), "prompt_tokens"))
         vectors = _vectors(as_object(body).get("data"))
         if vectors is None:
             raise self._malformed("are no vectors of numbers")

@@ -83,20 +83,6 @@ LAYERS: Final = (
         lambda options: options.separates_reasoning,
         lambda inner, _, options: ReasoningSeparatingModel(inner, options.facts.reasoning_styles),
     ),
-    # Compares the endpoint's token counts with chatcli's.
-    Layer(
-        "usage calibration",
-        lambda _: True,
-        lambda inner, endpoint, options: UsageCalibrationModel(
-            inner, endpoint, options.facts.counts, options.facts.windows
-        ),
-    ),
-    # Omits request fields that the endpoint refuses.
-    Layer(
-        "unsupported parameters",
-        lambda _: True,
-        lambda inner, _, options: UnsupportedParametersModel(inner, options.facts.refused),
-    ),
     # Retries until the first visible delta.
     Layer(
         "retry",
@@ -105,11 +91,25 @@ LAYERS: Final = (
             inner, retries=options.retries, budget_s=options.retry_budget_s, sleep=options.sleep
         ),
     ),
-    # Books costs, and stops before a budget is exceeded.
+    # Books costs, caps answers, and stops before a budget is exceeded.
     Layer(
         "budget",
         lambda options: options.budget is not None,
         lambda inner, _, options: options.budget(inner) if options.budget else inner,
+    ),
+    # Compares the endpoint's token counts with chatcli's.
+    Layer(
+        "usage calibration",
+        lambda _: True,
+        lambda inner, endpoint, options: UsageCalibrationModel(
+            inner, endpoint, options.facts.counts, options.facts.windows
+        ),
+    ),
+    # Omits request fields that the endpoint refuses, the cap of an answer included.
+    Layer(
+        "unsupported parameters",
+        lambda _: True,
+        lambda inner, _, options: UnsupportedParametersModel(inner, options.facts.refused),
     ),
 )
 

@@ -17,8 +17,6 @@ from math import ceil
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.messages import ReasoningPart, ToolCallPart
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -177,17 +175,6 @@ def no_share() -> float:
     return 0.0
 
 
-def _sent_text(message: Message) -> str:
-    """Return the text that costs tokens: words, tool calls, and reasoning that is sent back."""
-    beside = [
-        part.text if isinstance(part, ReasoningPart) else f"{part.name} {part.arguments}"
-        for part in message.parts
-        if isinstance(part, ToolCallPart)
-        or (isinstance(part, ReasoningPart) and part.provider_data is not None)
-    ]
-    return "\n\n".join([message.text, *beside]) if beside else message.text
-
-
 class MessageTokens:
     """The tokens of messages in a request, each message counted once.
 
@@ -215,7 +202,7 @@ class MessageTokens:
         """Return the tokens of ``message``, including those of the chat format."""
         tokens = self._counted.get(message)
         if tokens is None:
-            tokens = self.counter.count(_sent_text(message)) + TOKENS_AROUND_MESSAGE
+            tokens = self.counter.count(message.sent_text) + TOKENS_AROUND_MESSAGE
             self._counted[message] = tokens
         return self._with_share(tokens)
 
@@ -250,7 +237,7 @@ class MessageTokens:
     def _length(self, message: Message) -> int:
         length = self._lengths.get(message)
         if length is None:
-            length = self._lengths[message] = utf_8_length(_sent_text(message))
+            length = self._lengths[message] = utf_8_length(message.sent_text)
         return length
 
     def _with_share(self, tokens: int) -> int:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chatcli.conversation.history import Turn
+    from chatcli.core.errors import ChatcliError
     from chatcli.core.ports import Embedder
 
 _PATIENCE_S: Final = 3.0
@@ -57,7 +58,7 @@ class TurnVectors:
     async def nearest(self, turns: Sequence[Turn], end: int, question: str) -> list[int]:
         """Return the places of the turns before ``end`` nearest to ``question``, the nearest first.
 
-        Raise an ``EndpointError`` if vectors are not available in time.
+        Raise an ``EndpointError`` if vectors are not available in time, ``BudgetReached`` if they cost too much.
         """
         first = max(0, end - _MOST_COMPARED)
         if first == end or not self._failures_left:
@@ -78,7 +79,7 @@ class TurnVectors:
         self._failures_left = _MOST_FAILURES
         return _standing_out(await self._similarities(turns, first, end, question_vector))
 
-    def failed(self, error: EndpointError) -> Notice | None:
+    def failed(self, error: ChatcliError) -> Notice | None:
         """Return the notice about ``error``, ``None`` if one was shown before."""
         was_notified, self._was_notified = self._was_notified, True
         hint = f" ({error.hint})" if error.hint else ""

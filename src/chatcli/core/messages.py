@@ -138,6 +138,17 @@ class Message:
         return tuple(part for part in self.parts if isinstance(part, ToolCallPart))
 
     @property
+    def sent_text(self) -> str:
+        """The text that costs tokens: words, tool calls, and reasoning that is sent back."""
+        beside = [
+            part.text if isinstance(part, ReasoningPart) else f"{part.name} {part.arguments}"
+            for part in self.parts
+            if isinstance(part, ToolCallPart)
+            or (isinstance(part, ReasoningPart) and part.provider_data is not None)
+        ]
+        return "\n\n".join([self.text, *beside]) if beside else self.text
+
+    @property
     def holds_only_text(self) -> bool:
         """Whether the message is only text and carries nothing specific to it."""
         return self.provider_data is None and all(

@@ -6,11 +6,21 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
     from typing import TypeAlias
 
     from chatcli.core.events import Event, ModelEvent, TurnResult
     from chatcli.core.messages import Message
     from chatcli.core.request import Request
+
+    EmbeddingCharge: TypeAlias = Callable[
+        [Sequence[str]], AbstractAsyncContextManager[Callable[[int | None], None]]
+    ]
+    """Charges a request for the embeddings of some texts.
+
+    It raises ``BudgetReached`` if the request must not be sent, and yields a function that takes the tokens
+    the endpoint reports.
+    """
 
     Observer: TypeAlias = Callable[[Event], Awaitable[None]]
     """Watches a turn. It is given every event in order and decides nothing."""
@@ -46,7 +56,8 @@ class Embedder(Protocol):
     async def embed(self, texts: Sequence[str]) -> list[Sequence[float]]:
         """Return one vector per text, in order and of equal length; raise an ``EndpointError``.
 
-        Of a long text, only the beginning may be read.
+        Of a long text, only the beginning may be read. ``BudgetReached`` is raised if the budget does not leave
+        enough.
         """
         ...
 

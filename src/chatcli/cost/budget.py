@@ -1,30 +1,28 @@
-"""Budgets: the spending and the limits of a run, a session, a day and a month, and the layer that enforces them."""
+"""Budgets: the spending and the limits of a run, a session, a day and a month."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cache, partial, reduce
+from functools import reduce
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.core.errors import BudgetReached
-from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, Usage
 from chatcli.core.request import LIMIT_FIELDS
-from chatcli.cost.ledger import Expense, Total, unreadable_lines
+from chatcli.cost.ledger import Expense, Total
 from chatcli.cost.price import dollars, limit_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
     from datetime import date
     from typing import TypeAlias
 
-    from chatcli.core.events import ModelEvent
-    from chatcli.core.ports import ChatModel
-    from chatcli.core.request import Parameters, Request
+    from chatcli.core.request import Parameters
     from chatcli.cost.ledger import Ledger
-    from chatcli.cost.pricing import Pricing
+    from chatcli.cost.reservations import Reservation, Reservations
 
     Approve: TypeAlias = Callable[[str], Awaitable[bool]]
     """Asks the person whether something may cost the stated amount."""
@@ -37,20 +35,21 @@ class Payer(NamedTuple):
     cost_usd: float | None = None
 
 
+@dataclass(eq=False)
 class Spending:
     """The spending of one run over all models; shared by every conversation of the run."""
 
-    def __init__(self) -> None:
-        self.asking = asyncio.Lock()
-        """Held while the person is asked: one question at a time."""
-        self.run_usd = Decimal(0)
-        self.reserved: list[Callable[[], Decimal | None]] = []
-        """The estimated cost of each request in flight, computed when a budget asks for it."""
-        self.unwritten: list[Expense] = []
-        """Expenses missing from the ledger: it could not be written, or must not record this run."""
-        self._reported: set[str] = set()
-        self._before: dict[str | None, Decimal] = {}
-        self._in_run: dict[str | None, Decimal] = {}
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a request is admitted: one question to the person at a time."""
+    run_usd: Decimal = Decimal(0)
+    reserved: list[Callable[[], Decimal | None]] = field(default_factory=list)
+    """The reserved or estimated cost of each request in flight, computed when a budget asks for it."""
+    unwritten: list[Expense] = field(default_factory=list)
+    """Expenses missing from the ledger, which could not be written."""
+    _kept: list[Admission] = field(default_factory=list)
+    _reported: set[str] = field(default_factory=set)
+    _before: dict[str | None, Decimal] = field(default_factory=dict)
+    _in_run: dict[str | None, Decimal] = field(default_factory=dict)
 
     def of_session(self, payer: Payer) -> Decimal:
         """Return the cost of a conversation: its answers before this run and its requests since."""
@@ -60,29 +59,40 @@ class Spending:
 
     @property
     def reserved_usd(self) -> Decimal:
-        """The amount set aside for requests in flight."""
+        """The amount set aside for requests of this run in flight."""
         return sum((estimate_usd() or Decimal(0) for estimate_usd in self.reserved), Decimal(0))
 
-    def book(self, expense: Expense, ledger: Ledger) -> OSError | None:
+    def book(self, expense: Expense, ledger: Ledger, admissions: Iterable[Admission] = ()) -> OSError | None:
         """Add an expense to this run and to ``ledger``; return the error if the ledger cannot be written.
 
-        Free requests are not recorded in the ledger.
+        Then the ``admissions`` of the request stay reserved, so that other processes count the expense as long
+        as this one runs. The ledger does not record free requests, a private one only amounts.
         """
-        if expense.cost_usd == 0:
+        if expense.cost_usd == 0 or (expense.cost_usd is None and ledger.is_private):
             return None
         self.run_usd += expense.cost_usd or 0
         self._in_run[expense.session] = self._in_run.get(expense.session, Decimal(0)) + (
             expense.cost_usd or 0
         )
-        if not ledger.is_kept:
-            self.unwritten.append(expense)
-            return None
+        self.unwritten.append(expense)
         try:
-            ledger.append(expense)
+            self.catch_up(ledger)
         except OSError as error:
-            self.unwritten.append(expense)
+            self._kept += admissions
             return error
         return None
+
+    def catch_up(self, ledger: Ledger) -> None:
+        """Write the expenses that the ledger lacks. Raise ``OSError``."""
+        while self.unwritten:
+            ledger.append(self.unwritten[0])
+            del self.unwritten[0]
+        while self._kept:
+            self._kept.pop().release()
+
+    def keeps(self, admission: Admission) -> bool:
+        """Return whether ``admission`` stands for an expense that the ledger lacks."""
+        return any(admission is kept for kept in self._kept)
 
     def is_first_report(self, what: str) -> bool:
         """Return whether ``what`` has not been reported in this run yet, and mark it as reported."""
@@ -113,22 +123,41 @@ _WHOSE: Final = {
     DAY: "today's",
     MONTH: "this month's",
 }
+_SHARED: Final = {DAY, MONTH}
+"""The limits that other processes spend from as well."""
+_PATIENCE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The state of one limit in US dollars: ``spent`` of ``limit``; ``period`` names the limit."""
+    """The state of one limit in US dollars: ``spent`` of ``limit``, and ``reserved`` for requests in flight.
+
+    ``period`` names the limit.
+    """
 
     period: str
     limit: Decimal
     spent: Decimal
+    reserved: Decimal = Decimal(0)
+
+    @property
+    def left(self) -> Decimal:
+        return self.limit - self.spent - self.reserved
+
+    @property
+    def whole(self) -> str:
+        return f"{_WHOSE[self.period]} {limit_of(self.limit)}"
 
     @property
     def words(self) -> str:
-        whole = f"{_WHOSE[self.period]} {limit_of(self.limit)}"
-        if not self.spent:
-            return f"none of {whole} has been spent"
-        return f"{dollars(self.spent)} of {whole} spent"
+        spent = (
+            f"{dollars(self.spent)} of {self.whole} spent"
+            if self.spent
+            else f"none of {self.whole} has been spent"
+        )
+        return (
+            f"{spent}, {dollars(self.reserved)} set aside for requests in flight" if self.reserved else spent
+        )
 
     @property
     def remedy(self) -> str:
@@ -138,33 +167,106 @@ class Standing:
         return f"[budget] {self.period} in config.toml changes the limit"
 
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """The cost of a request: of its input, and of each token of its answer.
+
+    The answer may have ``most_tokens``; an answer of ``least_tokens`` is worth sending the request.
+    """
+
+    input_usd: Decimal
+    token_usd: Decimal
+    least_tokens: int
+    most_tokens: int
+
+    def usd(self, answer_tokens: int) -> Decimal:
+        return self.input_usd + self.token_usd * answer_tokens
+
+    def tokens_for(self, usd: Decimal) -> int:
+        """Return the length of the longest answer that costs at most ``usd`` with its input."""
+        if not self.token_usd:
+            return self.most_tokens
+        return min(self.most_tokens, int((usd - self.input_usd) / self.token_usd))
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A request that may be sent: ``reserved_usd`` are set aside for it, an answer of ``answer_tokens`` included.
+
+    ``answer_tokens`` is ``None`` if the person approved an answer of any length, ``capped_by`` the limit that
+    leaves no more for it, if one does. Other processes see the ``reservation``.
+    """
+
+    reserved_usd: Decimal | None
+    answer_tokens: int | None = None
+    capped_by: Standing | None = None
+    reservation: Reservation | None = None
+
+    def release(self) -> None:
+        if self.reservation is not None:
+            self.reservation.release()
+
+
+class Refusal(NamedTuple):
+    """A request that may not be sent, by the limit ``standing``.
+
+    ``may_pass``: it would fit if the requests in flight cost nothing.
+    """
+
+    standing: Standing
+    may_pass: bool
+
+
+@dataclass(eq=False)
 class Budget:
     """The limits that are set, and the spending against each.
 
     ``limits`` are US dollars by period: ``run``, ``session``, ``day``, ``month``, in the person's time zone.
-    Requests in flight count as spent, whichever conversation pays for them.
+    Requests in flight count with what is reserved for them, whichever conversation pays for them; for a day
+    and a month, also those of other processes.
     """
 
-    def __init__(self, limits: Mapping[str, float], account: Account, ledger: Ledger) -> None:
-        self.account = account
-        self.spending = account.spending
-        self.ledger = ledger
-        self.is_set = bool(limits)
-        self._limits = {period: Decimal(str(usd)) for period, usd in limits.items()}
+    limits: Mapping[str, float]
+    account: Account
+    ledger: Ledger
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _reservations: Reservations | None = field(default=None, init=False)
 
-    def standings(self) -> Iterator[Standing]:
-        """Yield the state of each limit, the narrowest first. Raise ``OSError`` if the ledger cannot be read."""
-        for period in _WHOSE:
-            if period in self._limits:
-                yield Standing(period, self._limits[period], self._spent(period) + self.spending.reserved_usd)
+    @property
+    def spending(self) -> Spending:
+        return self.account.spending
 
-    def passed_by(self, estimate_usd: Decimal | None) -> Standing | None:
-        """Return the first limit that ``estimate_usd`` would exceed or, for an unknown estimate, that is used up."""
-        for standing in self.standings():
-            left = standing.limit - standing.spent
-            if left <= 0 if estimate_usd is None else estimate_usd > left:
-                return standing
-        return None
+    @property
+    def limits_usd(self) -> dict[str, Decimal]:
+        return {period: Decimal(str(usd)) for period, usd in self.limits.items()}
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes spend from the same limits."""
+        return not self.limits.keys().isdisjoint(_SHARED)
+
+    def admit(self, need: Need | None, *, is_approved: bool = False) -> Admission | Refusal:
+        """Reserve ``need``, or as much of its answer as every limit leaves; ``None`` is an unknown need.
+
+        Only if a limit leaves less than the smallest answer, or nothing for an unknown need, the request is
+        refused, unless it ``is_approved``: then all of it is reserved. With a limit that other processes spend
+        from as well this reads and writes files; if it cannot, ``BudgetReached`` is raised.
+        """
+        with self._alone() as shared_usd:
+            standings = list(self._standings(shared_usd))
+            if not is_approved and (refused := _first_passed(standings, need)) is not None:
+                return refused
+            if need is None:
+                return Admission(None)
+            tightest = min(standings, key=lambda standing: standing.left)
+            tokens = need.most_tokens if is_approved else need.tokens_for(tightest.left)
+            reserved = need.usd(tokens)
+            return Admission(
+                reserved,
+                None if is_approved else tokens,
+                tightest if tokens < need.most_tokens else None,
+                self._reserve(reserved),
+            )
 
     def month(self) -> tuple[Expense, ...]:
         """Return the spending of this month over all runs. Raise ``OSError`` if the ledger cannot be read."""
@@ -184,7 +286,59 @@ class Budget:
     @property
     def unreadable_lines(self) -> int:
         """The number of unreadable ledger lines that the standings lack."""
-        return self.ledger.unreadable_lines if self._limits.keys() & {DAY, MONTH} else 0
+        return self.ledger.unreadable_lines if self.is_shared else 0
+
+    @contextmanager
+    def _alone(self) -> Iterator[Decimal]:
+        """Yield the amount reserved over all processes, which does not grow until the end; 0 without a shared limit."""
+        if not self.is_shared:
+            yield Decimal(0)
+            return
+        reservations = self._shared()
+        if not self._one_at_a_time.acquire(timeout=_PATIENCE_S):
+            raise self.not_kept(OSError(None, "the disk does not answer"))
+        try:
+            with reservations.locked():
+                self.spending.catch_up(self.ledger)
+                yield max(reservations.total(), self.spending.reserved_usd)
+        except OSError as error:
+            raise self.not_kept(error) from error
+        finally:
+            self._one_at_a_time.release()
+
+    def not_kept(self, error: OSError, *, reading: bool = False) -> BudgetReached:
+        """Return the error of a limit that cannot be enforced: nothing is sent then."""
+        verb, adjective = ("read", "readable") if reading else ("write", "writable")
+        return BudgetReached(
+            f"cannot {verb} {self.ledger.path}, which records what was spent: {error.strerror or error}",
+            hint=f"make it {adjective}, or take the budget out of config.toml",
+            code=f"spending_un{adjective}",
+        )
+
+    def _reserve(self, usd: Decimal) -> Reservation | None:
+        if not self.is_shared:
+            return None
+        # What cannot be written afterwards must not be spent.
+        self.ledger.check_writable()
+        return self._shared().add(usd)
+
+    def _shared(self) -> Reservations:
+        if self._reservations is None:
+            # Without a budget that other processes share, nothing of this is loaded.
+            from chatcli.cost.reservations import FOLDER_NAME, Reservations  # noqa: PLC0415
+
+            self._reservations = Reservations(
+                self.ledger.path.with_name(FOLDER_NAME), self.ledger.clock, patience_s=_PATIENCE_S
+            )
+        return self._reservations
+
+    def _standings(self, shared_usd: Decimal) -> Iterator[Standing]:
+        """Yield the state of each limit, the narrowest first; ``shared_usd`` is reserved over all processes."""
+        limits = self.limits_usd
+        for period in _WHOSE:
+            if period in limits:
+                reserved_usd = shared_usd if period in _SHARED else self.spending.reserved_usd
+                yield Standing(period, limits[period], self._spent(period), reserved_usd)
 
     def _unwritten(self, since: date) -> Iterator[Expense]:
         zone = self.ledger.clock().tzinfo
@@ -196,165 +350,31 @@ class Budget:
         match period:
             case "session":
                 return self.spending.of_session(self.account.payer())
-            case "day":
-                return self.spent_today().usd
-            case "month":
-                return self.spent_this_month().usd
+            case "day" | "month":
+                try:
+                    return (self.spent_today() if period == DAY else self.spent_this_month()).usd
+                except OSError as error:
+                    raise self.not_kept(error, reading=True) from error
             case _:
                 return self.spending.run_usd
 
 
+def _first_passed(standings: list[Standing], need: Need | None) -> Refusal | None:
+    """Return the first limit that leaves less than ``need`` has at least."""
+    least_usd = None if need is None else need.usd(need.least_tokens)
+    passed = [
+        standing
+        for standing in standings
+        if (standing.left <= 0 if least_usd is None else standing.left < least_usd)
+    ]
+    if not passed:
+        return None
+    freed = [standing.left + standing.reserved for standing in passed]
+    return Refusal(passed[0], all(usd > 0 if least_usd is None else usd >= least_usd for usd in freed))
+
+
 TYPICAL_ANSWER_TOKENS: Final = 1_000
-"""The assumed length of an answer that nothing limits."""
-
-
-class BudgetedModel:
-    """A ``ChatModel`` that adds costs to the answers of ``inner``, books them, and stops before a budget is exceeded.
-
-    A cost reported by the endpoint itself is used as it is. A request that would exceed a limit needs the
-    person's approval; without it, it is not sent: ``BudgetReached``. ``count`` returns the approximate tokens
-    of a text.
-
-    ``requires_price``: if the price is unknown and nobody can be asked, nothing is sent, as the limit could
-    not be enforced.
-    """
-
-    def __init__(
-        self,
-        inner: ChatModel,
-        pricing: Pricing,
-        budget: Budget,
-        *,
-        count: Callable[[str], int],
-        requires_price: bool = False,
-    ) -> None:
-        self._inner = inner
-        self._pricing = pricing
-        self._budget = budget
-        self._spending = budget.spending
-        self._account = budget.account
-        self._count = count
-        self._requires_price = requires_price
-        self._approved: tuple[Request, Decimal] | None = None
-
-    async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
-        estimate_usd = cache(partial(self._estimate, request))
-        notices = await self._admit(request, estimate_usd()) if self._budget.is_set else ()
-        received_tokens, is_booked = 0, False
-        self._spending.reserved.append(estimate_usd)
-        try:
-            for notice in notices:
-                yield notice
-            async with aclosing(self._inner.stream(request)) as events:
-                async for event in events:
-                    if isinstance(event, TextDelta | ReasoningDelta):
-                        received_tokens += self._count(event.text)
-                    if not isinstance(event, Completion):
-                        yield event
-                        continue
-                    completion = self._priced(event, request, received_tokens)
-                    is_booked = True
-                    spent_usd = self._at_most(completion, request, received_tokens)
-                    for notice in self._book(request, completion.model, spent_usd):
-                        yield notice
-                    yield completion
-        finally:
-            self._spending.reserved.remove(estimate_usd)
-            # The tokens received are paid for, whichever side closed the connection.
-            if received_tokens and not is_booked:
-                usage = self._estimated_usage(request, received_tokens)
-                self._book(request, None, self._pricing.cost_of(usage, request.model))
-
-    def _estimate(self, request: Request) -> Decimal | None:
-        usage = self._estimated_usage(request, expected_answer_tokens(request.parameters))
-        return self._pricing.cost_of(usage, request.model)
-
-    def _estimated_usage(self, request: Request, answer_tokens: int) -> Usage:
-        sent = sum(self._count(message.text) for message in request.messages)
-        return Usage(sent, answer_tokens, estimated=True)
-
-    def _priced(self, completion: Completion, request: Request, received_tokens: int) -> Completion:
-        if completion.cost_usd is not None:
-            return completion
-        usage = completion.usage or self._estimated_usage(request, received_tokens)
-        cost_usd = self._pricing.cost_of(usage, request.model, completion.model)
-        return replace(completion, cost_usd=None if cost_usd is None else float(cost_usd))
-
-    def _at_most(self, completion: Completion, request: Request, received_tokens: int) -> Decimal | None:
-        """Return the amount to book; a missing count or cache price is replaced by its upper bound.
-
-        A budget must not stop counting because a cost is not known to the cent.
-        """
-        if completion.cost_usd is not None:
-            return Decimal(str(completion.cost_usd))
-        reported, about = completion.usage or Usage(), self._estimated_usage(request, received_tokens)
-        usage = Usage(
-            about.input_tokens if reported.input_tokens is None else reported.input_tokens,
-            about.output_tokens if reported.output_tokens is None else reported.output_tokens,
-        )
-        return self._pricing.cost_of(usage, request.model, completion.model)
-
-    def _book(self, request: Request, answered: str | None, cost_usd: Decimal | None) -> tuple[Notice, ...]:
-        """Book an expense; return notices for the person."""
-        expense = Expense(
-            self._budget.ledger.clock(),
-            answered or request.model,
-            self._pricing.host,
-            cost_usd,
-            self._account.payer().name,
-        )
-        error = self._spending.book(expense, self._budget.ledger)
-        if error is None or not self._spending.is_first_report("spending_unwritten"):
-            return ()
-        failure = f"cannot write {self._budget.ledger.path}: {error.strerror or error}"
-        return (Notice("spending_unwritten", f"{failure}; spending is counted in memory until you leave"),)
-
-    async def _admit(self, request: Request, estimate_usd: Decimal | None) -> list[Notice]:
-        """Return notices for the person before ``request`` is sent; raise ``BudgetReached`` if it must not be.
-
-        ``estimate_usd`` is the estimated cost, ``None`` if unknown.
-        """
-        if estimate_usd == 0:
-            return []
-        async with self._spending.asking:
-            if standing := self._passed(estimate_usd):
-                if not await self._is_approved(request, estimate_usd, standing):
-                    raise _reached(estimate_usd, standing, refused=self._account.approve is not None)
-            elif estimate_usd is None and self._requires_price and self._account.approve is None:
-                raise BudgetReached(
-                    f"the price of {request.model} at {self._pricing.host} is unknown, so --max-cost cannot be enforced",
-                    hint=_set_price(request.model) + ", or leave out --max-cost",
-                    code="price_unknown",
-                )
-        notices = []
-        if (count := self._budget.unreadable_lines) and self._spending.is_first_report("spending_damaged"):
-            notices.append(Notice("spending_damaged", unreadable_lines(self._budget.ledger.path, count)))
-        if estimate_usd is None and self._spending.is_first_report(f"price_unknown {request.model}"):
-            message = f"price of {request.model} unknown, so the budget is not enforced; {_set_price(request.model)}"
-            notices.append(Notice("price_unknown", message))
-        return notices
-
-    def _passed(self, estimate_usd: Decimal | None) -> Standing | None:
-        try:
-            return self._budget.passed_by(estimate_usd)
-        except OSError as error:
-            raise BudgetReached(
-                f"cannot read {self._budget.ledger.path}, which records what was spent: {error.strerror or error}",
-                hint="make it readable, or take the budget out of config.toml",
-                code="spending_unreadable",
-            ) from error
-
-    async def _is_approved(self, request: Request, estimate_usd: Decimal | None, standing: Standing) -> bool:
-        """Ask the person, except for another attempt at an approved request: the failed one has cost nothing."""
-        allowed, spent_usd = self._approved or (None, None)
-        is_another_attempt = allowed is not None and allowed.messages == request.messages
-        if is_another_attempt and spent_usd == self._spending.run_usd:
-            return True
-        approve = self._account.approve
-        if approve is None or not await approve(f"{_cost_in_words(estimate_usd, standing)}. Send it?"):
-            return False
-        self._approved = request, self._spending.run_usd
-        return True
+"""The assumed length of an answer that nothing limits, in estimates for the person."""
 
 
 def longest_answer_tokens(parameters: Parameters) -> int | None:
@@ -367,21 +387,3 @@ def longest_answer_tokens(parameters: Parameters) -> int | None:
 def expected_answer_tokens(parameters: Parameters) -> int:
     """Return the assumed length of an answer before it is received."""
     return longest_answer_tokens(parameters) or TYPICAL_ANSWER_TOKENS
-
-
-def _cost_in_words(estimate_usd: Decimal | None, standing: Standing) -> str:
-    cost = "an unknown price" if estimate_usd is None else f"about {dollars(estimate_usd)}"
-    return f"this question costs {cost}; {standing.words}"
-
-
-def _reached(estimate_usd: Decimal | None, standing: Standing, *, refused: bool) -> BudgetReached:
-    if refused:
-        return BudgetReached("not sent: it would exceed the budget", hint=standing.remedy)
-    return BudgetReached(
-        f"budget reached: {_cost_in_words(estimate_usd, standing)}",
-        hint=f"{standing.remedy}; --max-tokens or another model (-m) may cost less",
-    )
-
-
-def _set_price(model: str) -> str:
-    return f'[prices."{model}"] in config.toml sets it'

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import reduce
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from chatcli.core.json_values import required_text
 from chatcli.storage.json_lines import LineFollower, SharedJsonLines, encode_line
+from chatcli.storage.private_files import open_existing
 from chatcli.text.times import local_now, timestamp
 from chatcli.text.wording import counted
 
@@ -25,6 +27,8 @@ KEPT: Final = timedelta(days=400)
 """How long each request keeps a line of its own: a month can be compared with the same one a year before."""
 
 _AT: Final = b'{"at":"'
+
+_NOON: Final = time(12)
 
 _FIRST_YEAR: Final = 1970
 _LAST_YEAR: Final = 9998
@@ -40,7 +44,7 @@ class Expense:
     """An expense at ``at``, an aware time; ``cost_usd`` is ``None`` if the price is unknown.
 
     ``requests`` is the number of requests: those older than ``KEPT`` are merged by day. ``session`` is
-    ``None`` if the conversation is not saved.
+    ``None`` if the conversation is not saved, ``model`` and ``endpoint`` are empty if the run saves nothing.
     """
 
     at: datetime
@@ -100,6 +104,11 @@ class Month:
         )
 
 
+_NO_MONTH: Final = Month(date.min)
+"""Before the first look."""
+
+
+@dataclass(eq=False)
 class Ledger:
     """A file with one JSON object a line, ``{"at", "model", "endpoint", "session", "cost_usd"}``, that any run appends to.
 
@@ -107,25 +116,18 @@ class Ledger:
     zone, which ``clock`` gives. A file of more than ``large_bytes`` is compacted at most once a day. Methods
     raise ``OSError``.
 
-    If ``is_kept`` is false, nothing is written.
+    If ``is_private``, amounts are written and nothing else: of the time only the day, and no model, endpoint
+    and session.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        is_kept: bool = True,
-        clock: Callable[[], datetime] = local_now,
-        large_bytes: int = _LARGE_BYTES,
-    ) -> None:
-        self.path = path
-        self.is_kept = is_kept
-        self.clock = clock
-        self._large_bytes = large_bytes
-        self._lines: LineFollower | None = None
-        # No month yet: ``month`` starts with the current one.
-        self._month = Month(date.min)
-        self._unreadable_lines = 0
+    path: Path
+    _: KW_ONLY
+    is_private: bool = False
+    clock: Callable[[], datetime] = local_now
+    large_bytes: int = _LARGE_BYTES
+    _lines: LineFollower | None = field(default=None, init=False)
+    _month: Month = field(default=_NO_MONTH, init=False)
+    _unreadable_lines: int = field(default=0, init=False)
 
     @property
     def unreadable_lines(self) -> int:
@@ -164,6 +166,8 @@ class Ledger:
 
     def append(self, expense: Expense) -> None:
         """Append an expense."""
+        if self.is_private:
+            expense = _amount_alone(expense, self.clock())
         has_much_of_another_day = self._has_much_of_another_day()
         file = SharedJsonLines(self.path)
         file.append(_line(expense))
@@ -172,6 +176,11 @@ class Ledger:
             with suppress(OSError):
                 file.compact(self._compacted)
 
+    def check_writable(self) -> None:
+        """Raise ``OSError`` if the file exists and cannot be appended to."""
+        with suppress(FileNotFoundError):
+            os.close(open_existing(self.path, follow_link=True))
+
     def _has_much_of_another_day(self) -> bool:
         try:
             status = self.path.stat()
@@ -179,7 +188,7 @@ class Ledger:
             return False
         now = self.clock()
         day = datetime.fromtimestamp(status.st_mtime, now.tzinfo).date()
-        return status.st_size > self._large_bytes and day != now.date()
+        return status.st_size > self.large_bytes and day != now.date()
 
     def _compacted(self) -> Iterable[bytes] | None:
         """Merge the requests of each old day by model, if there are any to merge."""
@@ -211,6 +220,15 @@ def together(expenses: Iterable[Expense], *, before: datetime) -> list[Expense]:
         )
         days[key] = _sum(days[key], expense) if key in days else replace(expense, session=None)
     return [*days.values(), *recent]
+
+
+def _amount_alone(expense: Expense, now: datetime) -> Expense:
+    """Return the amount of ``expense`` and its day in the time zone of ``now``.
+
+    At noon, so that it is the same day and month after a change to or from summer time.
+    """
+    day = expense.at.astimezone(now.tzinfo).date()
+    return replace(expense, at=datetime.combine(day, _NOON, now.tzinfo), model="", endpoint="", session=None)
 
 
 def _sum(one: Expense, other: Expense) -> Expense:

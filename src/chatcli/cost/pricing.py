@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 from chatcli.cost.price import FREE, Price, per_million
@@ -45,6 +45,7 @@ def _shipped_table() -> ModelTable:
     return ModelTable()
 
 
+@dataclass(frozen=True, eq=False)
 class Pricing:
     """The prices at one endpoint, at ``host``.
 
@@ -53,18 +54,11 @@ class Pricing:
     vendor's price, from the table that ``open_table`` opens on first use.
     """
 
-    def __init__(
-        self,
-        host: str,
-        *,
-        is_free: bool,
-        own: Mapping[str, Mapping[str, Any]],
-        open_table: Callable[[], ModelTable] = _shipped_table,
-    ) -> None:
-        self.host = host
-        self._open_table = open_table
-        self._is_free = is_free
-        self._own = own
+    host: str
+    _: KW_ONLY
+    is_free: bool
+    own: Mapping[str, Mapping[str, Any]]
+    open_table: Callable[[], ModelTable] = _shipped_table
 
     def price_of(self, requested: str, answered: str | None = None) -> PriceInForce | None:
         """Return the price of the model that was ``requested``, ``None`` if unknown.
@@ -75,11 +69,11 @@ class Pricing:
         # use.
         names = (requested,) if answered is None else (requested, answered)
         for name in names:
-            if name in self._own:
-                return PriceInForce(Price.of(self._own[name]), "config.toml")
-        if self._is_free:
+            if name in self.own:
+                return PriceInForce(Price.of(self.own[name]), "config.toml")
+        if self.is_free:
             return PriceInForce(FREE, "it runs on this machine")
-        table = self._open_table()
+        table = self.open_table()
         for name in reversed(names):
             if (listed := table.price(self.host, name)) is not None:
                 return PriceInForce(listed.price, f"{listed.provider}, as of {listed.as_of}")
@@ -96,8 +90,8 @@ class Pricing:
 
         For a model that runs on this machine, only the server knows the window it was loaded with.
         """
-        table = self._open_table()
-        window_tokens = reported_tokens or (None if self._is_free else table.window_tokens(self.host, model))
+        table = self.open_table()
+        window_tokens = reported_tokens or (None if self.is_free else table.window_tokens(self.host, model))
         return ModelFacts(window_tokens, self.price_of(model), table.abilities(self.host, model))
 
     def cost_of(self, usage: Usage, requested: str, answered: str | None = None) -> Decimal | None:

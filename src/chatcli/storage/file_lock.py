@@ -27,14 +27,16 @@ _PAUSE_S: Final = 0.01
 _LOCKED_BYTE: Final = 1 << 40
 
 
-def try_to_lock(descriptor: int) -> bool:
+def try_to_lock(descriptor: int, *, is_required: bool = False) -> bool:
     """Try to take the lock of an open file; return ``False`` if another process holds it.
 
-    On file systems without locks, every caller gets it.
+    On file systems without locks, every caller gets it; if it ``is_required``, ``OSError`` is raised there.
     """
     try:
         _lock(descriptor)
     except OSError as error:
+        if is_required and error.errno not in _TAKEN:
+            raise
         return error.errno not in _TAKEN
     return True
 
@@ -53,14 +55,16 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def lock(descriptor: int, *, patience_s: float = 5.0) -> None:
+def lock(descriptor: int, *, patience_s: float = 5.0, is_required: bool = False) -> None:
     """Wait for the lock of an open file and take it; raise ``OSError`` if it is not released in time.
+
+    ``is_required`` is as for ``try_to_lock``.
 
     Holders keep this lock for milliseconds; a process that holds it for seconds is suspended, possibly for
     ever.
     """
     until_s = time.monotonic() + patience_s
-    while not try_to_lock(descriptor):
+    while not try_to_lock(descriptor, is_required=is_required):
         if time.monotonic() >= until_s:
             break
         time.sleep(_PAUSE_S)

@@ -16,9 +16,13 @@ from chatcli.core.request import Parameters
 
 
 class AnsweringModel:
-    """A ``ChatModel`` that answers with ``answer(prompt)``, or raises it, and counts concurrent requests."""
+    """A ``ChatModel`` that answers with ``answer(prompt)``, or raises it, and counts concurrent requests.
 
-    def __init__(self, answer):
+    ``raised_after`` is raised after the answer.
+    """
+
+    def __init__(self, answer, *, raised_after=None):
+        self._raised_after = raised_after
         self.prompts = []
         self.requests = []
         self.at_once = self.most_at_once = 0
@@ -37,6 +41,8 @@ class AnsweringModel:
                 raise answer
             yield TextDelta(answer)
             yield Completion("stop")
+            if self._raised_after is not None:
+                raise self._raised_after
         finally:
             self.at_once -= 1
 

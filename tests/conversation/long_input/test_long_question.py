@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chatcli.conversation.history import Entry, History
 from chatcli.conversation.long_input.how import LongInput
-from chatcli.core.errors import ContextOverflow, InputTooLong, NetworkError
+from chatcli.core.errors import BudgetReached, ContextOverflow, InputTooLong, NetworkError
 from chatcli.core.events import LongProgress, Notice, TextDelta, TurnFailed, TurnFinished, TurnStarted, Usage
 from chatcli.core.messages import ImagePart, Message, question, system
 from chatcli.storage.cache import FolderCache
@@ -165,6 +165,19 @@ async def test_what_was_spent_before_a_part_failed_is_reported(reading):
     *_, end = await reading(text_with(40, apart=800)).read("map-reduce", model, how)
     assert end.result.cost_usd == pytest.approx(0.02)
     assert end.result.usage.input_tokens > 1_000
+
+
+async def test_a_part_whose_answer_the_budget_cuts_fails_the_turn_with_its_cost_and_is_not_kept(
+    reading, tmp_path
+):
+    model = AnsweringModel(state_facts, raised_after=BudgetReached("the answer was cut"))
+    kept = FolderCache(tmp_path / "parts")
+    how = LongInput(kept=kept, concurrency=1, cost_of=lambda usage: 0.01)
+    for asked in (1, 2):
+        *_, end = await reading(text_with(40, apart=800)).read("map-reduce", model, how)
+        assert isinstance(end.result.error, BudgetReached)
+        assert end.result.cost_usd == pytest.approx(0.01)
+        assert len(model.prompts) == asked
 
 
 async def test_a_part_that_is_answered_with_nothing_at_all_fails_the_turn(reading):

@@ -10,7 +10,7 @@ from chatcli.conversation.counting import EstimatingCounter, MessageTokens
 from chatcli.conversation.history import Entry, History
 from chatcli.conversation.strategies.recall import Recall
 from chatcli.conversation.turn_vectors import TurnVectors
-from chatcli.core.errors import BadResponse, InputTooLong, RequestRefused
+from chatcli.core.errors import BadResponse, BudgetReached, InputTooLong, RequestRefused
 from chatcli.core.messages import answer, question
 from conversation.fakes import CharacterCounter
 from conversation.strategies.situations import cost, situations
@@ -174,6 +174,15 @@ async def test_where_it_fails_words_find_what_they_find_and_that_is_reported_onc
     assert plan.retrieved == (1,)
     notice, plan = await ask(strategy, history, "my dentist?")
     assert notice is None
+    assert plan.retrieved == (1,)
+
+
+async def test_where_the_budget_leaves_too_little_words_find_what_they_find():
+    embedder = TopicEmbedder(BudgetReached("budget reached", hint="change the limit"))
+    notice, plan = await ask(
+        Recall(TurnVectors(embedder)), small_talk("My dentist is Dr Okafor."), "my dentist?"
+    )
+    assert notice.message.endswith("by words only: budget reached (change the limit)")
     assert plan.retrieved == (1,)
 
 

@@ -8,8 +8,8 @@ from argparse import RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.app.resolver import endpoint_at, pricing_at
-from chatcli.app.run_context import ChatOptions
+from chatcli.app.resolver import endpoint_at
+from chatcli.app.run_context import ChatOptions, pricing_at
 from chatcli.app.wiring import open_catalog
 from chatcli.cli.options import add_model_options
 from chatcli.cli.setup import run_context, settings_of

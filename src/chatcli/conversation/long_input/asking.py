@@ -193,11 +193,13 @@ class PartReader:
                         self._emit_once(event, emit)
                     case Completion():
                         done = event
+                        # Noted before anything can follow it: the budget may have cut the answer.
+                        self.spending.note(done.usage or self._estimated(ask, gathered.text), done.cost_usd)
                     case _:
                         pass  # waiting and reasoning are reported as progress
         answer = gathered.text
-        if done is not None:
-            self._note_end(ask, answer, done)
+        if done is not None and done.message.refusal is not None:
+            raise _refused(ask, done.message.refusal)
         if not answer.strip():
             raise _empty(ask)
         if done is not None and done.finish_reason in _CUT:
@@ -206,11 +208,6 @@ class PartReader:
             )
             self._emit_once(cut, emit)
         return answer
-
-    def _note_end(self, ask: Ask, answer: str, done: Completion) -> None:
-        self.spending.note(done.usage or self._estimated(ask, answer), done.cost_usd)
-        if done.message.refusal is not None:
-            raise _refused(ask, done.message.refusal)
 
     def _emit_once(self, notice: Notice, emit: Callable[[Event | Answered], None]) -> None:
         if notice.code not in self._emitted_codes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.conversation.strategies.strategy import Selection, Strategy, surely_fits
 from chatcli.conversation.turn_index import TurnIndex
-from chatcli.core.errors import EndpointError
+from chatcli.core.errors import BudgetReached, EndpointError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ class Recall(Strategy):
         cut = self._cut_of(Selection(history, question, budget_tokens, tokens))
         try:
             places = await self._vectors.nearest(history.turns, cut, question.person_text)
-        except EndpointError as error:
+        except (EndpointError, BudgetReached) as error:
             return self._vectors.failed(error)
         self._near = _Near(_question_key(history, question), places)
         return None

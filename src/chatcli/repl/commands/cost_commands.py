@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from wcwidth import width
 
-from chatcli.app.resolver import budget_of
+from chatcli.app.run_context import budget_of
 from chatcli.core.errors import UsageError
 from chatcli.cost.budget import DAY, MONTH, RUN, SESSION
 from chatcli.cost.ledger import Total, total
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _ON_OFF: Final = {"on": True, "off": False}
 _GAP: Final = 2
+_PRIVATE: Final = "not saved"
+"""The label of what runs with ``--no-save`` have spent: the ledger has no model of theirs."""
 _WHOLE: Final = 10_000
 
 
@@ -74,7 +76,7 @@ def _fitted(rows: Sequence[_Row], columns: int) -> str:
 
 
 def _periods(chat: Conversation, budget: Budget) -> Iterator[_Row]:
-    limits = {standing.period: standing.limit for standing in budget.standings()}
+    limits = budget.limits_usd
     yield from _conversation(chat, limits)
     if RUN in limits:
         run_usd = budget.spending.run_usd
@@ -101,7 +103,7 @@ def _models(expenses: Iterable[Expense]) -> Iterator[_Row]:
         by_model.setdefault(expense.model, []).append(expense)
     totals = sorted(((total(some), model) for model, some in by_model.items()), reverse=True)
     for spent, model in totals:
-        yield model, _amount(spent), _notes("this month", _unknown(spent, "request"))
+        yield model or _PRIVATE, _amount(spent), _notes("this month", _unknown(spent, "request"))
 
 
 def _spent(total: Total) -> Total | None:

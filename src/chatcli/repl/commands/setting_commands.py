@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chatcli.app.resolver import pricing_at
+from chatcli.app.run_context import pricing_at
 from chatcli.config.config_file import FILE_NAME, profile_place, read_profiles
 from chatcli.config.parsers import NO_PROFILE
 from chatcli.config.report import rows

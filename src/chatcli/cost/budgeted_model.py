@@ -1,0 +1,294 @@
+"""The layer that enforces budgets: it caps answers to what is left, and books what they cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import aclosing, closing
+from dataclasses import replace
+from decimal import Decimal
+from functools import cache, cached_property, partial
+from math import ceil
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.errors import BudgetReached, EndpointError, RateLimited, RequestRefused
+from chatcli.core.events import Completion, ReasoningDelta, TextDelta, Usage
+from chatcli.core.messages import Attachment
+from chatcli.core.request import LIMIT_FIELDS
+from chatcli.cost.budget import longest_answer_tokens
+from chatcli.cost.charge import RESERVED_ANSWER_TOKENS, Cashier, Order
+from chatcli.cost.reported_usage import Counted, ReceivedTokens, believed_usage, cost_doubt
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from chatcli.core.events import ModelEvent, Notice
+    from chatcli.core.ports import ChatModel
+    from chatcli.core.request import Request
+    from chatcli.cost.charge import Charge
+
+CODE_OF_CUT: Final = "answer_cut_by_budget"
+
+_CERTAINLY_PAID: Final = 0.3
+"""The share of what is paid for that an answer has not passed while its estimated length is less."""
+_NEAR: Final = 0.9
+_COUNTED_NEAR: Final = 0.25
+_LIMIT_WORDS: Final = (*LIMIT_FIELDS, "max tokens", "output tokens", "too large", "maximum", "credits")
+_ANSWERS_AT_ONCE: Final = ("n", "best_of")
+_ADDS_INPUT: Final = ("tools", "plugins", "web_search_options", "search_parameters", "data_sources")
+
+
+class BudgetedModel:
+    """A ``ChatModel`` that adds costs to the answers of ``inner``, books them, and stops before a budget is exceeded.
+
+    An answer gets no more than what is left of every limit: the request says so to the endpoint, and a stream
+    that does not end there is ended here. Either way ``BudgetReached`` follows the completion. A request for
+    which not even a small answer fits needs the person's approval; without it, it is not sent.
+
+    A cost reported by the endpoint itself is used as it is, unless it is absurd. ``count`` returns the
+    approximate tokens of a text. ``counter_of`` returns the counter by the vocabulary of a model, which may
+    take a moment: it is used for an answer near its cap. ``share`` is the observed excess of the endpoint's
+    counts for a model.
+    """
+
+    def __init__(
+        self,
+        inner: ChatModel,
+        cashier: Cashier,
+        *,
+        count: Callable[[str], int],
+        counter_of: Callable[[str], Callable[[str], int]],
+        share: Callable[[str], float] = lambda _: 0.0,
+    ) -> None:
+        self._inner = inner
+        self._cashier = cashier
+        self._pricing = cashier.pricing
+        self._count = count
+        self._counter_of = counter_of
+        self._share = share
+        self._refuses_caps: set[str] = set()
+        """The models that take no limit as large as what is left."""
+
+    async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
+        input_tokens = cache(partial(self._input_tokens, request))
+        order = Order(
+            request.model,
+            input_tokens,
+            partial(longest_answer_tokens, request.parameters),
+            _answers_at_once(request),
+            request.messages,
+        )
+        with closing(self._cashier.charge(order)) as charge:
+            if self._cashier.budget.limits:
+                async with aclosing(charge.admission()) as waits:
+                    async for wait in waits:
+                        yield wait
+            answer = _PaidAnswer(request, charge, input_tokens, self._count)
+            try:
+                async with aclosing(self._within_budget(answer)) as events:
+                    async for event in events:
+                        if not isinstance(event, Completion):
+                            yield event
+                            continue
+                        completion, notices = self._settled(event, answer)
+                        for notice in notices:
+                            yield notice
+                        yield completion
+                        if answer.is_cut(event):
+                            raise _cut(answer)
+            finally:
+                # The tokens received are paid for, whichever side closed the connection.
+                if answer.received.tokens and not answer.is_booked:
+                    charge.book(None, self._pricing.cost_of(answer.estimated, request.model))
+
+    async def _within_budget(self, answer: _PaidAnswer) -> AsyncGenerator[ModelEvent]:
+        """Yield the answer, up to its cap if the endpoint does not keep to that."""
+        async with aclosing(self._capped(answer)) as events:
+            async for event in events:
+                answer.see(event)
+                yield event
+                if answer.may_be_too_long and not await self._is_paid(answer):
+                    answer.is_ended_here = True
+                    yield Completion("length", None, answer.estimated)
+                    return
+
+    async def _is_paid(self, answer: _PaidAnswer) -> bool:
+        """Return whether an answer has not reached the end of what is paid for, or can be paid further."""
+        if not answer.is_counted:
+            # Vocabularies take a quarter of a second to load.
+            count = await asyncio.to_thread(self._counter_of, answer.request.model)
+            answer.received.recount(count)
+            answer.is_counted = True
+        return not answer.may_be_too_long or await answer.charge.extend(answer.received.counted_so_far)
+
+    async def _capped(self, answer: _PaidAnswer) -> AsyncGenerator[ModelEvent]:
+        """Ask for an answer within its cap; without one, if the endpoint refuses a cap so large."""
+        request, cap = answer.request, answer.cap_tokens
+        is_large = cap is not None and cap > RESERVED_ANSWER_TOKENS
+        answer.is_cap_sent = cap is not None and not (is_large and request.model in self._refuses_caps)
+        if cap is not None and answer.is_cap_sent:
+            try:
+                async with aclosing(self._inner.stream(_limited(request, cap))) as events:
+                    async for event in events:
+                        yield event
+            except EndpointError as error:
+                if not is_large or answer.received.tokens or not _may_blame_cap(error):
+                    raise
+            else:
+                return
+            self._refuses_caps.add(request.model)
+            answer.is_cap_sent = False
+        async with aclosing(self._inner.stream(request)) as events:
+            async for event in events:
+                yield event
+
+    def _input_tokens(self, request: Request) -> int:
+        counted = sum(self._count(message.sent_text) for message in request.messages)
+        if request.tools or request.response_format is not None:
+            counted += self._count(json.dumps([request.tools, request.response_format]))
+        by_vocabulary = (request.counted_tokens or 0) * (1 + self._share(request.model))
+        return max(counted, ceil(by_vocabulary))
+
+    def _settled(self, completion: Completion, answer: _PaidAnswer) -> tuple[Completion, tuple[Notice, ...]]:
+        """Book the cost of an answer; return the completion with it, and notices.
+
+        A missing count or cache price is replaced by its upper bound for the booking: a budget must not stop
+        counting because a cost is not known to the cent.
+        """
+        answer.is_booked = True
+        cost_of = partial(self._pricing.cost_of, requested=answer.request.model, answered=completion.model)
+        believed = believed_usage(completion.usage or answer.estimated, answer.counted)
+        shown_usd, doubt = cost_of(believed.usage), believed.doubt
+        booked_usd = cost_of(answer.completed(believed.usage)) if shown_usd is None else shown_usd
+        if completion.cost_usd is not None:
+            reported_usd = Decimal(str(completion.cost_usd))
+            least_usd = cost_of(answer.completed(believed.usage, is_cache_free=True))
+            doubt = cost_doubt(reported_usd, least_usd or Decimal(0))
+            shown_usd = booked_usd = reported_usd if doubt is None else booked_usd
+        notices = answer.charge.doubted(doubt, booked_usd) + answer.charge.book(completion.model, booked_usd)
+        return replace(completion, cost_usd=None if shown_usd is None else float(shown_usd)), notices
+
+
+class _PaidAnswer:
+    """The answer to ``request`` as far as received, and its charge.
+
+    ``is_cap_sent``: the endpoint knows the cap. ``is_ended_here``: it went on all the same. ``is_counted``: by
+    the vocabulary.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        charge: Charge,
+        input_tokens: Callable[[], int],
+        count: Callable[[str], int],
+    ) -> None:
+        self.request = request
+        self.charge = charge
+        self.is_cap_sent = False
+        self.is_ended_here = False
+        self.is_counted = False
+        self.is_booked = False
+        self._input_tokens = input_tokens
+        self._count = count
+
+    @cached_property
+    def received(self) -> ReceivedTokens:
+        return ReceivedTokens(self._count, keeps_text=self.charge.answer_tokens is not None)
+
+    def see(self, event: ModelEvent) -> None:
+        if isinstance(event, TextDelta | ReasoningDelta):
+            self.received.add(event.text)
+
+    @property
+    def cap_tokens(self) -> int | None:
+        """The length to which the budget caps the answer, ``None`` if it leaves what the person allows."""
+        return None if self.charge.capped_by is None else self.charge.answer_tokens
+
+    @property
+    def may_be_too_long(self) -> bool:
+        """Whether more was received than is paid for; while it is only estimated, whether that is possible."""
+        paid = self.charge.answer_tokens
+        return paid is not None and self.received.counted_so_far > (
+            paid if self.is_counted else paid * _CERTAINLY_PAID
+        )
+
+    def is_cut(self, completion: Completion) -> bool:
+        """Return whether the cap of the budget ended the answer, and not the endpoint's own limit."""
+        if self.is_ended_here:
+            return True
+        cap = self.cap_tokens
+        if cap is None or not self.is_cap_sent or completion.finish_reason != "length":
+            return False
+        reported = completion.usage and completion.usage.output_tokens
+        return (reported or 0) >= cap * _NEAR or (
+            not reported and self.received.tokens >= cap * _COUNTED_NEAR
+        )
+
+    @property
+    def estimated(self) -> Usage:
+        return Usage(self._input_tokens(), self.received.tokens, estimated=True)
+
+    @property
+    def counted(self) -> Counted:
+        parts = (part for message in self.request.messages for part in message.parts)
+        extra = self.request.parameters.extra
+        return Counted(
+            self._input_tokens(),
+            self.received.tokens,
+            self.received.least_tokens,
+            is_whole=not (
+                any(isinstance(part, Attachment) for part in parts)
+                or any(name in extra for name in _ADDS_INPUT)
+            ),
+        )
+
+    def completed(self, usage: Usage, *, is_cache_free: bool = False) -> Usage:
+        """Return ``usage`` with counted tokens where it has none, and cached ones as all others, or left out."""
+        about = self.estimated
+        sent = about.input_tokens if usage.input_tokens is None else usage.input_tokens
+        answered = about.output_tokens if usage.output_tokens is None else usage.output_tokens
+        free = usage.cached_tokens or 0 if is_cache_free else 0
+        return Usage(max(0, (sent or 0) - free), answered)
+
+
+def _limited(request: Request, most_tokens: int) -> Request:
+    """Return ``request`` with its answer limited, by the field in which the person limited it, if they did."""
+    parameters = request.parameters
+    named = {name: most_tokens for name in LIMIT_FIELDS if isinstance(parameters.extra.get(name), int)}
+    if named:
+        return replace(request, parameters=replace(parameters, extra={**parameters.extra, **named}))
+    return replace(request, parameters=replace(parameters, max_tokens=most_tokens))
+
+
+def _may_blame_cap(error: EndpointError) -> bool:
+    """Return whether an endpoint may have refused a request for its large limit of the answer.
+
+    It may be more than the model can write, than its window, the credit or the rate limit have room for.
+    """
+    words = f"{error.parameter or ''} {error.provider_message or error.message}".lower()
+    return isinstance(error, RequestRefused | RateLimited) and any(word in words for word in _LIMIT_WORDS)
+
+
+def _answers_at_once(request: Request) -> int:
+    numbers = (request.parameters.extra.get(name) for name in _ANSWERS_AT_ONCE)
+    return max([1, *(number for number in numbers if isinstance(number, int))])
+
+
+def _cut(answer: _PaidAnswer) -> BudgetReached:
+    standing = answer.charge.capped_by
+    within = f"to stay within {'the budget' if standing is None else standing.whole}"
+    if answer.is_ended_here and answer.is_cap_sent:
+        message = (
+            f"the endpoint ignored the limit of {answer.cap_tokens:,} tokens; the answer was ended {within}"
+        )
+    else:
+        message = f"the answer was cut at {answer.cap_tokens or answer.received.tokens:,} tokens {within}"
+    # Without any text, as after nothing but hidden reasoning, there is nothing to continue.
+    rest = "/continue gets the rest" if answer.received.tokens else None
+    remedy = standing.remedy if standing is not None else None
+    return BudgetReached(
+        message,
+        hint="; ".join(filter(None, (remedy, rest))) or None,
+        code=CODE_OF_CUT,
+    )

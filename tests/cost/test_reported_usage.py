@@ -1,0 +1,116 @@
+"""What an endpoint reports, held against what was counted."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.conversation.counting import O200K_BASE, EstimatingCounter, TiktokenCounter
+from chatcli.core.events import Usage
+from chatcli.cost.reported_usage import Counted, ReceivedTokens, believed_usage, cost_doubt
+
+COUNTED = Counted(400, 200, 200)
+TOKENS = st.integers(0, 1_000_000)
+
+
+def doubt(usage, counted=COUNTED):
+    return believed_usage(usage, counted).doubt
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        Usage(400, 200),
+        Usage(150, 70),  # another vocabulary
+        Usage(1_200, 600),
+        Usage(None, None),
+        Usage(9_000, 20_000, reasoning_tokens=19_800),  # hidden reasoning, instructions of the endpoint's own
+        Usage(10, 200, cached_tokens=390),  # cached tokens beside the input
+        Usage(400, 30, reasoning_tokens=5_000),  # reasoning beside the answer
+    ],
+)
+def test_what_can_be_is_believed(usage):
+    assert doubt(usage) is None
+
+
+def test_reasoning_beside_the_answer_is_added_to_it():
+    believed = believed_usage(Usage(400, 30, reasoning_tokens=5_000), COUNTED)
+    assert believed.usage.output_tokens == 5_030
+
+
+@pytest.mark.parametrize(
+    ("usage", "higher"),
+    [
+        (Usage(0, 0), Usage(400, 200)),
+        (Usage(400, 0), Usage(400, 200)),
+        (Usage(0, 200), Usage(400, 200)),
+        (Usage(400, 24), Usage(400, 200)),
+        (Usage(49, 200), Usage(400, 200)),
+        (Usage(400_000, 200), Usage(400_000, 200)),
+    ],
+)
+def test_what_cannot_be_is_doubted_and_the_higher_figure_taken(usage, higher):
+    believed = believed_usage(usage, COUNTED)
+    assert believed.usage == higher
+    assert believed.doubt is not None
+
+
+def test_an_input_that_the_endpoint_adds_to_may_be_any_size():
+    assert doubt(Usage(400_000, 200), COUNTED._replace(is_whole=False)) is None
+
+
+def test_an_empty_answer_has_no_tokens():
+    assert doubt(Usage(400, 0), Counted(400, 0, 0)) is None
+
+
+@given(sent=TOKENS, answered=TOKENS, cached=TOKENS, reasoning=TOKENS, counted=st.tuples(TOKENS, TOKENS))
+def test_no_figure_is_believed_that_is_lower_than_reported(sent, answered, cached, reasoning, counted):
+    usage = Usage(sent, answered, cached, reasoning)
+    believed = believed_usage(usage, Counted(counted[0], counted[1], counted[1])).usage
+    assert (believed.input_tokens or 0) >= sent
+    assert (believed.output_tokens or 0) >= answered
+    assert 8 * (believed.output_tokens or 0) >= counted[1]
+
+
+@pytest.mark.parametrize(
+    ("reported", "doubted"), [("1", False), ("0.05", False), ("0.049", True), ("0", True), ("3", False)]
+)
+def test_a_cost_may_be_a_twentieth_of_the_price(reported, doubted):
+    assert (cost_doubt(Decimal(reported), Decimal(1)) is not None) == doubted
+
+
+def test_a_cost_of_nothing_for_what_costs_nothing_is_right():
+    assert cost_doubt(Decimal(0), Decimal(0)) is None
+
+
+TEXTS = [
+    "The committee met again in the afternoon. " * 40,
+    "委员会下午再次开会，听取了工程师们的意见。" * 40,
+    "समिति की बैठक दोपहर में फिर हुई। " * 40,
+    "def total(rows):\n" + " " * 80 + "return sum(rows)\n" * 40,
+    "| " + "-" * 300 + " |\n" + "=" * 500 + "\n" + " " * 1_000 + "\n" + "_" * 400,
+    "🎉🎊" * 100,
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_no_honest_count_of_a_text_is_absurd(text):
+    received = ReceivedTokens(EstimatingCounter().count, keeps_text=False)
+    for start in range(0, len(text), 7):
+        received.add(text[start : start + 7])
+    honest = TiktokenCounter(O200K_BASE).count(text)
+    for reported in (honest, honest * 2, honest * 3):
+        assert doubt(Usage(10, reported), Counted(10, received.tokens, received.least_tokens)) is None
+
+
+@given(st.lists(st.text(max_size=300), max_size=20))
+def test_a_recount_counts_all_that_was_received(texts):
+    received = ReceivedTokens(lambda text: len(text) // 2, keeps_text=True)
+    for text in texts:
+        received.add(text)
+    received.recount(len)
+    received.add("more")
+    assert received.tokens == sum(map(len, texts)) + 4
