@@ -573,3 +573,15 @@ class TestSharedLimit:
                 pass
         await waiting
         assert (first.sent_limits, second.sent_limits) == ([250], [150])
+
+    async def test_where_somebody_is_there_another_run_is_waited_for_a_moment_and_then_they_are_asked(
+        self, budgeted
+    ):
+        first = budgeted(PARIS, limits={"day": 0.6})
+        second = budgeted(PARIS, limits={"day": 0.6}, answers=[True])
+        async with aclosing(first.layer.stream(OPEN)) as events:
+            await anext(events)
+            await second.events(OPEN)
+        assert second.now_s == pytest.approx(10, abs=0.5)
+        (asked,) = second.asked
+        assert "none of today's $0.60 has been spent, $0.60 set aside for requests in flight" in asked
