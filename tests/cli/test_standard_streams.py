@@ -98,6 +98,13 @@ def test_a_width_that_is_none_is_not_believed(monkeypatch, columns):
     assert 10 <= terminal().columns() <= 2000
 
 
+def test_a_warning_is_sanitized_unless_its_caller_has_done_that():
+    recorded = terminal()
+    recorded.warn("caf\x1b[2J\u202e.txt is not UTF-8")
+    recorded.warn("\x1b[2mdone\x1b[0m", styled=True)
+    assert recorded.err == "caf␛[2J<U+202E>.txt is not UTF-8\n\x1b[2mdone\x1b[0m\n"
+
+
 def test_a_warning_nobody_can_read_is_let_go():
     recorded = terminal()
     recorded.stderr.file.close()

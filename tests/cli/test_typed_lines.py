@@ -39,6 +39,12 @@ def test_only_a_yes_agrees(typed, agreed):
     assert found.err.startswith("Delete? [y/N] ")
 
 
+def test_a_question_is_sanitized():
+    found = terminal(b"y\n")
+    assert agrees("Delete a\x1b[2Jb?", found)
+    assert found.err.startswith("Delete a␛[2Jb? [y/N] ")
+
+
 def test_without_an_input_there_is_no_answer():
     for found in (terminal(None), terminal(b"")):
         assert answered("Which? ", found) is None

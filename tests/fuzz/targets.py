@@ -31,6 +31,7 @@ from chatcli.sessions.store import SessionFile, SessionStore
 from chatcli.text.sanitizer import sanitize, sanitize_line
 from chatcli.text.times import local_now
 from fuzz.files import FILES
+from fuzz.filters import FILTERS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
@@ -95,7 +96,7 @@ def sessions(data: bytes) -> None:
 
 
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
-    target.__name__: target for target in (sse, answers, sessions, *FILES)
+    target.__name__: target for target in (sse, answers, sessions, *FILES, *FILTERS)
 }
 
 

@@ -123,9 +123,11 @@ def _parts(event: Event) -> Iterator[Event]:
         yield event
 
 
-def line_writer(terminal: Terminal, *, plain: bool) -> Callable[[str], None]:
+def line_writer(terminal: Terminal, *, plain: bool, styled: bool = False) -> Callable[[str], None]:
     """Return a function that writes a line beside the answer; ``plain`` makes it a sentence."""
-    return (lambda line: terminal.warn(sentence(line), whole=True)) if plain else terminal.warn
+    if plain:
+        return lambda line: terminal.warn(sentence(line), whole=True)
+    return partial(terminal.warn, styled=styled)
 
 
 class _Extraction:
@@ -240,7 +242,7 @@ def status_output(
     """Return the renderer that writes lines about turns to stderr."""
     colors = None if settings.plain else terminal.stderr_colors
     return StatusRenderer(
-        line_writer(terminal, plain=settings.plain),
+        line_writer(terminal, plain=settings.plain, styled=True),
         theme=theme_of(ANY_BACKGROUND, colors) if colors else None,
         verbose=options.verbose if verbose is None else verbose,
         quiet=options.quiet,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from chatcli.core.errors import LocalIOError
 from chatcli.text.redaction import Redactor
-from chatcli.text.sanitizer import takes_commands
+from chatcli.text.sanitizer import sanitize, takes_commands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -212,12 +212,13 @@ class Terminal:
             return shown_colors(self.environment)
         return None
 
-    def warn(self, text: str, *, whole: bool = False) -> None:
-        """Write a line to stderr, without keys. A failure here must not lose the answer.
+    def warn(self, text: str, *, whole: bool = False, styled: bool = False) -> None:
+        """Write a line to stderr, sanitized and without keys. A failure here must not lose the answer.
 
-        On a terminal it is wrapped between words, unless it is to stay ``whole``.
+        On a terminal it is wrapped between words, unless it is to stay ``whole``. A ``styled`` line contains
+        escape sequences; its caller has sanitized the words between them.
         """
-        shown = self.redactor.redact(text)
+        shown = self.redactor.redact(text if styled else sanitize(text))
         if self.stderr.is_terminal and not whole:
             shown = _wrapped(shown, self.columns())
         try:

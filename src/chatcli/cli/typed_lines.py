@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from chatcli.attachments.encodings import EncodingHints, decode
 from chatcli.core.errors import UsageError
 from chatcli.core.events import Retrying
-from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.sanitizer import sanitize, sanitize_line
 from chatcli.text.wording import YES_OR_NO, is_yes
 
 if sys.platform == "win32":
@@ -88,7 +88,7 @@ def agrees(question: str, terminal: Terminal) -> bool:
 
 def answered(label: str, terminal: Terminal) -> str | None:
     """Ask, and return the person's answer, ``None`` if there is none."""
-    terminal.stderr.write(label)
+    terminal.stderr.write(sanitize(label))
     answer = terminal.stdin.readline(_LONGEST_ANSWER_BYTES) if terminal.stdin else b""
     if not answer.endswith(b"\n"):
         terminal.warn("")
