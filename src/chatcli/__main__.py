@@ -22,4 +22,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        # ``python -m`` looks for modules in the working folder first, which may be a stranger's.
+        del sys.path[0]
     sys.exit(main())
