@@ -108,6 +108,8 @@ def escapings(text):
     yield "".join(f"\\u{{{ord(c):x}}}" for c in text)
     yield "".join(f"&#{ord(c)};" for c in text)
     yield "".join(f"&#x{ord(c):x};" for c in text)
+    yield "".join(f"&#{ord(c):09}" for c in text)
+    yield "".join(f"&amp#x{ord(c):04X}" for c in text)
     yield json.dumps(text)[1:-1].replace("/", "\\/")
 
 

@@ -40,8 +40,10 @@ _SECRET_VARIABLE: Final = re.compile(r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSW
 _ESCAPED: Final = re.compile(
     r"%(?P<percent>[0-7][0-9a-f])|\\(?:u00(?P<json>[0-7][0-9a-f])|u\{0{0,4}(?P<braced>[0-7][0-9a-f])\}"
     r"|x(?P<python>[0-7][0-9a-f])|(?P<literal>[\"'\\/]))"
-    r"|&#(?:x0{0,4}(?P<html_hex>[0-7][0-9a-f])|0{0,4}(?P<html>[0-9]{2,3}));|&(?P<entity>amp|quot|apos|lt|gt);"
+    r"|&#(?:x0*+(?P<html_hex>[0-7][0-9a-f])(?![0-9a-f])|0*+(?P<html>[0-9]{2,3})(?![0-9]));?"
+    r"|&(?P<entity>amp|quot|apos|lt|gt);?"
 )
+"""Browsers read HTML references without their semicolon as well, and a text may be cut off before it."""
 _ENTITIES: Final = {"amp": "&", "quot": '"', "apos": "'", "lt": "<", "gt": ">"}
 _MOST_ESCAPINGS: Final = 3
 """An error quoted by a gateway as JSON within JSON is escaped twice."""
