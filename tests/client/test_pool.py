@@ -20,6 +20,7 @@ from chatcli.client.pool import Hooks, MeteredModel, Pool
 from chatcli.client.rate_limit import NO_LIMITS, Claim, OwnLimits, RateLimits
 from chatcli.core.errors import ConfigurationError, RateLimited
 from chatcli.core.events import Completion, TextDelta, Usage, Waiting
+from chatcli.core.request import Parameters
 from client.scripted_model import ScriptedModel
 from client.wire import QUESTION, Charges, asking, events_of, failure_of
 from scripted_server import Answer, event_stream, json_answer, serving
@@ -389,6 +390,15 @@ async def test_what_was_really_used_counts_in_the_end():
     async with meter.call("answer", Claim(lambda: 30, QUESTION.model, own)) as call:
         assert call.may_go()
         assert meter.calls == {"answer": 2}
+
+
+@pytest.mark.parametrize(("is_capped", "has_room"), [(True, True), (False, False)])
+async def test_the_limit_a_budget_sets_for_an_answer_takes_nothing_from_the_rate_limits(is_capped, has_room):
+    meter, own = meter_at(Clock()), OwnLimits(tokens_per_minute=60)
+    request = replace(QUESTION, parameters=Parameters(max_tokens=50_000), is_capped=is_capped)
+    await events_of(metered(ScriptedModel(ANSWER), meter, own=own, tokens=10), request)
+    async with meter.call("answer", Claim(lambda: 30, QUESTION.model, own)) as call:
+        assert call.may_go() == has_room
 
 
 async def test_an_answer_counts_as_a_call_also_where_it_fails():

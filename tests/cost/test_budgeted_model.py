@@ -363,6 +363,11 @@ class TestCap:
         assert (await run.events(OPEN))[-1].cost_usd == COST
         assert run.sent_limits == [200]
 
+    async def test_the_rate_limits_do_not_take_it_for_the_length_of_the_answer(self, budgeted):
+        run = budgeted(PARIS, limits={"run": 0.5})
+        await run.events(OPEN)
+        assert run.model.requests[0].is_capped
+
     async def test_the_narrowest_limit_counts(self, budgeted):
         run = budgeted(PARIS, limits={"run": 9.0, "session": 0.5, "day": 5.0, "month": 5.0})
         await run.events(OPEN)
@@ -381,6 +386,7 @@ class TestCap:
             Request("small", ASKED.messages, Parameters(extra={"max_completion_tokens": 900, "top_k": 1}))
         )
         assert run.sent_limits == [250, None]
+        assert not any(request.is_capped for request in run.model.requests)
         assert run.model.requests[1].parameters.extra == {"max_completion_tokens": 150, "top_k": 1}
 
     async def test_several_answers_share_it(self, budgeted):

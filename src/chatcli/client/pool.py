@@ -282,7 +282,8 @@ class MeteredModel:
     def _about_tokens(self, request: Request) -> int:
         """Return the approximate size of a request, as providers count it: input plus possible output."""
         sent = sum(self._counter.count(message.text) for message in request.messages)
-        return sent + (request.parameters.max_tokens or 0)
+        expected = None if request.is_capped else request.parameters.max_tokens
+        return sent + (expected or 0)
 
     async def _queueing(self, call: Call) -> AsyncGenerator[Waiting]:
         """Wait for the admission of ``call``, and report it."""

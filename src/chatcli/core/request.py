@@ -53,7 +53,8 @@ class Request:
     differently, roles, and answers without their reasoning. ``partial_answer`` is the beginning of the
     answer, of which only the remainder is requested; ``is_continuation`` marks such a request. ``counted_tokens`` is
     the length of the messages by the model's vocabulary, if counted. ``tools`` are the tools offered,
-    ``response_format`` is the required form of the answer.
+    ``response_format`` is the required form of the answer. ``is_capped``: ``max_tokens`` is what a budget
+    leaves, and says nothing about the length of the answer.
     """
 
     model: str
@@ -65,3 +66,4 @@ class Request:
     counted_tokens: int | None = field(default=None, compare=False)
     tools: tuple[Tool, ...] = field(default=(), hash=False)
     response_format: ResponseFormat | None = field(default=None, hash=False)
+    is_capped: bool = False

@@ -258,7 +258,8 @@ def _limited(request: Request, most_tokens: int) -> Request:
     named = {name: most_tokens for name in LIMIT_FIELDS if isinstance(parameters.extra.get(name), int)}
     if named:
         return replace(request, parameters=replace(parameters, extra={**parameters.extra, **named}))
-    return replace(request, parameters=replace(parameters, max_tokens=most_tokens))
+    is_own = parameters.max_tokens is None
+    return replace(request, parameters=replace(parameters, max_tokens=most_tokens), is_capped=is_own)
 
 
 def _may_blame_cap(error: EndpointError) -> bool:
