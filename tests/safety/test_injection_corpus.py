@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pytest
 from hypothesis import given
@@ -60,7 +60,9 @@ def test_the_development_part_has_attacks_in_six_languages(texts):
 
 
 def test_no_source_is_in_both_parts(texts):
-    parts = {text.source: {other.part for other in some(texts, source=text.source)} for text in texts}
+    parts = defaultdict(set)
+    for text in texts:
+        parts[text.source].add(text.part)
     assert {source for source, found in parts.items() if len(found) > 1} == set()
 
 

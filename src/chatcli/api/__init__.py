@@ -199,9 +199,7 @@ def _settled(
         context = RunContext(environment, paths, Path.cwd(), pool=pool)
     else:
         settings = resolve_given(given, _only(environment, _ENDPOINT_VARIABLES))
-        context = RunContext(
-            _only(environment, _NETWORK_VARIABLES), paths, pool=pool, has_configuration=False
-        )
+        context = RunContext(_only(environment, _NETWORK_VARIABLES), paths, pool=pool)
     if (api_key := options.get("api_key")) is not None:
         settings = _with_key(settings, api_key)
     if settings.base_url is None:
