@@ -25,6 +25,7 @@ from chatcli.terminal.live_application import BEGIN_FRAME, END_FRAME, FramedOutp
 from chatcli.terminal.window_title import WindowTitle
 from hostile_text import BATCHES, HOSTILE, NAMES, SEQUENCES, leaks, terminal_leaks
 from scripted_server import Answer, json_answer, raw, serving_in_thread
+from sessions.importing.exports import chatgpt, make_database, message, node, write_json
 from sessions.stored_sessions import StoredSessions
 
 on_posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
@@ -88,7 +89,16 @@ def in_bytes(text):
     return "".join(character for character in text if character not in "\r\n\0").encode("utf-8", "replace")
 
 
-ERROR = {"message": HOSTILE, "code": BATCHES[3], "type": BATCHES[4], "param": BATCHES[5]}
+def error(at):
+    """Return an error with a message that is short enough to be shown whole; a few of them hold every sequence."""
+    return {
+        "error": {
+            "message": NAMES[at % len(NAMES)],
+            "code": BATCHES[3],
+            "type": BATCHES[4],
+            "param": BATCHES[5],
+        }
+    }
 
 
 def refusal(status, body, *, reason=HOSTILE, **headers):
@@ -111,19 +121,20 @@ EVERY_HEADER = {
 }
 TOOL_CALL = {"index": 0, "id": HOSTILE, "function": {"name": HOSTILE, "arguments": HOSTILE}}
 FAILURES = {
-    "a refusal": refusal(400, {"error": ERROR}, reason="no", x_request_id="o\x9bw"),
-    "a key refused": json_answer({"error": ERROR}, status=401, **{"x-request-id": "oops"}),
-    "a model that is missing": json_answer({"error": {**ERROR, "code": "model_not_found"}}, status=404),
-    "a quota": json_answer({"error": {**ERROR, "code": "insufficient_quota"}}, status=429),
+    "a refusal": refusal(400, error(0), reason="no", x_request_id="o\x9bw"),
+    "a key refused": json_answer(error(1), status=401, **{"x-request-id": "oops"}),
+    "a model that is missing": json_answer({"error": {**error(2)["error"], "code": "model_not_found"}}, status=404),
+    "a quota": json_answer({"error": {**error(3)["error"], "code": "insufficient_quota"}}, status=429),
+    "a zero byte": json_answer({"error": {"message": HOSTILE}}, status=400),
     "another shape": json_answer({"detail": [{"msg": HOSTILE, "loc": [HOSTILE]}], "title": HOSTILE}, status=422),
-    "a head": refusal(500, {"error": ERROR}, **EVERY_HEADER),
+    "a head": refusal(500, error(4), **EVERY_HEADER),
     "a reason": refusal(503, b"", reason=BATCHES[9]),
     "a redirect": refusal(302, b"", reason="no", location=f"https://x.example/{HOSTILE}"),
     "a page": Answer([f"<title>{HOSTILE}</title>{HOSTILE}".encode()], 502, {"content-type": "text/html"}),
     "no http": raw(HOSTILE.encode() + b"\r\n\r\n"),
-    "an error event": Answer([b'event: error\ndata: {"error": ' + json.dumps(ERROR).encode() + b"}\n\n"]),
+    "an error event": Answer([b"event: error\ndata: " + json.dumps(error(5)).encode() + b"\n\n"]),
     "an error line": Answer([b"error: " + in_bytes(HOSTILE) + b"\n\n"]),
-    "an error after text": Answer([chunk({"content": HOSTILE}), b'data: {"error": ' + json.dumps(ERROR).encode() + b"}\n\n"]),
+    "an error after text": Answer([chunk({"content": HOSTILE}), b"data: " + json.dumps(error(6)).encode() + b"\n\n"]),
     "broken json": Answer([b'data: {"' + in_bytes(HOSTILE) + b"\n\n"]),
     "a tool call": Answer([chunk({"tool_calls": [TOOL_CALL]}, finish_reason="tool_calls"), b"data: [DONE]\n\n"]),
     "a way to end": streamed(HOSTILE, finish_reason=HOSTILE),
@@ -206,11 +217,42 @@ def stored(program):
     return sessions
 
 
-EXPORTED = {
-    "chatcli": lambda: {"format": 1, "name": HOSTILE, "records": [{"type": HOSTILE}]},
-    "chatgpt": lambda: [{"title": HOSTILE, "mapping": {HOSTILE: {"id": HOSTILE, "message": None}}}],
-    "broken": lambda: [{"title": HOSTILE, "mapping": HOSTILE, HOSTILE: HOSTILE}],
+ASKED = node("q", "root", message("user", HOSTILE))
+ANSWERED = node("r", "q", message("assistant", MARKDOWN, model_slug=HOSTILE))
+DOCUMENT = {
+    "format": 1,
+    "name": HOSTILE,
+    "records": [
+        {"type": "header", "format": 1, "id": "h", "at": HOSTILE, "app": HOSTILE},
+        {
+            "type": "message",
+            "id": "m",
+            "parent": None,
+            "at": HOSTILE,
+            "message": {"role": "user", "parts": []},
+        },
+        {"type": HOSTILE},
+    ],
 }
+LLM = f"""
+create table conversations (id text, name text, model text);
+create table responses (id text, model text, prompt text, system text, response text, conversation_id text,
+  duration_ms integer, datetime_utc text);
+insert into conversations values ('{HOSTILE[:90]}', '{HOSTILE}', '{HOSTILE}');
+insert into responses values ('r', '{HOSTILE}', '{HOSTILE}', '{HOSTILE}', '{HOSTILE}', '{HOSTILE[:90]}', 1, '{HOSTILE}');
+""".replace("\0", "")
+
+
+def write_export(form, path):
+    match form:
+        case "chatgpt":
+            write_json(
+                path, [chatgpt(node("root", None), ASKED, ANSWERED, title=HOSTILE), {"mapping": HOSTILE}]
+            )
+        case "chatcli":
+            write_json(path, DOCUMENT)
+        case _:
+            make_database(path, LLM)
 
 
 @on_posix
@@ -232,12 +274,15 @@ class TestOfFilesAndStoredConversations:
         )
         assert shown_of(program.run("sessions", "rm", *names, "--yes")) == []
 
-    @pytest.mark.parametrize("form", EXPORTED)
-    def test_an_import_shows_nothing_active(self, program, form):
+    @pytest.mark.parametrize(("form", "imported"), [("chatgpt", 1), ("llm", 1), ("chatcli", 0)])
+    def test_an_import_shows_nothing_active(self, program, form, imported):
         name = os.fsdecode(next(file_names()))
-        (program.working_folder / name).write_text(json.dumps(EXPORTED[form]()), encoding="utf-8")
-        for words in ([name], ["--debug", name], ["--from", form, name]):
+        write_export(form, program.working_folder / name)
+        for words in (["--dry-run", name], ["--debug", name], ["--from", "chatgpt", name]):
             assert shown_of(program.run("sessions", "import", *words)) == []
+        assert len(program.session_paths) == imported
+        for path in program.session_paths:
+            assert shown_of(program.run("sessions", "show", path.stem)) == []
         assert shown_of(program.run("sessions", "list")) == []
 
     def test_attaching_files_shows_nothing_active(self, program):
@@ -352,6 +397,31 @@ class TestOnATerminal:
         assert b"\x1b]9;chatcli: no answer" in screen.received
         assert b"\x1b]2;" in screen.received
         assert len(server.requests) > len(FAILURES)
+        assert terminal_leaks(screen.received, redraws=True) == []
+
+    @pytest.mark.parametrize("arguments", [["--plain"], []], ids=["plain", "line by line"])
+    def test_nothing_active_is_shown_where_nothing_is_redrawn(self, terminal, arguments):
+        answers = [streamed(MARKDOWN, reasoning=HOSTILE), *list(FAILURES.values())[::4]]
+        with (
+            serving_in_thread(choose=chosen(answers)) as server,
+            terminal(*arguments, "-v", server=server, TERM="dumb", CHATCLI_RETRIES="0") as screen,
+        ):
+            screen.wait_for("leave")
+            screen.type("".join(f"question {number}\n" for number, _ in enumerate(answers)))
+            screen.type("/models\n/last\n/tree\n/exit\n")
+            assert screen.wait_for_exit() == 0
+        assert sum(request.method == "POST" for request in server.requests) >= len(answers)
+        assert leaks(screen.received.decode().replace("\r\n", "\n")) == []
+
+    @pytest.mark.parametrize("name", ["a head", "a quota"])
+    def test_the_line_that_waits_for_another_attempt_shows_nothing_active(self, terminal, name):
+        with (
+            serving_in_thread(FAILURES[name], streamed("Fine.")) as server,
+            terminal("Hi", server=server, columns=200, CHATCLI_RETRIES="1") as screen,
+        ):
+            screen.wait_for("retrying in" if name == "a head" else "error: ")
+            screen.type("\n")
+            screen.wait_for_exit()
         assert terminal_leaks(screen.received, redraws=True) == []
 
     def test_no_title_name_row_or_hit_shows_anything_active(self, program, stored, terminal):
