@@ -157,10 +157,10 @@ class TestEditing:
         await played(chat.turns.send(question("one", old, other)))
         chat.branches.edit()
         await ask(chat, "uno")
-        assert model.requests[1].messages == (question("uno", old, other),)
+        assert model.requests[1].messages[1:] == (question("uno", old, other),)
         chat.branches.edit()
         await played(chat.turns.send(question("dos", new)))
-        assert model.requests[2].messages == (question("dos", new, other),)
+        assert model.requests[2].messages[1:] == (question("dos", new, other),)
 
     async def test_of_a_question_there_is_not_says_which_there_are(self, open_chat):
         chat, _ = open_chat(replies("a"))

@@ -28,9 +28,9 @@ def test_what_is_seen_is_reported_part_by_part_and_what_is_not_with_why():
     assert context_data(seen) == {
         "context": "truncate",
         "parts": [
-            {"kind": "system", "tokens": 8, "turn": None, "cost_usd": None},
-            {"kind": "turn", "tokens": 20, "turn": 5, "cost_usd": 0.25},
-            {"kind": "question", "tokens": 9, "turn": None, "cost_usd": None},
+            {"kind": "system", "tokens": 8, "turn": None, "cost_usd": None, "suspicious": False},
+            {"kind": "turn", "tokens": 20, "turn": 5, "cost_usd": 0.25, "suspicious": False},
+            {"kind": "question", "tokens": 9, "turn": None, "cost_usd": None, "suspicious": False},
         ],
         "left_out": [
             {"turns": [[1, 2], [4, 4]], "reason": "does not fit", "tokens": 99},

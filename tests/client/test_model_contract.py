@@ -30,6 +30,7 @@ from chatcli.cost.budgeted_model import BudgetedModel
 from chatcli.cost.charge import Cashier
 from chatcli.cost.ledger import Ledger
 from chatcli.cost.pricing import Pricing
+from chatcli.text.frames import Frames
 from client.wire import QUESTION, entry_at, events_of, failure_of
 from client.wire import asking as wire_asking
 from scripted_server import CUT, HOLD, SILENCE, Answer, event_stream, json_answer, serving, text_events
@@ -61,6 +62,7 @@ def as_the_program_does(entry: PoolEntry) -> ChatModel:
         retries=2,
         retry_budget_s=60,
         separates_reasoning=True,
+        frames=Frames(lambda: b"secret"),
         budget=lambda inner: in_budget(inner, {}),
         auto_continue=0,
     )

@@ -12,6 +12,7 @@ from chatcli.client.pool import MeteredModel, Pool
 from chatcli.client.rate_limit import OwnLimits
 from chatcli.client.retry import Fallback
 from chatcli.conversation.counting import EstimatingCounter
+from chatcli.text.frames import Frames
 
 
 class Budgeted:
@@ -32,6 +33,7 @@ NOTHING = {"retries": 0, "separates_reasoning": False}
 ALL = [
     "ContinuationModel",
     "FallbackModel",
+    "OthersTextModel",
     "ReasoningSeparatingModel",
     "RetryingModel",
     "Budgeted",
@@ -57,6 +59,7 @@ def layers(tmp_path):
                     "sleep": asyncio.sleep,
                     "own_limits": OwnLimits(),
                     "retry_budget_s": 60.0,
+                    "frames": Frames(lambda: b"secret"),
                     **options,
                 }
             ),
@@ -76,7 +79,7 @@ def test_they_stand_in_the_order_of_the_table(layers):
 
 
 def test_one_that_does_not_apply_is_not_there(layers):
-    always = ["UsageCalibrationModel", "UnsupportedParametersModel"]
+    always = ["OthersTextModel", "UsageCalibrationModel", "UnsupportedParametersModel"]
     assert layers(**NOTHING) == always
     for name, value in EVERYTHING.items():
         assert len(layers(**{**NOTHING, name: value})) == len(always) + 1

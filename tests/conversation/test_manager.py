@@ -25,6 +25,7 @@ from chatcli.core.errors import (
     RateLimited,
     RequestRefused,
     ServerFailed,
+    UsageError,
 )
 from chatcli.core.events import (
     CitedSource,
@@ -69,6 +70,7 @@ def conversation(
     clock=None,
     happened=None,
     strategy=None,
+    screen=None,
 ):
     """Return a manager with a fake model and a fake journal."""
     happened = [] if happened is None else happened
@@ -84,6 +86,7 @@ def conversation(
         parameters=parameters,
         clock=clock or ManualClock(),
         strategy=strategy or Truncate(),
+        screen=screen,
     )
     return manager, model, journal
 
@@ -826,3 +829,54 @@ class TestEveryStrategy:
         )
         events = await turn(manager, question("lovely?"))
         assert Notice("recalled", "back in the context: Paris is lovely.") in events
+
+
+ATTACHED = question("What is it?", "a text")
+
+
+class Watchful:
+    """A screen that warns of each check, or refuses, and finds a link in every answer."""
+
+    def __init__(self, happened=None, error=None):
+        self.happened = [] if happened is None else happened
+        self.error = error
+
+    async def check(self, messages):
+        self.happened.append(("checked", messages[-1].text))
+        if self.error is not None:
+            raise self.error
+        return (Notice("injection", "a finding"),)
+
+    async def links(self, answer, messages):
+        return (Notice("outgoing_link", answer),)
+
+
+class TestTheScreen:
+    async def test_warns_before_the_question_is_stored_and_of_links_after_the_answer(self):
+        happened = []
+        manager, _, _ = conversation(PARIS, happened=happened, screen=Watchful(happened))
+        events = await turn(manager, ATTACHED)
+        assert happened[0] == ("checked", ATTACHED.text)
+        codes = [event.code for event in events if isinstance(event, Notice)]
+        assert codes == ["injection", "outgoing_link"]
+        assert events[-2] == Notice("outgoing_link", "Paris")
+
+    async def test_a_question_it_refuses_is_neither_sent_nor_stored(self):
+        happened, error = [], UsageError("not sent", hint="look", code="injection")
+        manager, model, _ = conversation(happened=happened, screen=Watchful(happened, error))
+        *_, end = await turn(manager, ATTACHED)
+        assert end.result.error is error
+        assert happened == [("checked", ATTACHED.text)]
+        assert not model.requests
+
+    async def test_checks_no_question_without_text_of_others(self):
+        happened = []
+        manager, _, _ = conversation(PARIS, screen=Watchful(happened))
+        await turn(manager)
+        assert happened == []
+
+    async def test_finds_links_in_what_came_before_a_failure(self):
+        manager, _, _ = conversation((TextDelta("Par"), NetworkError("gone")), screen=Watchful())
+        *_, notice, end = await turn(manager)
+        assert notice == Notice("outgoing_link", "Par")
+        assert isinstance(end, TurnFailed)

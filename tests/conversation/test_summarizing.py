@@ -55,3 +55,19 @@ def test_what_is_too_long_is_cut_where_a_word_ends(text, most_tokens):
     assert len(short) <= most_tokens
     if len(text) <= most_tokens:
         assert short == text.rstrip()
+
+
+async def test_text_of_others_stays_apart_so_that_it_is_sent_in_frames():
+    model = ScriptedModel((TextDelta("Short."), Completion("stop")))
+    asked = Turn((question("What is it?", "<document>a</document>"), answer("A letter.")), ids=("1", "2"))
+    await ModelSummarizer(model, "tiny", Parameters())(fold(asked, TURN))
+    parts = model.requests[0].messages[1].parts
+    assert [part.text for part in parts if part.origin == "document"] == ["<document>a</document>"]
+    assert "<document>" not in "".join(part.text for part in parts if part.origin != "document")
+
+
+async def test_a_long_turn_with_a_document_is_abridged_to_what_may_be_read():
+    model = ScriptedModel((TextDelta("Short."), Completion("stop")))
+    asked = Turn((question("What is it? " * 10, "word " * 2_000), answer("A letter.")), ids=("1", "2"))
+    await ModelSummarizer(model, "tiny", Parameters())(fold(asked, most_read_tokens=1_000))
+    assert len(model.requests[0].messages[1].text) < 1_200

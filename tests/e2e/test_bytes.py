@@ -17,6 +17,7 @@ import resource
 from e2e.program import NO_BYTECODE, asked, command, ended
 from e2e.pseudo_terminal import CTRL_D, on_terminal
 from scripted_server import Answer, event_stream, serving_in_thread
+from unframed import unframed_messages
 
 PARIS = Answer(event_stream("Par", "is."))
 BEIJING = Answer(event_stream("北", "京"))
@@ -75,7 +76,7 @@ class TestWhatIsRead:
                     check=True,
                 )
                 done = program.run("Why?", server=server, stdin=tail.stdout)
-            ((_, text),) = asked(server)
+            ((_, text),) = unframed_messages(asked(server))
             assert text.splitlines()[4:-1] == lines[-(len(text.splitlines()) - 5) :]
             assert done.stderr.startswith("stdin is not UTF-8; reading it as Simplified Chinese (GB18030)")
 
@@ -114,7 +115,9 @@ class TestWhatIsRead:
         with serving_in_thread(PARIS) as server, program.started("-f", "questions", server=server) as process:
             pipe.write_bytes(b"Capital of France?")
             assert ended(process).stdout == "Paris.\n"
-        assert asked(server) == [("user", '<document name="questions">\nCapital of France?</document>')]
+        assert unframed_messages(asked(server)) == [
+            ("user", '<document name="questions">\nCapital of France?</document>')
+        ]
 
     def test_a_pipe_that_does_not_block_is_waited_for(self, program):
         reading, writing = os.pipe()
@@ -137,7 +140,7 @@ class TestALocaleThatKnowsOnlyAscii:
         with serving_in_thread(BEIJING) as server:
             done = program.run(*arguments, server=server, stdin="首都", **locale)
         assert (done.exit_code, done.stdout, done.stderr) == (0, "北京\n", "")
-        ((_, system), (_, question)) = asked(server)
+        ((_, system), (_, question)) = unframed_messages(asked(server))
         assert system == "用中文"
         assert question.startswith('中国的首都?\n\n<document name="笔记.txt">\n买牛奶</document>')
         assert (program.working_folder / "旅行.jsonl").exists()

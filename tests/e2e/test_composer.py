@@ -14,6 +14,7 @@ if sys.platform == "win32":
 from e2e.program import asked, command, records_of
 from e2e.pseudo_terminal import CTRL_C, CTRL_D, on_terminal
 from scripted_server import HOLD, Answer, event_stream, serving_in_thread, text_events
+from unframed import unframed_messages
 
 PARIS = Answer(event_stream("Paris."))
 MADRID = Answer(event_stream("Madrid."))
@@ -46,7 +47,7 @@ def pasted(text):
 def questions(server):
     """Return what the server was asked, without what came before."""
     posted = sum(request.method == "POST" for request in server.requests)
-    return [asked(server, number)[-1][1] for number in range(posted)]
+    return [unframed_messages(asked(server, number))[-1][1] for number in range(posted)]
 
 
 def history_of(program):

@@ -12,6 +12,7 @@ import pytest
 
 from chatcli.conversation.context import Window
 from chatcli.conversation.counting import TOKENS_AROUND_MESSAGE, TOKENS_TO_OPEN_REPLY
+from chatcli.text.frames import INSTRUCTION
 from e2e.program import ended
 from scripted_server import HOLD, Answer, event_stream, json_answer, serving_in_thread, text_events
 
@@ -114,11 +115,13 @@ def test_the_next_question_is_asked_without_the_text_but_with_the_answer(long, p
         done = long("-s", "facts", "And which first?", server=server)
     assert done.exit_code == 0
     assert [message["role"] for message in server.requests[-1].json["messages"]] == [
+        "system",
         "user",
         "assistant",
         "user",
     ]
-    before, answer, _ = server.requests[-1].json["messages"]
+    rule, before, answer, _ = server.requests[-1].json["messages"]
+    assert rule["content"] == INSTRUCTION
     assert "Which facts?" in before["content"]
     assert "are left out here" in before["content"]
     assert FACTS[-1] in answer["content"]

@@ -20,6 +20,7 @@ from scripted_server import (
     serving_in_thread,
     text_events,
 )
+from unframed import unframed_messages
 
 PARIS = Answer(event_stream("Par", "is."))
 
@@ -45,7 +46,7 @@ def test_piped_text_alone_is_the_prompt(program):
 def test_piped_text_beside_a_prompt_is_attached_data(program):
     with serving_in_thread(PARIS) as server:
         program.run("Count", "the", "rows", server=server, stdin="a,b\n1,2\n")
-    ((_, text),) = asked(server)
+    ((_, text),) = unframed_messages(asked(server))
     assert text == 'Count the rows\n\n<document name="stdin">\na,b\n1,2\n</document>'
 
 
@@ -53,7 +54,7 @@ def test_files_and_stdin_are_attached_with_their_names(program):
     (program.working_folder / "notes.md").write_text("Buy milk", encoding="utf-8")
     with serving_in_thread(PARIS) as server:
         program.run("-f", "notes.md", "-f", "-", server=server, stdin="and bread")
-    ((_, text),) = asked(server)
+    ((_, text),) = unframed_messages(asked(server))
     assert text == (
         '<document name="notes.md">\nBuy milk</document>\n\n<document name="stdin">\nand bread</document>'
     )

@@ -9,6 +9,7 @@ import pytest
 
 from e2e.program import asked
 from scripted_server import Answer, event_stream, serving_in_thread
+from unframed import unframed_messages
 
 FINE = Answer(event_stream("Fine."))
 DIFF = "-a {{ input }} $1\n+b {{ x }}\n"
@@ -24,7 +25,7 @@ def test_a_change_is_piped_into_a_shipped_template(program):
     with serving_in_thread(FINE) as server:
         done = program.run("-T", "review", "Mind the locks.", server=server, stdin=DIFF)
     assert (done.exit_code, done.stdout, done.stderr) == (0, "Fine.\n", "")
-    ((_, text),) = asked(server)
+    ((_, text),) = unframed_messages(asked(server))
     assert text.startswith(
         f'Review this change as a careful colleague would.\n\n<document name="stdin">\n{DIFF}</document>\n\nLook for'
     )

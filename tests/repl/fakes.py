@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from chatcli.core.events import TextDelta, TurnFailed
+from chatcli.core.events import Notice, TextDelta, TurnFailed
 from chatcli.render.status import error_lines
 from chatcli.render.themes import theme
 from chatcli.repl.frontend import USUAL, Frontend
@@ -74,6 +74,8 @@ class KeptFrontend(Frontend):
         async def observe(event):
             if isinstance(event, TextDelta):
                 self.output.append(event.text)
+            elif isinstance(event, Notice):
+                self.notify(event)
             elif isinstance(event, TurnFailed):
                 self.complain(event.result.error)
 

@@ -8,6 +8,7 @@ from chatcli.repl.question_attachments import Attachments
 from repl.fakes import KeptFrontend
 from repl.test_repl_session import PARIS, messages, start_repl  # noqa: F401 - the fixture
 from scripted_server import Answer, event_stream, serving
+from unframed import unframed
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,7 @@ async def no_pages(address, _hints):
 
 
 def last_asked(server):
-    return server.requests[-1].json["messages"][-1]["content"]
+    return unframed(server.requests[-1].json["messages"][-1]["content"])
 
 
 async def test_a_mentioned_file_goes_along_and_is_no_word_of_the_persons(start_repl):  # noqa: F811

@@ -30,11 +30,11 @@ def start_repl(tmp_path):
     """Return a function that opens a conversation with a server, or with an address without one."""
     opened = []
 
-    def start(server=None, frontend=None, ask=None, **flags):
+    def start(server=None, frontend=None, ask=None, scanner=None, **flags):
         environment = {
             f"CHATCLI_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "CACHE", "LOCAL")
         }
-        context = RunContext(environment, find_paths(environment))
+        context = RunContext(environment, find_paths(environment), scanner=scanner)
         given = {
             "base_url": server.base_url if server else "http://127.0.0.1:1/v1",
             "model": "small",

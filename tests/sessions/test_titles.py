@@ -75,9 +75,9 @@ def test_a_model_that_writes_an_essay_is_cut():
 
 
 def test_the_first_exchanges_are_shown_as_far_as_there_is_room():
-    shown = question_for_title(talk("Capital of\n France?", "Paris.", "And of Spain?", "Madrid."))
+    shown = question_for_title(talk("Capital of\n France?", "Paris.", "And of Spain?", "Madrid.")).text
     assert "Person: Capital of France?\n\nAssistant: Paris.\n\nPerson: And of Spain?" in shown
-    long = question_for_title(talk("q" * 5000, "a" * 5000, "never shown"))
+    long = question_for_title(talk("q" * 5000, "a" * 5000, "never shown")).text
     assert long.count("q") + long.count("a") < SHOWN_CHARACTERS + 100
     assert long.count("a") > SHOWN_CHARACTERS // 2 - 100
     assert "never" not in long
@@ -86,7 +86,7 @@ def test_the_first_exchanges_are_shown_as_far_as_there_is_room():
 def test_what_an_endpoint_refused_to_read_is_not_shown_to_it_again():
     session = talk("Capital of France?", "Paris.", "And this picture?")
     session.apply(MarkRecord("m", "2", AT, "refused", {"message": "2", "reason": "400"}))
-    shown = question_for_title(session)
+    shown = question_for_title(session).text
     assert "Paris." in shown
     assert "picture" not in shown
 
@@ -105,3 +105,11 @@ def test_what_an_endpoint_refused_to_read_is_not_shown_to_it_again():
 )
 def test_what_comes_after_the_title_need_not_be_waited_for(so_far, enough):
     assert is_enough(so_far) is enough
+
+
+def test_text_of_others_stays_apart_so_that_it_is_sent_in_frames():
+    parts = question_for_title(
+        Session.replay([asked("What is it?", "<document>a\n letter</document>")])
+    ).parts
+    assert [part.text for part in parts if part.origin == "document"] == ["<document>a letter</document>"]
+    assert "letter" not in "".join(part.text for part in parts if part.origin != "document")

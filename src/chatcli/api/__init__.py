@@ -199,7 +199,9 @@ def _settled(
         context = RunContext(environment, paths, Path.cwd(), pool=pool)
     else:
         settings = resolve_given(given, _only(environment, _ENDPOINT_VARIABLES))
-        context = RunContext(_only(environment, _NETWORK_VARIABLES), paths, pool=pool)
+        context = RunContext(
+            _only(environment, _NETWORK_VARIABLES), paths, pool=pool, has_configuration=False
+        )
     if (api_key := options.get("api_key")) is not None:
         settings = _with_key(settings, api_key)
     if settings.base_url is None:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from chatcli.app.request_contents import Guards, guards_of, request_contents
 from chatcli.app.run_context import cashier_of
 from chatcli.app.windows import WindowFinder
 from chatcli.chat.resolved_model import ResolvedModel, usd_of
@@ -19,7 +20,6 @@ from chatcli.conversation.long_input.how import LongInput
 from chatcli.conversation.turn_vectors import TurnVectors
 from chatcli.core.errors import ConfigurationError, RequestRefused
 from chatcli.core.events import Notice
-from chatcli.core.request import Parameters
 from chatcli.local.discovery import WELL_KNOWN, find_servers
 from chatcli.local.engine import engine_state
 from chatcli.local.server import LocalServer
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 
 EMBEDDED_SYSTEM_PROMPT = "You are a helpful assistant."
-EMBEDDED_MAX_TOKENS = 512
 
 _CATALOG_TIMEOUT_S = 5.0
 _NOT_FOUND = 404
@@ -69,6 +68,7 @@ class _Terms(NamedTuple):
     facts: EndpointFacts
     pause: InterruptibleSleep
     cashier: Cashier
+    guards: Guards
 
 
 class ModelResolver:
@@ -113,13 +113,14 @@ class ModelResolver:
         endpoint = entry.endpoint
         terms = self._terms(chat, entry, InterruptibleSleep())
         pricing = terms.cashier.pricing
+        contents = request_contents(settings, self._context, self._notify, embedded=endpoint.embedded)
         return ResolvedModel(
             model=self._model(
                 terms, fallbacks=self._fallbacks_of(chat, terms), auto_continue=settings.auto_continue
             ),
             model_name=name,
             window_tokens=window_tokens,
-            parameters=_parameters(settings, embedded=endpoint.embedded),
+            parameters=contents.parameters,
             endpoint=endpoint,
             retry_now=terms.pause.cut_short,
             default_system=EMBEDDED_SYSTEM_PROMPT if endpoint.embedded else None,
@@ -137,6 +138,9 @@ class ModelResolver:
             ),
             separates_reasoning=settings.thoughts_in_text != "off",
             listed=tuple(model.id for model in offered),
+            instructions=contents.instructions,
+            as_sent=terms.guards.frames.message,
+            screen=terms.guards.screen,
         )
 
     async def _with_model(
@@ -165,6 +169,7 @@ class ModelResolver:
             self._facts(entry),
             pause,
             cashier_of(self._settings, self._context, chat, entry.endpoint, self._approve),
+            guards_of(self._settings, self._context, may_write=not self._options.dry),
         )
 
     def _model(
@@ -191,6 +196,7 @@ class ModelResolver:
                 retries=settings.retries,
                 retry_budget_s=settings.retry_budget_s,
                 separates_reasoning=settings.thoughts_in_text != "off",
+                frames=terms.guards.frames,
                 budget=partial(
                     BudgetedModel,
                     cashier=terms.cashier,
@@ -200,6 +206,7 @@ class ModelResolver:
                 ),
                 fallbacks=fallbacks,
                 auto_continue=auto_continue,
+                screen=terms.guards.screen,
             ),
         )
 
@@ -358,22 +365,6 @@ def _counter_of(model: str) -> Callable[[str], int]:
     counter = TiktokenCounter(vocabulary_for(model))
     counter.load()
     return counter.count
-
-
-def _parameters(settings: Settings, *, embedded: bool) -> Parameters:
-    temperature, max_tokens = settings.temperature, settings.max_tokens
-    if embedded:
-        # With more freedom or length, this small model repeats itself for thousands of tokens.
-        temperature = 0.0 if temperature is None else temperature
-        max_tokens = EMBEDDED_MAX_TOKENS if max_tokens is None else max_tokens
-    return Parameters(
-        temperature=temperature,
-        top_p=settings.top_p,
-        max_tokens=max_tokens,
-        seed=settings.seed,
-        reasoning=settings.reasoning,
-        extra=settings.options,
-    )
 
 
 async def list_offered(entry: PoolEntry) -> tuple[OfferedModel, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from chatcli.client.pool import Pool
 from chatcli.cost.budget import RUN, Account, Budget, Payer, Spending
 from chatcli.cost.ledger import FILE_NAME, Ledger
+from chatcli.safety.screening import Scanner, Screened
 from chatcli.text.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class RunContext:
 
     ``spending`` is what this run has spent and ``pool`` its endpoints; all its conversations share them.
     ``redactor`` knows every key of the run. ``resolve`` finds the addresses of web pages, ``None`` asks the system.
+    ``has_configuration``: the person's own files count, as their instructions. ``screened`` is what was scanned in the
+    run, by ``scanner``.
     """
 
     environment: Mapping[str, str]
@@ -45,6 +48,9 @@ class RunContext:
     pool: Pool = field(default_factory=Pool, compare=False)
     redactor: Redactor = field(default_factory=Redactor, compare=False)
     resolve: Resolve | None = field(default=None, compare=False)
+    has_configuration: bool = True
+    scanner: Scanner | None = None
+    screened: Screened = field(default_factory=Screened, compare=False)
 
     @property
     def table(self) -> ModelTable:

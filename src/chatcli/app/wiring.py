@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from chatcli.app.request_contents import frames_for
 from chatcli.app.resolver import ModelResolver, list_offered
 from chatcli.app.windows import with_served_windows
 from chatcli.chat import Conversation
@@ -93,9 +94,9 @@ def body_to_send(
     entry = context.pool.entry(endpoint, context.environment)
     refused = entry.facts(context.paths.cache, is_kept=settings.save).refused
     without = request.without | refused_before(refused, request.model)
-    return dialect_for(settings.api).body(
-        replace(request, without=without), streamed=settings.stream, endpoint=endpoint
-    )
+    frames = frames_for(context.paths.data, is_saved=settings.save, may_write=False)
+    sent = replace(request, without=without, messages=frames.messages(request.messages))
+    return dialect_for(settings.api).body(sent, streamed=settings.stream, endpoint=endpoint)
 
 
 def _session_file(store: SessionStore, options: ChatOptions) -> SessionFile | None:

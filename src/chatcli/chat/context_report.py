@@ -27,7 +27,7 @@ class ReportedPart:
     """A part of what is sent; ``turn`` is its number in the conversation, from 1, if it is a turn.
 
     ``text`` is its beginning, ``attached`` names the files and web pages attached to it. ``cost_usd`` is the cost of
-    sending it, if the price is known.
+    sending it, if the price is known. ``is_suspicious``: something was found in a text of others that it holds.
     """
 
     kind: PartKind
@@ -36,6 +36,7 @@ class ReportedPart:
     turn: int | None = None
     cost_usd: float | None = None
     attached: tuple[str, ...] = ()
+    is_suspicious: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ def context_report(
             None if part.turn is None else numbers.get(_id_of(turns[part.turn - 1])),
             resolved.about_usd(part.tokens),
             tuple(filter(None, (label_of(document.text) for document in part.messages[0].documents))),
+            resolved.screen is not None and resolved.screen.is_suspect(part.messages),
         )
         for part in plan.parts
     )

@@ -10,7 +10,7 @@ from chatcli.core.events import Usage
 from chatcli.core.strategy_table import FAIL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from typing import TypeAlias
 
     from chatcli.chat.resolved_model import ResolvedModel
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from chatcli.conversation.long_input.asking import LongInputUsage
     from chatcli.conversation.long_input.long_question import LongQuestion, Plan
     from chatcli.conversation.manager import ConversationManager
-    from chatcli.core.events import Event
+    from chatcli.core.events import Event, Notice
     from chatcli.core.messages import Message
     from chatcli.core.ports import Journal
 
@@ -90,12 +90,21 @@ class LongQuestions:
             manager = self._manager_of(history(), kept, long.tokens)
             return manager.send(last, stored_id=stored_id, partial_answer=partial_answer)
 
+        async def check() -> Sequence[Notice]:
+            return () if resolved.screen is None else await resolved.screen.check((question,))
+
         if self.strategy == FAIL:
             events = refused_turn(long, resolved.model_name, session=journal.name)
         else:
             reading_model = ReadingModel(resolved.model, resolved.model_name, resolved.parameters)
             events = long_turn(
-                long, self.strategy, reading_model, resolved.long_input, session=journal.name, send=send
+                long,
+                self.strategy,
+                reading_model,
+                resolved.long_input,
+                session=journal.name,
+                send=send,
+                check=check,
             )
         async with aclosing(events):
             async for event in events:

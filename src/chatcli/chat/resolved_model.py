@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from chatcli.conversation.counting import as_it_is
 from chatcli.conversation.long_input.how import LongInput
 from chatcli.core.events import Usage
 from chatcli.core.strategy_table import DEFAULT_CONTEXT_STRATEGY
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import LearnedCounts
     from chatcli.conversation.turn_vectors import TurnVectors
+    from chatcli.core.messages import Message
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Parameters
     from chatcli.cost.budget import Budget
     from chatcli.cost.pricing import Pricing
+    from chatcli.safety.screening import Screening
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class ResolvedModel:
     the context strategy, ``summary_model`` the model that summarizes, ``None`` for the model itself,
     ``turn_vectors`` the search of turns by meaning, if an embedding model is set. ``long_input`` says how
     questions too long for the window are handled. ``separates_reasoning``: reasoning in the text of an answer
-    is not part of it. ``listed`` are the models of the endpoint, if they were listed.
+    is not part of it. ``listed`` are the models of the endpoint, if they were listed. ``instructions`` are sent before the system prompt. ``as_sent`` returns a message
+    with frames around text of others, as the model gets it, and ``screen`` checks that text, ``None`` if nobody wants it.
     """
 
     model: ChatModel
@@ -50,6 +54,9 @@ class ResolvedModel:
     long_input: LongInput = field(default_factory=LongInput)
     separates_reasoning: bool = True
     listed: tuple[str, ...] = ()
+    instructions: str = ""
+    screen: Screening | None = None
+    as_sent: Callable[[Message], Message] = as_it_is
 
     def about_usd(self, sent_tokens: int, answer_tokens: int = 0) -> float | None:
         """Return the cost of about so many tokens sent and received, ``None`` if the price is unknown."""

@@ -24,7 +24,7 @@ from chatcli.sessions.log import SessionLog
 from chatcli.text.documents import name_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from chatcli.chat.branches import Branches
     from chatcli.chat.context_report import ContextReport
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from chatcli.core.events import Event
     from chatcli.core.messages import Message
     from chatcli.core.ports import Journal
+    from chatcli.safety.screening import Suspect
     from chatcli.sessions.records import MessageRecord
 
 
@@ -73,6 +74,7 @@ class ModelInUse(NamedTuple):
             window=self.window,
             strategy=STRATEGIES[resolved.context](resolved.turn_vectors),
             parameters=resolved.parameters,
+            screen=resolved.screen,
         )
 
     def long_questions(self) -> LongQuestions:
@@ -145,7 +147,7 @@ class Turns:
     def _model_at(self, resolved: ResolvedModel) -> ModelInUse:
         counts, model = resolved.counts, resolved.model_name
         share = None if counts is None else partial(counts.share, model)
-        tokens = self._vocabularies.tokens_for(model, share)
+        tokens = self._vocabularies.tokens_for(model, share, resolved.as_sent)
         return ModelInUse(resolved, tokens, Window.of(resolved.window_tokens, resolved.parameters.max_tokens))
 
     def load_vocabulary(self) -> None:
@@ -181,6 +183,14 @@ class Turns:
         history = history or self.manager.history
         is_long = self._connected_model.cannot_fit(question, history)
         return self.long_questions.long(question, history) if is_long else None
+
+    async def blocked(self, question: Message) -> Sequence[Suspect]:
+        """Return the texts that keep ``question`` from being sent until the person allows them; usually none."""
+        screen = self.connected.screen
+        if screen is None or not screen.blocks:
+            return ()
+        plan = self.manager.context(self._with_attached(question))
+        return await screen.blocked([message for part in plan.parts for message in part.messages])
 
     def send(self, question: Message | Examined) -> AsyncGenerator[Event]:
         """Send a question; see ``ConversationManager.send``. The session becomes the last used.
@@ -305,12 +315,15 @@ class Turns:
         model = self._model
         if model is None:
             return history_of(self._opened.session)
-        return history_of(
+        history = history_of(
             self._opened.session,
             # The length up to which a question is sent again in full later.
             longest_tokens=max(model.window.budget_tokens, _SHORT_TOKENS),
             separates_reasoning=model.resolved.separates_reasoning,
         )
+        if model.resolved.instructions:
+            history.instructions = messages.system(model.resolved.instructions)
+        return history
 
     def _adopt_history(self, manager: ConversationManager, history: History) -> None:
         manager.resume(history)

@@ -257,6 +257,8 @@ class _OneShot:
                     approve=self._approves if self._terminal.is_attended else None,
                 ) as chat:
                     if self._options.dry_run:
+                        for notice in await chat.manager.checked((question,)):
+                            status.notify(notice)
                         answer.write(_dry_run(chat, self._settings, question, self._context))
                         return ExitCode.DONE
                     if "context" in self._settings.asked_for:
@@ -390,7 +392,13 @@ def context_data(report: ContextReport) -> dict[str, Any]:
     return {
         "context": report.context,
         "parts": [
-            {"kind": part.kind, "tokens": part.tokens, "turn": part.turn, "cost_usd": part.cost_usd}
+            {
+                "kind": part.kind,
+                "tokens": part.tokens,
+                "turn": part.turn,
+                "cost_usd": part.cost_usd,
+                "suspicious": part.is_suspicious,
+            }
             for part in report.parts
         ],
         "left_out": [

@@ -6,6 +6,8 @@ all of its own attempts.
 
 from __future__ import annotations
 
+from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.client.chat_completions import ChatCompletions
@@ -18,7 +20,7 @@ from chatcli.client.responses import Responses
 from chatcli.client.retry import FallbackModel, RetryingModel
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
     from typing import TypeAlias
 
     from chatcli.client.endpoint import Endpoint
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
     from chatcli.client.pool import PoolEntry
     from chatcli.client.rate_limit import OwnLimits
     from chatcli.client.retry import Fallback
-    from chatcli.core.ports import ChatModel, TokenCounter
+    from chatcli.core.events import ModelEvent
+    from chatcli.core.ports import ChatModel, MessageScreen, TokenCounter
+    from chatcli.core.request import Request
+    from chatcli.text.frames import Frames
 
     Wrap: TypeAlias = Callable[[ChatModel], ChatModel]
 
@@ -37,7 +42,8 @@ class ModelOptions(NamedTuple):
 
     ``api`` names the dialect. ``facts`` are known about the endpoint; the layers add to them. ``counter``
     counts requests approximately. ``budget`` wraps a model in the budget layer. ``auto_continue`` is how
-    often a cut answer is continued, ``None`` if another pipeline does it.
+    often a cut answer is continued, ``None`` if another pipeline does it. ``frames`` are put around text of others.
+    ``screen`` checks that text, ``None`` if nobody wants it.
     """
 
     api: str
@@ -49,9 +55,29 @@ class ModelOptions(NamedTuple):
     retries: int
     retry_budget_s: float
     separates_reasoning: bool
+    frames: Frames
     budget: Wrap | None = None
     fallbacks: Sequence[Fallback] = ()
     auto_continue: int | None = None
+    screen: MessageScreen | None = None
+
+
+class OthersTextModel:
+    """A ``ChatModel`` that sends ``inner`` text of documents and tools between delimiters, after ``screen`` has checked it."""
+
+    def __init__(self, inner: ChatModel, frames: Frames, screen: MessageScreen | None) -> None:
+        self._inner = inner
+        self._frames = frames
+        self._screen = screen
+
+    async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
+        if any(message.holds_text_of_others for message in request.messages):
+            for notice in () if self._screen is None else await self._screen.check(request.messages):
+                yield notice
+            request = replace(request, messages=self._frames.messages(request.messages))
+        async with aclosing(self._inner.stream(request)) as events:
+            async for event in events:
+                yield event
 
 
 class Layer(NamedTuple):
@@ -76,6 +102,12 @@ LAYERS: Final = (
         "fallback",
         lambda options: bool(options.fallbacks),
         lambda inner, _, options: FallbackModel(inner, options.fallbacks),
+    ),
+    # Scans and frames text of others; inside of fallbacks, as each has a pipeline of its own.
+    Layer(
+        "text of others",
+        lambda _: True,
+        lambda inner, _, options: OthersTextModel(inner, options.frames, options.screen),
     ),
     # Separates reasoning that a server sends in the text.
     Layer(

@@ -8,14 +8,25 @@ from typing import TYPE_CHECKING, NamedTuple
 from chatcli.config.config_file import beginning
 from chatcli.config.endpoints import origin_of
 from chatcli.config.env_files import known_variables
+from chatcli.config.instructions import (
+    FOLDER_FILE,
+    PERSONAL_FILE,
+    folder_instructions,
+    personal_instructions,
+)
 from chatcli.config.paths import DOT_ENV
 from chatcli.config.resolve import env_file_source
 from chatcli.config.settings import PARSERS_BY_VARIABLE, SETTINGS, SETTINGS_BY_VARIABLE
+from chatcli.core.errors import ConfigurationError
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from chatcli.config.env_files import EnvFile
+    from chatcli.config.instructions import Instructions
+    from chatcli.config.paths import Paths
     from chatcli.config.settings import Settings
 
 _NOT_SET = "not set"
@@ -35,6 +46,30 @@ def rows(settings: Settings) -> tuple[Row, ...]:
         Row(setting.name, _shown(settings, setting.name), settings.origin(setting.name))
         for setting in SETTINGS
     )
+
+
+def instruction_rows(settings: Settings, paths: Paths, folder: Path | None) -> Iterator[Row]:
+    """Yield a row for each file of standing instructions there is."""
+    try:
+        own = personal_instructions(paths)
+    except ConfigurationError as error:
+        yield Row(PERSONAL_FILE, error.message, str(paths.config / PERSONAL_FILE))
+    else:
+        if own is not None:
+            yield _instructions(own)
+    if not settings.agents_md or folder is None:
+        return
+    try:
+        of_folder, is_trusted = folder_instructions(folder, paths)
+    except ConfigurationError as error:
+        yield Row(FOLDER_FILE, f"ignored: {error.message}", str(folder / FOLDER_FILE))
+    else:
+        if of_folder is not None:
+            yield _instructions(of_folder, "" if is_trusted else "not used (use it: chatcli trust)")
+
+
+def _instructions(found: Instructions, state: str = "") -> Row:
+    return Row(found.path.name, state or counted(len(found.text), "character"), str(found.path))
 
 
 def _shown(settings: Settings, name: str) -> str:

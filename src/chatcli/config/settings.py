@@ -123,6 +123,11 @@ class Settings:
         "Name of the environment variable that holds the key", parsers.name, file_only=True
     )
     system: str | None = _setting("System prompt", parsers.text, flag="--system")
+    agents_md: bool = _setting(
+        "Send the AGENTS.md of the working folder as instructions, once chatcli trust trusts it",
+        parsers.switch,
+        False,
+    )
     temperature: float | None = _setting(
         "Randomness of the answer, 0 to 2", parsers.number(0, 2), flag="--temperature", harmless=True
     )
@@ -226,6 +231,11 @@ class Settings:
         file_only=True,
         in_profile=False,
         merges=True,
+    )
+    injection: str = _setting(
+        "Attached text that seems to give the model orders: warn, block (not sent, or asked first), or off",
+        parsers.choice("warn", "block", "off"),
+        "warn",
     )
     stream: bool = _setting("Show the answer while it arrives", parsers.switch, True, flag="--no-stream")
     save: bool = _setting("Keep conversations", parsers.switch, True, flag="--no-save")

@@ -45,7 +45,7 @@ class Window:
 class ContextUsage:
     """The tokens of the conversation in the window, before the next question.
 
-    ``system_tokens`` includes the notes, ``turns_tokens`` the summary of older turns; turns that would not be
+    ``system_tokens`` includes the instructions and the notes, ``turns_tokens`` the summary of older turns; turns that would not be
     sent count in neither. ``estimated`` marks counts from before the vocabulary was loaded.
     """
 
@@ -70,7 +70,9 @@ def too_long(needed_tokens: int, question_tokens: int, budget_tokens: int) -> In
     )
 
 
-PartKind: TypeAlias = Literal["system", "note", "summary", "pinned", "retrieved", "turn", "question"]
+PartKind: TypeAlias = Literal[
+    "instructions", "system", "note", "framing", "summary", "pinned", "retrieved", "turn", "question"
+]
 
 NOT_FITTING: Final = "does not fit"
 NO_QUESTION: Final = "an answer without a question"

@@ -175,22 +175,33 @@ def no_share() -> float:
     return 0.0
 
 
+def as_it_is(message: Message) -> Message:
+    return message
+
+
 class MessageTokens:
     """The tokens of messages in a request, each message counted once.
 
-    ``share`` is the observed excess of the endpoint's counts over the vocabulary's.
+    ``share`` is the observed excess of the endpoint's counts over the vocabulary's; ``as_sent`` returns a message as
+    it is sent, with frames around text of others.
     """
 
-    def __init__(self, counter: TokenCounter, share: Callable[[], float] = no_share) -> None:
+    def __init__(
+        self,
+        counter: TokenCounter,
+        share: Callable[[], float] = no_share,
+        as_sent: Callable[[Message], Message] = as_it_is,
+    ) -> None:
         self.counter = counter
         self._share = share
+        self._as_sent = as_sent
         self._counted: dict[Message, int] = {}
         self._lengths: dict[Message, int] = {}
         self._estimates: MessageTokens | None = None
 
     def corrected(self, share: Callable[[], float]) -> MessageTokens:
         """Return counts increased by ``share``, which is never negative; counted messages are not counted again."""
-        corrected = MessageTokens(self.counter, share)
+        corrected = MessageTokens(self.counter, share, self._as_sent)
         corrected._counted, corrected._lengths = self._counted, self._lengths
         return corrected
 
@@ -202,7 +213,7 @@ class MessageTokens:
         """Return the tokens of ``message``, including those of the chat format."""
         tokens = self._counted.get(message)
         if tokens is None:
-            tokens = self.counter.count(message.sent_text) + TOKENS_AROUND_MESSAGE
+            tokens = self.counter.count(self._sent_text(message)) + TOKENS_AROUND_MESSAGE
             self._counted[message] = tokens
         return self._with_share(tokens)
 
@@ -227,17 +238,21 @@ class MessageTokens:
     def estimates(self) -> MessageTokens:
         """The estimating counter."""
         if self._estimates is None:
-            self._estimates = MessageTokens(EstimatingCounter(), self._share)
+            self._estimates = MessageTokens(EstimatingCounter(), self._share, self._as_sent)
         return self._estimates
 
     def at_once(self) -> MessageTokens:
         """Return a counter that needs no loading: this one, or estimates until its vocabulary is loaded."""
         return self if self.counter.loaded else self.estimates
 
+    def _sent_text(self, message: Message) -> str:
+        sent = self._as_sent(message) if message.holds_text_of_others else message
+        return sent.sent_text
+
     def _length(self, message: Message) -> int:
         length = self._lengths.get(message)
         if length is None:
-            length = self._lengths[message] = utf_8_length(message.sent_text)
+            length = self._lengths[message] = utf_8_length(self._sent_text(message))
         return length
 
     def _with_share(self, tokens: int) -> int:
@@ -252,12 +267,17 @@ class VocabularyTokens:
         self._counters: dict[Vocabulary, TiktokenCounter] = {}
         self._tokens: dict[Vocabulary, MessageTokens] = {}
 
-    def tokens_for(self, model: str, share: Callable[[], float] | None = None) -> MessageTokens:
-        """Return the counter for messages of ``model``, increased by ``share``."""
+    def tokens_for(
+        self,
+        model: str,
+        share: Callable[[], float] | None = None,
+        as_sent: Callable[[Message], Message] = as_it_is,
+    ) -> MessageTokens:
+        """Return the counter for messages of ``model``, increased by ``share``; ``as_sent`` as for ``MessageTokens``."""
         vocabulary = vocabulary_for(model)
         if vocabulary not in self._tokens:
             self._counters[vocabulary] = TiktokenCounter(vocabulary)
-            self._tokens[vocabulary] = MessageTokens(self._counters[vocabulary])
+            self._tokens[vocabulary] = MessageTokens(self._counters[vocabulary], as_sent=as_sent)
         tokens = self._tokens[vocabulary]
         return tokens if share is None else tokens.corrected(share)
 

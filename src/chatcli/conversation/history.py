@@ -86,11 +86,12 @@ class Fold(NamedTuple):
 class History:
     """The path from the first message to the newest, grouped into turns.
 
-    ``notes`` are sent with the system prompt, whatever is left out. ``pinned`` are the places of the pinned
+    ``instructions`` are sent before the system prompt and ``notes`` with it, whatever is left out. ``pinned`` are the places of the pinned
     turns from 0, in order: an index, so that no question walks over a long conversation.
     """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self.instructions: Message | None = None
         self.system: Message | None = None
         self.notes: tuple[Message, ...] = ()
         self.turns: list[Turn] = []

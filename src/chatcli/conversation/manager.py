@@ -36,7 +36,7 @@ from chatcli.core.request import Parameters, Request
 from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from chatcli.conversation.context import ContextPart, ContextPlan
     from chatcli.conversation.counting import MessageTokens
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from chatcli.conversation.strategies.strategy import Strategy
     from chatcli.core.events import Event, ModelEvent
     from chatcli.core.messages import Message
-    from chatcli.core.ports import ChatModel, Journal, Reply
+    from chatcli.core.ports import ChatModel, Journal, MessageScreen, Reply
 
 REFITS = 3
 """How often a turn is retried with a smaller context if the endpoint counts more tokens than chatcli."""
@@ -58,7 +58,7 @@ class ConversationManager:
     """Holds the conversation, fits it into the model's window, and stores both sides of a turn.
 
     ``history`` is the conversation so far; ``journal`` stores new messages. ``strategy`` chooses the context
-    for ``window``. ``clock`` counts seconds.
+    for ``window``. ``screen`` checks what is sent and answered. ``clock`` counts seconds.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class ConversationManager:
         window: Window,
         strategy: Strategy,
         parameters: Parameters | None = None,
+        screen: MessageScreen | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._model = model
@@ -81,6 +82,7 @@ class ConversationManager:
         self._tokens = tokens
         self._parameters = parameters or Parameters()
         self._window = window
+        self._screen = screen
         self._strategy = strategy
         self._clock = clock
         self._usage: ContextUsage | None = None
@@ -166,22 +168,11 @@ class ConversationManager:
         if partial_answer:
             yield AnswerContinued(partial_answer)
         try:
-            budget_tokens = self._window.budget_tokens
-            notice = await self._strategy.prepare(self.history, budget_tokens, self._tokens, question)
-            if notice is not None:
-                yield notice
-            # Fitted before it is stored: a question that cannot be sent would only burden the next one.
-            plan = self._fit(question, budget_tokens - self._tokens_of(partial_answer))
-            identity = stored_id or self._journal.message(question, parent=self.history.head)
-            turn.question_entry = Entry(identity, question)
-            turn.reply = self._journal.begin_reply(parent=identity)
-            async with aclosing(self._ask(question, plan, partial_answer)) as events:
+            async with aclosing(self._exchange(turn, question, stored_id)) as events:
                 async for event in events:
-                    turn.see(event)
-                    if not isinstance(event, Completion):
-                        yield event
-            if turn.is_empty:
-                yield Notice("empty_answer", turn.emptiness)
+                    yield event
+            for notice in await self._closing_notices(turn):
+                yield notice
             result = turn.result(self._estimated(turn) if turn.lacks_usage else None)
             self._keep(turn, result)
         except (CancelledError, GeneratorExit):
@@ -189,9 +180,45 @@ class ConversationManager:
             raise
         except ChatcliError as error:
             turn.error = error
-            yield TurnFailed(self._keep_partial(turn))
+            failed = TurnFailed(self._keep_partial(turn))
+            for notice in await self._closing_notices(turn):
+                yield notice
+            yield failed
         else:
             yield TurnFinished(result)
+
+    async def _exchange(
+        self, turn: _RunningTurn, question: Message, stored_id: str | None
+    ) -> AsyncGenerator[Event]:
+        """Fit the question, have it checked, store it, and yield what the model answers."""
+        budget_tokens = self._window.budget_tokens
+        notice = await self._strategy.prepare(self.history, budget_tokens, self._tokens, question)
+        if notice is not None:
+            yield notice
+        # Fitted and checked before it is stored: a question that cannot be sent would only burden the next one.
+        plan = self._fit(question, budget_tokens - self._tokens_of(turn.partial_answer))
+        turn.sent = plan.messages
+        for warning in await self.checked(turn.sent):
+            yield warning
+        identity = stored_id or self._journal.message(question, parent=self.history.head)
+        turn.question_entry = Entry(identity, question)
+        turn.reply = self._journal.begin_reply(parent=identity)
+        async with aclosing(self._ask(question, plan, turn.partial_answer)) as events:
+            async for event in events:
+                turn.see(event)
+                if not isinstance(event, Completion):
+                    yield event
+
+    async def checked(self, sent: Sequence[Message]) -> Sequence[Notice]:
+        """Return notices about ``sent``; raise ``UsageError`` if it must not be sent."""
+        if self._screen is None or not any(message.holds_text_of_others for message in sent):
+            return ()
+        return await self._screen.check(sent)
+
+    async def _closing_notices(self, turn: _RunningTurn) -> Sequence[Notice]:
+        if turn.is_empty and turn.error is None:
+            return (Notice("empty_answer", turn.emptiness),)
+        return await self._screen.links(turn.text, turn.sent) if self._screen and turn.text else ()
 
     async def _ask(
         self, question: Message, plan: ContextPlan, partial_answer: str
@@ -251,7 +278,7 @@ class ConversationManager:
         tokens: Counter[str] = Counter()
         for part in plan.parts:
             tokens[part.kind] += part.tokens
-        system_tokens = tokens["system"] + tokens["note"]
+        system_tokens = sum(tokens[kind] for kind in ("instructions", "system", "note", "framing"))
         return ContextUsage(
             window_tokens=self._window.tokens,
             budget_tokens=self._window.budget_tokens,
@@ -334,6 +361,7 @@ class _RunningTurn:
     def __init__(self, model: str, journal: Journal, clock: Callable[[], float], partial_answer: str) -> None:
         self.question_entry: Entry | None = None
         self.reply: Reply | None = None
+        self.sent: Sequence[Message] = ()
         self.sent_tokens: int | None = None
         self.error: ChatcliError | None = None
         self._model = model
@@ -341,7 +369,7 @@ class _RunningTurn:
         self._clock = clock
         self._started_s = clock()
         self._first_delta_s: float | None = None
-        self._answer_so_far = partial_answer
+        self.partial_answer = partial_answer
         self._gathered = TextBuffer()
         self._attempts = 1
         self._completion: Completion | None = None
@@ -374,7 +402,7 @@ class _RunningTurn:
         match event:
             case TextDelta(text):
                 self._note_first_delta()
-                new = text if self._gathered else self._answer_so_far + text
+                new = text if self._gathered else self.partial_answer + text
                 self._gathered.append(new)
                 if self.reply is not None:
                     self.reply.extend(new)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.conversation.history import Fold, Summary
 from chatcli.core import messages
 from chatcli.core.events import TextDelta, TextReclassified
+from chatcli.core.messages import OF_OTHERS, Message, TextPart
 from chatcli.core.request import Request
 from chatcli.text.text_buffer import TextBuffer
 
@@ -83,7 +84,7 @@ class ModelSummarizer:
         thinking = min(_ROOM_TO_THINK_TOKENS, 2 * fold.most_tokens)
         request = Request(
             self._model_name,
-            (messages.system(order), messages.question(_material(fold))),
+            (messages.system(order), Message("user", tuple(_material(fold)))),
             replace(self._parameters, max_tokens=fold.most_tokens + thinking),
         )
         text = TextBuffer()
@@ -105,20 +106,20 @@ def shortened(text: str, most_tokens: int, count: Callable[[str], int]) -> str:
     return text.rstrip()
 
 
-def _material(fold: Fold) -> str:
-    return "\n\n".join(_prompt_parts(fold))
-
-
-def _prompt_parts(fold: Fold) -> Iterator[str]:
+def _material(fold: Fold) -> Iterator[TextPart]:
+    """Yield the turns as one question; text of others stays apart, so that it is sent in frames."""
     if fold.earlier is not None:
-        yield f"<summary>\n{fold.earlier.text}\n</summary>"
-    yield "<conversation>"
+        yield TextPart(f"<summary>\n{fold.earlier.text}\n</summary>")
+    yield TextPart("<conversation>")
     for message in (message for turn in fold.turns for message in turn.messages):
-        text = message.text
-        if len(fold.turns) == 1:
-            text = _abridged(text, fold.most_read_tokens // len(fold.turns[0].messages))
-        yield f"{'Person' if message.role == 'user' else 'Assistant'}: {text}"
-    yield "</conversation>"
+        speaker = f"{'Person' if message.role == 'user' else 'Assistant'}: "
+        for part in message.texts:
+            text = part.text
+            if len(fold.turns) == 1:
+                share = len(text) / max(1, len(message.text)) / len(fold.turns[0].messages)
+                text = _abridged(text, int(fold.most_read_tokens * share))
+            yield TextPart(text, part.origin) if part.origin in OF_OTHERS else TextPart(speaker + text)
+    yield TextPart("</conversation>")
 
 
 def _abridged(text: str, most_tokens: int) -> str:

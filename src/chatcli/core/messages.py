@@ -13,6 +13,9 @@ Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 Origin: TypeAlias = Literal["person", "model", "document", "tool"]
 """Whose words a text is. A document or a tool is never trusted to give orders."""
 
+OF_OTHERS: Final = frozenset({"document", "tool"})
+"""The origins of text of others, which is sent in frames."""
+
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
@@ -103,14 +106,24 @@ class Message:
     provider_data: Mapping[str, Any] | None = field(default=None, hash=False)
     text: str = field(init=False, repr=False, compare=False)
     """The words of all text parts, of a refusal and of what tools returned, parts apart by a blank line."""
+    holds_text_of_others: bool = field(init=False, repr=False, compare=False)
 
-    def __getattr__(self, name: str) -> str:
-        """Build ``text`` on first access; Python calls this only while the attribute is missing."""
-        if name != "text":
+    def __getattr__(self, name: str) -> str | bool:
+        """Build an attribute on first access; Python calls this only while it is missing."""
+        value: str | bool
+        if name == "text":
+            value = "\n\n".join(part.text for part in self.texts)
+        elif name == "holds_text_of_others":
+            value = any(part.origin in OF_OTHERS for part in self.texts)
+        else:
             raise AttributeError(name)
-        text = "\n\n".join(_texts(self.parts))
-        object.__setattr__(self, "text", text)
-        return text
+        object.__setattr__(self, name, value)
+        return value
+
+    @property
+    def texts(self) -> Iterator[TextPart]:
+        """The texts of which ``text`` consists, each with its origin."""
+        return _texts(self.parts)
 
     @property
     def refusal(self) -> str | None:
@@ -179,12 +192,14 @@ class Message:
 EMPTY_REPLY: Final = Message("assistant", ())
 
 
-def _texts(parts: Iterable[Part]) -> Iterator[str]:
+def _texts(parts: Iterable[Part]) -> Iterator[TextPart]:
     for part in parts:
-        if isinstance(part, (TextPart, RefusalPart)):
-            yield part.text
+        if isinstance(part, TextPart):
+            yield part
+        elif isinstance(part, RefusalPart):
+            yield TextPart(part.text, "model")
         elif isinstance(part, ToolResultPart):
-            yield from _texts(part.parts)
+            yield from (TextPart(each.text, "tool") for each in part.parts if isinstance(each, TextPart))
 
 
 def system(text: str) -> Message:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
     from contextlib import AbstractAsyncContextManager
     from typing import TypeAlias
 
-    from chatcli.core.events import Event, ModelEvent, TurnResult
+    from chatcli.core.events import Event, ModelEvent, Notice, TurnResult
     from chatcli.core.messages import Message
     from chatcli.core.request import Request
 
@@ -47,6 +47,18 @@ class TokenCounter(Protocol):
 
     def count(self, text: str) -> int:
         """Return the number of tokens of ``text``; special tokens count as plain text."""
+        ...
+
+
+class MessageScreen(Protocol):
+    """A scan of what is sent to a model, and of what it answers."""
+
+    async def check(self, messages: Iterable[Message]) -> Sequence[Notice]:
+        """Return what the person should know about texts of others; raise ``UsageError`` if one must not be sent."""
+        ...
+
+    async def links(self, answer: str, messages: Iterable[Message]) -> Sequence[Notice]:
+        """Return what the person should know about links in the answer to ``messages``."""
         ...
 
 

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 
 _SIGNS: Final[dict[str, tuple[str, Role]]] = {
+    "instructions": ("I", "code.tag"),
     "system": ("S", "code.name"),
     "note": ("N", "code.string"),
+    "framing": ("D", "code.comment"),
     "pinned": ("P", "code.keyword"),
     "summary": ("=", "code.type"),
     "retrieved": ("R", "math"),
@@ -79,6 +81,13 @@ def left_out_lines(report: ContextReport) -> Iterator[str]:
         yield f"not sent: {named}{tokens}: {gap.reason}" if named else f"not sent{tokens}: {gap.reason}"
 
 
+def suspicion_lines(report: ContextReport) -> Iterator[str]:
+    """Yield a line about the turns that hold a text that seems to give the model orders."""
+    turns = [part.turn for part in report.parts if part.is_suspicious and part.turn is not None]
+    if turns:
+        yield f"suspicious text: {_turns(sorted(turns))}; /drop N leaves one out"
+
+
 def comparison(now: ContextReport, then: ContextReport, columns: int) -> str:
     """Return a table that compares the context now sent with another."""
     return table(_compared_rows(now, then), columns, right={1, 2})
@@ -119,10 +128,15 @@ def differences(now: ContextReport, then: ContextReport) -> Iterator[str]:
         yield "no difference: same turns"
 
 
-_COMPARED: Final[tuple[tuple[PartKind, str], ...]] = (
+_OWN_ROWS: Final[tuple[tuple[PartKind, str], ...]] = (
+    ("instructions", "your instructions"),
     ("system", "system prompt"),
     ("note", "notes"),
+    ("framing", "rule for attached text"),
     ("summary", "summary"),
+)
+_COMPARED: Final[tuple[tuple[PartKind, str], ...]] = (
+    *_OWN_ROWS,
     ("pinned", "pinned turns"),
     ("retrieved", "recalled turns"),
     ("turn", "other turns"),
@@ -173,7 +187,7 @@ def _all_rows(report: ContextReport) -> list[_ContextRow]:
 
 
 def _rows(parts: Sequence[ReportedPart]) -> Iterator[_ContextRow]:
-    for kind, label in (("system", "system prompt"), ("note", "notes"), ("summary", "summary")):
+    for kind, label in _OWN_ROWS:
         own = [part for part in parts if part.kind == kind]
         if own:
             yield _together(own, f"{len(own)} {label}" if kind == "note" and len(own) > 1 else label)

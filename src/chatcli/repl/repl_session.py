@@ -18,6 +18,7 @@ from chatcli.repl.between_turns import PATIENCE_S, BetweenTurns
 from chatcli.repl.long_choice import settle_length
 from chatcli.repl.question_attachments import Attachments, attached_line
 from chatcli.repl.recap import recap
+from chatcli.repl.suspect_texts import settle_suspects
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -239,8 +240,11 @@ class ReplSession:
         was_editing, stood = chat.branches.editing is not None, chat.session.head
         is_unasked = False
         try:
+            allowed = await settle_suspects(chat, message, say=frontend.say, ask=frontend.ask)
+            if allowed is None:
+                return
             asked = await settle_length(
-                chat, message, self.settings, say=frontend.say, ask=frontend.ask, columns=frontend.columns()
+                chat, allowed, self.settings, say=frontend.say, ask=frontend.ask, columns=frontend.columns()
             )
             if asked is None:
                 return

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from chatcli.core.messages import OF_OTHERS, Message, TextPart
+
 if TYPE_CHECKING:
-    from chatcli.core.messages import Message
-    from chatcli.sessions.records import MessageRecord
     from chatcli.sessions.session import Session
 
 
@@ -60,9 +61,12 @@ _STRIPPED_MARKS: Final = " \t\"'`*_#>«»“”‘’「」『』《》【】"
 _AT_THE_END: Final = ".。．"
 
 
-def question_for_title(session: Session) -> str:
-    """Return the prompt for a title, with the first exchanges of the conversation as far as they fit."""
-    shown: list[str] = []
+def question_for_title(session: Session) -> Message:
+    """Return the prompt for a title, with the first exchanges of the conversation as far as they fit.
+
+    Text of others stays apart, so that it is sent in frames.
+    """
+    shown: list[TextPart] = []
     # A question the endpoint refused would be refused here too.
     refused = session.refused
     left = SHOWN_CHARACTERS
@@ -70,11 +74,14 @@ def question_for_title(session: Session) -> str:
         if record.role not in _SPEAKERS or record.id in refused or left <= 0:
             continue
         # A long question leaves half of the space to the answer.
-        text = _person_text(record)[: left if shown else SHOWN_CHARACTERS // 2].strip()
-        left -= len(text)
-        shown.append(f"{_SPEAKERS[record.role]}: {text}")
-    conversation = "\n\n".join(shown)
-    return f"<conversation>\n{conversation}\n</conversation>\n\nIts title, in at most six words:"
+        room = left if shown else SHOWN_CHARACTERS // 2
+        for part in record.message.texts:
+            text = " ".join(part.text[: SHOWN_CHARACTERS * 2].split())[:room].strip()
+            room, left = room - len(text), left - len(text)
+            label = "" if part.origin in OF_OTHERS else f"{_SPEAKERS[record.role]}: "
+            shown.append(replace(part, text=label + text))
+    last = TextPart("</conversation>\n\nIts title, in at most six words:")
+    return Message("user", (TextPart("<conversation>"), *shown, last))
 
 
 def title_in(answer: str) -> str:
@@ -89,10 +96,6 @@ def is_enough(answer: str) -> bool:
     return len(title_text) > ENOUGH_CHARACTERS or (
         "\n" in title_text and bool(title_in(title_text.rpartition("\n")[0]))
     )
-
-
-def _person_text(record: MessageRecord) -> str:
-    return " ".join(record.message.text[: SHOWN_CHARACTERS * 2].split())
 
 
 def _bare(line: str) -> str:

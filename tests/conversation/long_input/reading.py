@@ -54,6 +54,7 @@ class Reading:
         self.tokens = MessageTokens(counter)
         self.window = Window.of(window_tokens, None)
         self.last = None
+        self.notices = ()
         self._question = LongQuestion(
             question, history=history or History(), window=self.window, tokens=self.tokens, counter=counter
         )
@@ -65,10 +66,19 @@ class Reading:
         """Return the events of the whole turn."""
         reading_model = ReadingModel(model, "small", Parameters())
         turn = long_turn(
-            self._question, strategy, reading_model, how or LongInput(), session=None, send=self._send
+            self._question,
+            strategy,
+            reading_model,
+            how or LongInput(),
+            session=None,
+            send=self._send,
+            check=self._check,
         )
         async with aclosing(turn) as events:
             return [event async for event in events]
+
+    async def _check(self):
+        return self.notices
 
     async def _send(self, last, spending):
         self.last = last

@@ -13,6 +13,7 @@ from chatcli.conversation.strategies.strategy import STRATEGIES, Strategy
 from chatcli.core.errors import InputTooLong
 from chatcli.core.messages import answer, question
 from chatcli.core.strategy_table import CONTEXT_STRATEGIES, DEFAULT_CONTEXT_STRATEGY
+from chatcli.text.frames import INSTRUCTION
 from conversation.fakes import CharacterCounter
 from conversation.strategies.situations import conversations, cost, situations
 
@@ -195,3 +196,32 @@ def test_a_short_question_needs_no_vocabulary(name):
     assert (plan.messages, plan.dropped_turns, plan.estimated) == ((asked,), 0, True)
     assert plan.sent_tokens == 3 + 4 + 8  # around the message, and 30 bytes of text
     assert not counter.loaded
+
+
+@every_strategy
+@given(
+    attached=st.lists(st.booleans(), max_size=8),
+    asked=st.booleans(),
+    pinned=st.integers(0, 8),
+    budget_tokens=st.integers(100, 1_500),
+)
+def test_the_rule_about_text_of_others_is_sent_and_counted_exactly_with_such_text(
+    name, attached, asked, pinned, budget_tokens
+):
+    entries = []
+    for number, holds in enumerate(attached):
+        texts = ("a text " * 5,) if holds else ()
+        entries.append(Entry(f"q{number}", question(f"What? {number}", *texts), pinned=number == pinned))
+        entries.append(Entry(f"a{number}", answer("This.")))
+    history = History(entries)
+    asking = question("And now?", *(("another text",) if asked else ()))
+    try:
+        plan = STRATEGIES[name]().fit(history, asking, budget_tokens, MessageTokens(CharacterCounter()))
+    except InputTooLong:
+        return
+    rules = [part for part in plan.parts if part.kind == "framing"]
+    others = [part for part in plan.parts if part.kind != "framing"]
+    held = any(message.holds_text_of_others for part in others for message in part.messages)
+    assert len(rules) == held
+    assert sum(INSTRUCTION in message.text for message in plan.messages) == held
+    assert plan.sent_tokens == cost(join_neighbours(messages_of(plan))) <= budget_tokens

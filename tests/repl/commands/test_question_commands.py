@@ -13,6 +13,7 @@ from repl.fakes import KeptFrontend
 from repl.test_repl_session import completions, messages
 from repl.test_repl_session import start_repl as start_repl  # noqa: PLC0414 - a fixture
 from scripted_server import Answer, event_stream, serving
+from unframed import unframed
 
 PARIS = Answer(event_stream("Paris."))
 
@@ -57,7 +58,8 @@ async def test_files_stand_where_the_input_does(start_repl, tmp_path):
         await repl.take(f"/file {tmp_path / 'notes.md'}")
         await repl.take("/t greet who=Ann shortly")
         await repl.connection.close()
-    ((_, text),) = messages(server, 0)
+    (_, asked) = messages(server, 0)
+    text = unframed(asked[1])
     assert text.startswith("Greet Ann in English:\n\n<document name=")
     assert text.endswith("\nBuy {{ milk }}</document>\n\nshortly")
     assert repl.attachments.named == ()

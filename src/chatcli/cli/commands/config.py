@@ -14,7 +14,7 @@ from chatcli.cli.typed_lines import agrees
 from chatcli.client.endpoint import Endpoint
 from chatcli.config.config_file import FILE_NAME, read_profiles
 from chatcli.config.endpoints import OPENAI_URL, refuse_key_in_clear
-from chatcli.config.report import rows
+from chatcli.config.report import instruction_rows, rows
 from chatcli.config.resolve import flag_source
 from chatcli.core.errors import EndpointError, ExitCode, KeyRefused
 from chatcli.login import (
@@ -70,7 +70,7 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
 
 def _show(options: Namespace, context: RunContext, terminal: Terminal) -> None:
     settings = settings_of(options, context, terminal, mentions_untrusted=False)
-    shown = rows(settings)
+    shown = (*rows(settings), *instruction_rows(settings, context.paths, context.folder))
     if settings.untrusted is not None and not options.quiet:
         terminal.warn(f"chatcli: {settings.untrusted.notice}")
     if options.json:

@@ -52,8 +52,11 @@ class Budgets:
 
 
 def required_tokens(history: History, tokens: MessageTokens) -> int:
-    """Return the tokens sent with every question: system prompt, notes, pinned turns, and the opening of the reply."""
-    nothing = messages.question("")
+    """Return the tokens sent with every question about a text.
+
+    These are the system prompt, the notes, the instruction about text of others, pinned turns, and the opening of the reply.
+    """
+    nothing = messages.question("", "")
     return mandatory_only(history, nothing, tokens).sent_tokens - tokens(nothing)
 
 

@@ -16,7 +16,7 @@ from chatcli.core.messages import Message
 from chatcli.core.strategy_table import LONG_INPUT_STRATEGIES, RECOMMENDED_LONG_INPUT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from chatcli.conversation.long_input.how import LongInput
     from chatcli.conversation.long_input.long_question import LongQuestion, Plan
@@ -92,9 +92,12 @@ async def long_turn(
     *,
     session: str | None,
     send: Callable[[Message, LongInputUsage], AsyncGenerator[Event]],
+    check: Callable[[], Awaitable[Sequence[Notice]]],
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncGenerator[Event]:
     """Yield the events of the turn: of reading the text, then of the last request, which ``send`` makes.
+
+    ``check`` returns what the person should know about the text, or raises if it must not be sent.
 
     Nothing is stored before that; answers to parts are cached by hash, so that the same question resumes
     there.
@@ -102,6 +105,8 @@ async def long_turn(
     began_s, work, last = clock(), None, None
     yield TurnStarted(reading_model.model_name, session)
     try:
+        for notice in await check():
+            yield notice
         # Millions of characters take seconds to count; keys and signals are handled meanwhile.
         work = await asyncio.to_thread(_work, question, strategy, reading_model, how)
         yield Notice("long_input", plan_notice(work.plan, question.numbers))

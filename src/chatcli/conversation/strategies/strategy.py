@@ -23,6 +23,7 @@ from chatcli.conversation.context import (
 from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
 from chatcli.core.errors import InputTooLong
 from chatcli.core.strategy_table import CONTEXT_STRATEGIES
+from chatcli.text.frames import INSTRUCTION_MESSAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -180,7 +181,8 @@ class Selection:
 
     It begins with the system prompt, the notes, the pinned turns and the question; ``InputTooLong`` is raised
     if those exceed ``budget_tokens``. ``count`` returns the tokens of a message. Turns are numbered from 0
-    and sent in their order, whatever the order in which they are added.
+    and sent in their order, whatever the order in which they are added. The instruction about text of others is added
+    with the first part that holds such text.
     """
 
     def __init__(
@@ -191,32 +193,51 @@ class Selection:
         self._count = count
         self._question = ContextPart("question", count(question), (question,))
         self._opening = list(self._instructions())
+        self._framing: tuple[ContextPart, ...] = ()
         self._summed_up = 0
+        self._summary: tuple[ContextPart, ...] = ()
         self._kept: dict[int, ContextPart] = {}
         needed = TOKENS_TO_OPEN_REPLY + self._question.tokens + sum(part.tokens for part in self._opening)
         self.room_tokens = budget_tokens - needed
         """The room left for optional turns."""
+        self._add_framing((question,))
         self.keep(history.pinned, "pinned")
         if self.room_tokens < 0:
             raise too_long(budget_tokens - self.room_tokens, self._question.tokens, budget_tokens)
 
     def tokens_of(self, number: int) -> int:
         """Return the tokens a turn adds: none if it is included already or can never be sent."""
-        turn = self.history.turns[number]
-        return 0 if number in self._kept or not turn.has_question else sum(map(self._count, turn.messages))
+        return next(self._added_tokens((number,)))
+
+    def _added_tokens(self, numbers: Iterable[int]) -> Iterator[int]:
+        """Yield the tokens each of these turns adds to those before it."""
+        is_framed = bool(self._framing)
+        for number in numbers:
+            turn = self.history.turns[number]
+            if number in self._kept or not turn.has_question:
+                yield 0
+                continue
+            messages = tuple(turn.messages)
+            tokens = sum(map(self._count, messages))
+            if not is_framed and _hold_text_of_others(messages):
+                is_framed = True
+                tokens += self._count(INSTRUCTION_MESSAGE)
+            yield tokens
 
     def newest_within(self, tokens: int, first: int = 0) -> int:
         """Return where the newest turns of at most ``tokens`` in total begin, at least ``first``."""
-        for number in range(len(self.history.turns) - 1, first - 1, -1):
-            tokens -= self.tokens_of(number)
+        numbers = range(len(self.history.turns) - 1, first - 1, -1)
+        for number, added in zip(numbers, self._added_tokens(numbers), strict=True):
+            tokens -= added
             if tokens < 0:
                 return number + 1
         return first
 
     def oldest_within(self, tokens: int) -> int:
         """Return where the oldest turns of at most ``tokens`` in total end."""
-        for number in range(len(self.history.turns)):
-            tokens -= self.tokens_of(number)
+        numbers = range(len(self.history.turns))
+        for number, added in zip(numbers, self._added_tokens(numbers), strict=True):
+            tokens -= added
             if tokens < 0:
                 return number
         return len(self.history.turns)
@@ -227,7 +248,7 @@ class Selection:
         tokens = sum(map(self._count, messages))
         if tokens > most_tokens:
             return False
-        self._opening.append(ContextPart("summary", tokens, messages))
+        self._summary = (ContextPart("summary", tokens, messages),)
         self.room_tokens -= tokens
         self._summed_up = summary.turns
         return True
@@ -240,6 +261,7 @@ class Selection:
                 tokens = sum(map(self._count, turn.messages))
                 self._kept[number] = ContextPart(kind, tokens, turn.messages, number + 1)
                 self.room_tokens -= tokens
+                self._add_framing(turn.messages)
 
     def keep_from(self, first: int) -> None:
         """Add every turn from ``first`` to the newest."""
@@ -248,7 +270,8 @@ class Selection:
     def plan(self, cut: int = 0, *, reason: str = NOT_FITTING, estimated: bool = False) -> ContextPlan:
         """Return the plan; ``reason`` says why the other turns are left out."""
         numbers = sorted(self._kept)
-        ordered = (*self._opening, *(self._kept[number] for number in numbers), self._question)
+        kept = (self._kept[number] for number in numbers)
+        ordered = (*self._opening, *self._framing, *self._summary, *kept, self._question)
         parts, left_out = tuple(self._as_sent(ordered)), tuple(self._left_out(numbers, reason))
         return ContextPlan(
             parts,
@@ -277,7 +300,15 @@ class Selection:
             alone = sent[0] if len(sent) == 1 else None
             yield part._replace(tokens=sum(map(self._count, sent)) - sum(map(self._count, known)))
 
+    def _add_framing(self, messages: Iterable[Message]) -> None:
+        if not self._framing and _hold_text_of_others(messages):
+            tokens = self._count(INSTRUCTION_MESSAGE)
+            self._framing = (ContextPart("framing", tokens, (INSTRUCTION_MESSAGE,)),)
+            self.room_tokens -= tokens
+
     def _instructions(self) -> Iterator[ContextPart]:
+        if (instructions := self.history.instructions) is not None:
+            yield ContextPart("instructions", self._count(instructions), (instructions,))
         if (system := self.history.system) is not None:
             yield ContextPart("system", self._count(system), (system,))
         for note in self.history.notes:
@@ -300,6 +331,10 @@ class Selection:
             yield LeftOut(summed_up + 1, end, reason)
 
 
+def _hold_text_of_others(messages: Iterable[Message]) -> bool:
+    return any(message.holds_text_of_others for message in messages)
+
+
 def mandatory_only(history: History, question: Message, count: Callable[[Message], int]) -> ContextPlan:
     """Return the system prompt, the notes, the pinned turns and the question, whatever their size."""
     return Selection(history, question, sys.maxsize, count).plan()
@@ -320,26 +355,35 @@ def counted(plan: ContextPlan, history: History, count: Callable[[Message], int]
 
 def does_not_fit(question: Message, history: History, budget_tokens: int, tokens: MessageTokens) -> bool:
     """Return whether no strategy can send ``question``. Loads no vocabulary if the bytes alone are few enough."""
-    pinned = (message for place in history.pinned for message in history.turns[place].messages)
+    must = [*_must(history, question)]
+    must += [message for place in history.pinned for message in history.turns[place].messages]
+    if _hold_text_of_others(must):
+        must.append(INSTRUCTION_MESSAGE)
     # Merging makes the parts smaller when sent.
-    if TOKENS_TO_OPEN_REPLY + tokens.upper_bound(*_must(history, question), *pinned) <= budget_tokens:
+    if TOKENS_TO_OPEN_REPLY + tokens.upper_bound(*must) <= budget_tokens:
         return False
     return mandatory_only(history, question, tokens).sent_tokens > budget_tokens
 
 
 def _must(history: History, question: Message) -> tuple[Message, ...]:
-    return (question, *history.notes, *(() if history.system is None else (history.system,)))
+    others = (history.instructions, history.system)
+    return (question, *history.notes, *(message for message in others if message is not None))
 
 
 def surely_fits(history: History, question: Message, budget_tokens: int, tokens: MessageTokens) -> bool:
     """Return whether the whole conversation fits by any count: a token is at least one byte."""
-    left = budget_tokens - TOKENS_TO_OPEN_REPLY - tokens.upper_bound(*_must(history, question))
+    must = _must(history, question)
+    left = budget_tokens - TOKENS_TO_OPEN_REPLY - tokens.upper_bound(*must)
+    is_framed = _hold_text_of_others(must)
     # Newest first: a long conversation is recognized as too long after a few turns.
     for turn in reversed(history.turns):
         if left < 0:
             break
-        left -= tokens.upper_bound(*turn.messages) if turn.has_question else 0
-    return left >= 0
+        if turn.has_question:
+            messages = tuple(turn.messages)
+            left -= tokens.upper_bound(*messages)
+            is_framed = is_framed or _hold_text_of_others(messages)
+    return left >= (tokens.upper_bound(INSTRUCTION_MESSAGE) if is_framed else 0)
 
 
 def _made(implementation: str, *arguments: object) -> Strategy:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.app.threads import in_thread
 from chatcli.app.wiring import open_session
-from chatcli.core import messages
 from chatcli.core.errors import BadResponse, LocalIOError, UsageError
 from chatcli.core.events import TextDelta, TextReclassified, TurnFailed
 from chatcli.render.text_columns import labelled, sentences
@@ -106,7 +105,7 @@ async def _generated_title(repl: ReplSession) -> str:
         raise UsageError(f"/title auto: {NO_QUESTION_YET}", hint="/title TEXT sets one")
     chat = await repl.connected()
     repl.frontend.doing("asking for a title")
-    question = messages.question(question_for_title(chat.session))
+    question = question_for_title(chat.session)
     text = ""
     try:
         async with aclosing(chat.turns.aside(question, system=TITLE_PROMPT, with_history=False)) as events:

@@ -1,0 +1,225 @@
+"""Text of others is scanned before it is sent, and answers for links that carry data out; what is found becomes notices.
+
+Each text is scanned once, whichever requests hold it. A scan only warns: it never changes a text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from chatcli.core.errors import UsageError
+from chatcli.core.events import Notice
+from chatcli.core.messages import OF_OTHERS, TextPart, ToolResultPart
+from chatcli.text.documents import read_document
+from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.shortening import shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from chatcli.core.messages import Message, Part
+
+INJECTION: Final = "injection"
+OUTGOING_LINK: Final = "outgoing_link"
+"""The codes of the notices, and of the error."""
+
+_EXCERPT_COLUMNS: Final = 60
+_AT_ONCE_CHARACTERS: Final = 10_000
+"""A text of this length is scanned in a thread, so that keys and signals are handled meanwhile."""
+_LINK_SIGNS: Final = ("://", "](", "//", "www.")
+
+
+class ScanFinding(Protocol):
+    """A place in a text, ``text[start:end]``; ``reason`` is a clause that says why it is suspicious."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def start(self) -> int: ...
+
+    @property
+    def end(self) -> int: ...
+
+    @property
+    def excerpt(self) -> str: ...
+
+    @property
+    def reason(self) -> str: ...
+
+
+class Scanner(NamedTuple):
+    """What finds orders to a model in a text, and links in an answer that repeat given texts."""
+
+    scan: Callable[[str], Sequence[ScanFinding]]
+    find_links: Callable[[str, Sequence[str]], Sequence[ScanFinding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A text named ``name`` that seems to give the model orders: its first finding, and how ``many`` there are.
+
+    ``phrases`` are what was found, ``digest`` is the SHA-256 of the text.
+    """
+
+    name: str
+    line: int
+    reason: str
+    excerpt: str
+    many: int
+    phrases: frozenset[str]
+    digest: bytes
+
+    @property
+    def message(self) -> str:
+        more = f" (and {self.many - 1:,} more)" if self.many > 1 else ""
+        return f'{self.name}, line {self.line:,}: {self.reason}: "{self.excerpt}"{more}'
+
+
+@dataclass(slots=True)
+class Screened:
+    """What one run has scanned and announced, by digest, and the phrases announced and allowed, by name."""
+
+    scanned: dict[bytes, Suspect | None] = field(default_factory=dict)
+    announced: set[bytes] = field(default_factory=set)
+    announced_phrases: dict[str, set[str]] = field(default_factory=dict)
+    allowed_phrases: dict[str, set[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """Scans what requests hold, and answers, with ``scanner``; ``blocks`` what was found in requests.
+
+    ``screened`` is shared by all conversations of a run.
+    """
+
+    scanner: Scanner
+    screened: Screened
+    blocks: bool
+
+    async def check(self, messages: Iterable[Message]) -> Sequence[Notice]:
+        """Return a notice for each suspicious text that was not announced yet.
+
+        Raise ``UsageError`` instead if such texts are blocked, and this one was not allowed.
+        """
+        notices = []
+        for suspect in await self._suspects(messages):
+            if self.blocks and not self._is_allowed(suspect):
+                raise UsageError(
+                    f"not sent: {suspect.message}",
+                    hint="check the text; if it is harmless, send it with injection = warn",
+                    code=INJECTION,
+                )
+            if self._is_new(suspect):
+                notices.append(Notice(INJECTION, suspect.message))
+        return notices
+
+    async def blocked(self, messages: Iterable[Message]) -> Sequence[Suspect]:
+        """Return the texts for which ``check`` would raise, each once."""
+        found = {suspect.digest: suspect for suspect in await self._suspects(messages)}
+        return [each for each in found.values() if not self._is_allowed(each)]
+
+    def allow(self, suspects: Iterable[Suspect]) -> None:
+        """Let these texts be sent from now on, whole or in parts; the person has seen what was found."""
+        for suspect in suspects:
+            self.screened.allowed_phrases.setdefault(suspect.name, set()).update(suspect.phrases)
+            self._is_new(suspect)
+
+    def is_suspect(self, messages: Iterable[Message]) -> bool:
+        """Return whether something was found in a text of ``messages``; nothing is scanned for it."""
+        parts = (part for message in messages for part in message.parts)
+        return any(self.screened.scanned.get(digest) for part in parts for digest in self.digests(part))
+
+    @staticmethod
+    def digests(part: Part) -> set[bytes]:
+        """Return the digests of the texts of others in ``part``."""
+        return {_digest(text) for _, text in _texts_of_others(part)}
+
+    async def links(self, answer: str, messages: Iterable[Message]) -> Sequence[Notice]:
+        """Return a notice if a link in ``answer`` repeats something of ``messages``, which it was given."""
+        if not any(sign in answer for sign in _LINK_SIGNS):
+            return ()
+        texts = [message.text for message in messages]
+        length = len(answer) + sum(map(len, texts))
+        if length > _AT_ONCE_CHARACTERS:
+            findings = await asyncio.to_thread(self.scanner.find_links, answer, texts)
+        else:
+            findings = self.scanner.find_links(answer, texts)
+        if not findings:
+            return ()
+        more = f" (and {len(findings) - 1:,} more)" if len(findings) > 1 else ""
+        first = findings[0]
+        return (Notice(OUTGOING_LINK, f'{first.reason}: "{_shown(first.excerpt)}"{more}'),)
+
+    def _is_allowed(self, suspect: Suspect) -> bool:
+        allowed = self.screened.allowed_phrases
+        names = (suspect.name, *_names_of_whole(suspect.name))
+        return any(suspect.phrases <= allowed.get(name, set()) for name in names)
+
+    def _is_new(self, suspect: Suspect) -> bool:
+        """Return whether ``suspect`` is to be announced, and remember it."""
+        if suspect.digest in self.screened.announced:
+            return False
+        self.screened.announced.add(suspect.digest)
+        known = self.screened.announced_phrases
+        # A part of a long text repeats what was announced for the whole.
+        is_known = any(suspect.phrases <= known.get(name, set()) for name in _names_of_whole(suspect.name))
+        known.setdefault(suspect.name, set()).update(suspect.phrases)
+        return not is_known
+
+    async def _suspects(self, messages: Iterable[Message]) -> list[Suspect]:
+        suspects = []
+        parts = (part for message in messages for part in message.parts)
+        for name, text in (each for part in parts for each in _texts_of_others(part)):
+            digest = _digest(text)
+            if digest not in self.screened.scanned:
+                if len(text) > _AT_ONCE_CHARACTERS:
+                    findings = await asyncio.to_thread(self.scanner.scan, text)
+                else:
+                    findings = self.scanner.scan(text)
+                self.screened.scanned[digest] = _suspect(name, text, digest, findings)
+            if (suspect := self.screened.scanned[digest]) is not None:
+                suspects.append(suspect)
+        return suspects
+
+
+def _suspect(name: str, text: str, digest: bytes, findings: Sequence[ScanFinding]) -> Suspect | None:
+    if not findings:
+        return None
+    first = min(findings, key=lambda finding: finding.start)
+    return Suspect(
+        sanitize_line(name),
+        text.count("\n", 0, first.start) + 1,
+        first.reason,
+        _shown(first.excerpt),
+        len(findings),
+        frozenset(text[finding.start : finding.end] for finding in findings),
+        digest,
+    )
+
+
+def _texts_of_others(part: Part) -> Iterator[tuple[str, str]]:
+    """Yield the names and texts of others in ``part``."""
+    if isinstance(part, TextPart) and part.origin in OF_OTHERS:
+        yield read_document(part.text) or (f"text of a {part.origin}", part.text)
+    elif isinstance(part, ToolResultPart):
+        yield from (("the result of a tool", each.text) for each in part.parts if isinstance(each, TextPart))
+
+
+def _names_of_whole(name: str) -> Iterator[str]:
+    """Yield the names of the texts of which a text labelled ``name`` may be a part; see ``long_input``."""
+    whole = name.removeprefix("notes on ").partition(", part ")[0]
+    for other in (whole, *whole.split(" to ")):
+        if other != name:
+            yield other
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _shown(excerpt: str) -> str:
+    return shortened(sanitize_line(excerpt), _EXCERPT_COLUMNS)

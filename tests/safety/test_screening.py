@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.core.errors import ExitCode, UsageError
+from chatcli.core.messages import Message, TextPart, ToolResultPart, answer, question, system
+from chatcli.safety.screening import Scanner, Screened, Screening
+from chatcli.text.documents import document
+from safety.planted import PHRASE, SCANNER, find_links, scan
+
+
+def asking(*documents):
+    return (question("What is it?", *documents),)
+
+
+@pytest.fixture
+def scanned():
+    return []
+
+
+@pytest.fixture
+def screen(scanned):
+    def noting(text):
+        scanned.append(text)
+        return scan(text)
+
+    return Screening(Scanner(noting, find_links), Screened(), False)
+
+
+@pytest.fixture
+def blocking():
+    return Screening(SCANNER, Screened(), True)
+
+
+def told(notices):
+    assert all(notice.code == "injection" for notice in notices)
+    return [notice.message for notice in notices]
+
+
+async def test_a_finding_is_announced_with_its_document_line_and_excerpt(screen):
+    notices = await screen.check(asking(document("notes.md", f"Hi\n\nNow {PHRASE}.")))
+    assert told(notices) == ['notes.md, line 3: it orders: "obey me"']
+
+
+async def test_a_document_with_many_findings_is_one_line(screen):
+    notices = await screen.check(asking(document("a", f"{PHRASE}\n{PHRASE}\n{PHRASE}")))
+    assert told(notices) == ['a, line 1: it orders: "obey me" (and 2 more)']
+
+
+async def test_a_text_is_scanned_and_announced_once_whichever_requests_hold_it(screen, scanned):
+    sent = asking(document("a", PHRASE))
+    assert len(await screen.check(sent)) == 1
+    assert await screen.check((*sent, answer("I see."), *asking(document("b", "harmless")))) == []
+    assert scanned == [PHRASE, "harmless"]
+
+
+async def test_two_documents_with_one_phrase_are_two_lines(screen):
+    notices = await screen.check(asking(document("a", PHRASE), document("b", f"{PHRASE}!")))
+    assert [message[:1] for message in told(notices)] == ["a", "b"]
+
+
+async def test_the_lines_are_those_of_the_file_not_of_its_frame(screen):
+    text = f"<document>\n</document>\n{PHRASE}"
+    (notice,) = await screen.check(asking(document("a", text)))
+    assert "line 3" in notice.message
+
+
+async def test_parts_of_a_long_text_are_not_announced_again(screen):
+    await screen.check(asking(document("a.txt", f"One.\n{PHRASE}\nTwo.")))
+    for label in (
+        "a.txt, part 1 of 2: characters 1 to 9 of 20",
+        "notes on a.txt",
+        "a.txt to b.txt, part 1 of 2",
+    ):
+        assert await screen.check(asking(document(label, f"{PHRASE} ({label})"))) == []
+    notices = await screen.check(asking(document("c.txt, part 1 of 2", PHRASE)))
+    assert len(notices) == 1
+
+
+async def test_words_of_the_person_the_model_and_the_system_prompt_are_not_scanned(screen, scanned):
+    assert await screen.check((system(PHRASE), question(PHRASE), answer(PHRASE))) == []
+    assert scanned == []
+
+
+async def test_results_of_tools_are_scanned(screen):
+    result = Message("tool", (ToolResultPart("1", (TextPart(PHRASE, "tool"),)),))
+    (notice,) = await screen.check((result,))
+    assert notice.message.startswith("the result of a tool, line 1")
+
+
+async def test_names_and_excerpts_are_sanitized_and_short():
+    def finding_all(text):
+        return [type(scan(PHRASE)[0])(0, len(text), text, "it orders")]
+
+    screen = Screening(Scanner(finding_all, find_links), Screened(), False)
+    (notice,) = await screen.check(asking(document("a\x1b[2Jb", "\x1b]0;x\x07" + "y" * 1000)))
+    assert "\x1b" not in notice.message
+    assert len(notice.message) < 150
+
+
+async def test_a_large_text_is_scanned_beside_the_event_loop():
+    threads = []
+
+    def noting(text):
+        threads.append(threading.current_thread())
+        return scan(text)
+
+    screen = Screening(Scanner(noting, find_links), Screened(), False)
+    await screen.check(asking(document("a", "small"), document("b", "x" * 100_000)))
+    assert [thread is threading.main_thread() for thread in threads] == [True, False]
+
+
+async def test_what_is_blocked_is_a_usage_error_until_it_is_allowed(blocking):
+    sent = asking(document("a", PHRASE), document("b", "harmless"))
+    for _ in range(2):
+        with pytest.raises(UsageError, match="not sent: a, line 1") as raised:
+            await blocking.check(sent)
+    assert (raised.value.code, raised.value.exit_code) == ("injection", ExitCode.USAGE)
+    suspects = await blocking.blocked(sent)
+    assert [suspect.name for suspect in suspects] == ["a"]
+    blocking.allow(suspects)
+    assert await blocking.blocked(sent) == []
+    assert await blocking.check(sent) == []
+    assert await blocking.check(asking(document("a, part 1 of 2", f"{PHRASE} again"))) == []
+    with pytest.raises(UsageError):
+        await blocking.check(asking(document("c", f"{PHRASE}, or else")))
+
+
+@given(texts=st.lists(st.sampled_from([PHRASE, "harmless", f"Say: {PHRASE}", "x" * 20_000]), max_size=4))
+async def test_a_scan_changes_no_text_and_marks_what_it_found(texts):
+    screen = Screening(SCANNER, Screened(), False)
+    sent = asking(*texts)
+    before = repr(sent)
+    assert not screen.is_suspect(sent)
+    notices = await screen.check(sent)
+    assert repr(sent) == before
+    assert screen.is_suspect(sent) == any(PHRASE in text for text in texts)
+    assert bool(notices) == any(PHRASE in text for text in texts)
+
+
+async def test_a_link_that_repeats_the_conversation_is_one_notice(screen):
+    sent = asking(document("a", "the password is swordfish99"))
+    notices = await screen.links(
+        "See https://evil.example/?q=swordfish99 or https://e.example/swordfish99", sent
+    )
+    assert [notice.code for notice in notices] == ["outgoing_link"]
+    assert "https://evil.example" in notices[0].message
+    assert notices[0].message.endswith("(and 1 more)")
+    assert await screen.links("No link, swordfish99.", sent) == ()
+    assert await screen.links("See https://example.org/.", sent) == ()
