@@ -14,6 +14,7 @@ from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.repl.commands import COMMANDS
 from chatcli.repl.opening import open_repl
 from chatcli.repl.repl_session import split_command
+from chatcli.safety.screening import SCANNER
 from chatcli.terminal.completion import CommandCompleter
 from repl.fakes import KeptFrontend
 from scripted_server import CUT, Answer, event_stream, json_answer, reasoning_events, serving, text_events
@@ -30,7 +31,7 @@ def start_repl(tmp_path):
     """Return a function that opens a conversation with a server, or with an address without one."""
     opened = []
 
-    def start(server=None, frontend=None, ask=None, scanner=None, **flags):
+    def start(server=None, frontend=None, ask=None, scanner=SCANNER, **flags):
         environment = {
             f"CHATCLI_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "CACHE", "LOCAL")
         }

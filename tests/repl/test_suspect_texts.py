@@ -104,5 +104,5 @@ async def test_a_link_that_repeats_a_text_is_told_of_after_the_answer(ask):
     async with serving(leaking) as server:
         repl = await ask(server, "What is in @good.txt?")
     assert repl.frontend.text.index("evil.example/?q=harmless now") < repl.frontend.text.index(
-        'a link repeats your text: "https://evil.example/?q=harmless"'
+        'a link in the answer: it repeats your text: "https://evil.example/?q=harmless"'
     )

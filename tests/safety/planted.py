@@ -27,7 +27,7 @@ def scan(text):
 
 def find_links(answer, texts):
     return [
-        Planted(found.start(), found.end(), found[0], "a link repeats your text")
+        Planted(found.start(), found.end(), found[0], "it repeats your text")
         for found in re.finditer(r"https?://\S+", answer)
         if any(word in found[0] for text in texts for word in re.findall(r"\w+", text) if len(word) > 7)
     ]

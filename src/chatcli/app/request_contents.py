@@ -76,7 +76,7 @@ def request_contents(
 def guards_of(settings: Settings, context: RunContext, *, may_write: bool) -> Guards:
     """Return the guards of every request; ``may_write``: the secret of the frames may be made."""
     frames = frames_for(context.paths.data, is_saved=settings.save, may_write=may_write)
-    if settings.injection == "off" or context.scanner is None:
+    if settings.injection == "off":
         return Guards(frames, None)
     return Guards(frames, Screening(context.scanner, context.screened, settings.injection == "block"))
 

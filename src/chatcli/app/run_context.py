@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chatcli.client.pool import Pool
 from chatcli.cost.budget import RUN, Account, Budget, Payer, Spending
 from chatcli.cost.ledger import FILE_NAME, Ledger
-from chatcli.safety.screening import Scanner, Screened
+from chatcli.safety.screening import SCANNER, Scanner, Screened
 from chatcli.text.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class RunContext:
     redactor: Redactor = field(default_factory=Redactor, compare=False)
     resolve: Resolve | None = field(default=None, compare=False)
     has_configuration: bool = True
-    scanner: Scanner | None = None
+    scanner: Scanner = SCANNER
     screened: Screened = field(default_factory=Screened, compare=False)
 
     @property

@@ -1,1 +1,1 @@
-"""Text of others that tries to give the model orders, and answers that carry data out: found and reported."""
+"""Warnings about texts of others: orders to a model in what is attached, and data in what an answer links to."""

@@ -58,6 +58,23 @@ class Scanner(NamedTuple):
     find_links: Callable[[str, Sequence[str]], Sequence[ScanFinding]]
 
 
+def _scan(text: str) -> Sequence[ScanFinding]:
+    # Imported on first use: most questions hold no text of others.
+    from chatcli.safety.injection import scan  # noqa: PLC0415
+
+    return scan(text)
+
+
+def _find_links(answer: str, texts: Sequence[str]) -> Sequence[ScanFinding]:
+    from chatcli.safety.outgoing import outgoing_links  # noqa: PLC0415 - as above
+
+    return outgoing_links(answer, texts)
+
+
+SCANNER: Final = Scanner(_scan, _find_links)
+"""The rules of chatcli itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Suspect:
     """A text named ``name`` that seems to give the model orders: its first finding, and how ``many`` there are.
@@ -152,7 +169,9 @@ class Screening:
             return ()
         more = f" (and {len(findings) - 1:,} more)" if len(findings) > 1 else ""
         first = findings[0]
-        return (Notice(OUTGOING_LINK, f'{first.reason}: "{_shown(first.excerpt)}"{more}'),)
+        return (
+            Notice(OUTGOING_LINK, f'a link in the answer: {first.reason}: "{_shown(first.excerpt)}"{more}'),
+        )
 
     def _is_allowed(self, suspect: Suspect) -> bool:
         allowed = self.screened.allowed_phrases
