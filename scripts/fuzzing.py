@@ -19,7 +19,7 @@ TESTS = Path(__file__).resolve().parents[1] / "tests"
 FUZZ = TESTS / "fuzz"
 NAMES = (
     *("sse", "answers", "sessions", "imports", "llm", "index", "ledger", "memory", "history", "config"),
-    *("sanitizer", "redactor"),
+    *("sanitizer", "redactor", "scanner"),
 )
 LONGEST_BYTES = {"llm": 32_768, "index": 65_536}
 """A database has pages; of all others this is 4,096."""

@@ -208,6 +208,17 @@ def test_what_waits_is_told_in_one_clear_line_once(program, cloned):
     assert leaks(first.stderr) == []
 
 
+def test_an_untrusted_agents_file_is_not_sent_even_where_such_files_are_wanted(program, cloned):
+    config = program.config_folder / "config.toml"
+    config.write_text(f"agents_md = true\n{config.read_text(encoding='utf-8')}", encoding="utf-8")
+    first, second = program.run("Hi"), program.run("Hi")
+    cloned.check()
+    assert asked(cloned.own, 0) == [("user", "Hi")]
+    assert "AGENTS.md" in first.stderr
+    assert ORDER not in first.stderr
+    assert second.stderr == ""
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

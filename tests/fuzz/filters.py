@@ -1,4 +1,4 @@
-"""What is fuzzed of the filters between foreign text and the person: each takes any text."""
+"""What is fuzzed of the filters that foreign text passes: each takes any text."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 
+from chatcli.safety.injection import EXCERPT_CHARS, MOST_FINDINGS, scan
+from chatcli.safety.outgoing import outgoing_links
 from chatcli.text.redaction import PART_CHARACTERS, Redactor
 from chatcli.text.sanitizer import SUSPICIOUS, TerminalSanitizer, sanitize, sanitize_line
 
@@ -62,7 +64,23 @@ def redactor(data: bytes) -> None:
     assert not parts or known.redact(shown) == shown or not _parts_in(known.redact(shown), parts)
 
 
-FILTERS: Final = (sanitizer, redactor)
+def scanner(data: bytes) -> None:
+    """Whatever a text holds, findings are passages of it, in order and apart; so are links that carry it out."""
+    text = data.decode("utf-8", "surrogateescape")
+    said, _, answer = text.partition("\n")
+    findings = scan(text)
+    assert len(findings) <= MOST_FINDINGS
+    for looked_at, found in ((text, findings), (answer, outgoing_links(answer, [said]))):
+        ends = 0
+        for finding in found:
+            assert ends <= finding.start < finding.end <= len(looked_at)
+            assert finding.excerpt == looked_at[finding.start : finding.end][:EXCERPT_CHARS]
+            assert finding.kind
+            assert finding.reason
+            ends = finding.end
+
+
+FILTERS: Final = (sanitizer, redactor, scanner)
 
 
 def _parts_in(text: str, parts: set[str]) -> set[str]:
