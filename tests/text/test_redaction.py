@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import string
+import sys
 from urllib.parse import quote
 
 import pytest
@@ -129,6 +130,21 @@ def spellings(key):
     return [*once, *escaped, *twice]
 
 
+def percent(text):
+    return "".join(f"%{ord(c):02X}" for c in text)
+
+
+def in_json(text):
+    return "".join(f"\\u{ord(c):04x}" for c in text)
+
+
+def in_html(text):
+    return "".join(f"&#{ord(c)};" for c in text)
+
+
+ESCAPES = [percent, in_json, in_html, lambda text: json.dumps(text)[1:-1], lambda text: quote(text, safe="")]
+PUBLIC = ["sk-proj-", "sk-ant-api03-", "sk-or-v1-", "sk-", "gsk_", "xai-", "hf_", ""]
+
 SIGNED_KEYS = st.builds(
     str.__add__,
     PREFIXES,
@@ -141,6 +157,62 @@ def test_no_spelling_of_a_key_is_left(key, before, after, data):
     assume(not before.endswith("=") and not after.startswith(("=", ";")))
     spelling = data.draw(st.sampled_from(spellings(key)))
     assert redact(f"{before} {spelling} {after}", key) == f"{before} {MARK} {after}"
+
+
+@given(SIGNED_KEYS, st.text(max_size=30), st.text(max_size=30), st.data())
+def test_no_twelve_characters_of_a_secret_survive_whatever_is_around_them(key, before, after, data):
+    spelling = key
+    for escape in data.draw(st.lists(st.sampled_from(ESCAPES), max_size=3)):
+        spelling = escape(spelling)
+    left = redact(before + spelling + after, key).lower()
+    secret = key.lower().removeprefix(next(p for p in PUBLIC if key.startswith(p)))
+    inside = (before + after).lower()
+    for at in range(len(secret) - PART_CHARACTERS + 1):
+        assert secret[at : at + PART_CHARACTERS] not in left or secret[at : at + PART_CHARACTERS] in inside
+    for escape in ESCAPES:
+        assert escape(key).lower() not in left
+
+
+def calls_of(work):
+    """Return how many functions ``work`` calls, those of the standard library in C included."""
+    calls = 0
+
+    def count(_frame, event, _argument):
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "reading 12 of 40: connection reset by peer, retrying\n",
+        "a" * 60,
+        "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo",
+    ],
+)
+def test_a_long_text_takes_no_more_steps_than_a_short_one(line):
+    redactor = Redactor()
+    redactor.add_key(KEY)
+    short, long = line * 20, line * 20_000
+    redactor.redact(short)
+    # Whatever grows with the text is done by searches in C, which are one step each.
+    assert calls_of(lambda: redactor.redact(long)) < calls_of(lambda: redactor.redact(short)) + 100
+
+
+def test_keys_a_person_pasted_are_found_whole_and_ordinary_words_are_none():
+    redactor = Redactor()
+    redactor.add_key(KEY)
+    redactor.add_key("workstation")
+    redactor.add_key("gateway-key-7")
+    text = f"my {KEY} at the workstation, gateway-key-7, {BODY[:14]}"
+    assert [text[start:end] for start, end in redactor.keys_in(text)] == [KEY, "gateway-key-7"]
 
 
 @given(PREFIXES, BODIES, st.data())

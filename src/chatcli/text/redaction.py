@@ -9,16 +9,24 @@ Redacted, in any case:
 * all of these with characters escaped as in URLs, JSON, Python or HTML;
 * a masked key, with its beginning and its end around a mask (``sk-abcd***wxyz``);
 
-and the user name and password of any URL.
+and, whether this run knows them or not: the keys of well-known providers by their shapes, values of headers that
+carry keys (``Authorization: Bearer …``, ``x-api-key``), and the user name and password of any URL.
+
+A text is never walked through character by character: of every part of 12 characters one of few *anchors* is found
+by the search of the standard library, and only its surroundings are compared.
 """
 
 from __future__ import annotations
 
 import re
 import string
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
+
+from chatcli.text.key_shapes import pasted_keys, shapes_in, values_in_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +39,7 @@ PART_CHARACTERS: Final = 12
 
 _SHORTEST: Final = 6
 _SHORTEST_INSIDE_WORDS: Final = 8
+_SHORTEST_UNMISTAKABLE: Final = 12
 _SHOWN_BESIDE_MASK: Final = 4
 _PUBLIC_PREFIX: Final = re.compile(r"[a-z]{2,6}[-_](?:[a-z]{2,6}[-_]|v[0-9][-_]|api[0-9]{2}[-_]){0,2}")
 _MASK: Final = re.compile(r"\*{2,}|\.{3,}|[…•█▒]+|[xX]{4,}|\[\.\.\.\]|<[a-z]{1,10}>")
@@ -78,16 +87,37 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """Return ``text`` with every key, and every long enough part of one, replaced by a mark."""
+        if not text:
+            return text
+        self._learn()
+        spans = [match.span() for match in _USER_IN_URL.finditer(text)]
+        for reading in _readings(text):
+            found = [*shapes_in(reading.text), *values_in_headers(reading.text)]
+            if self._known:
+                masks, words = (
+                    [mask.span() for mask in _MASK.finditer(reading.text)],
+                    _EncodedWords(reading.text),
+                )
+                for known in self._known.values():
+                    found += known.spans(reading.text, masks, words)
+            spans += map(reading.span_in_source, found)
+        return _marked(text, spans)
+
+    def keys_in(self, text: str) -> list[Span]:
+        """Return the spans of keys in what a person wrote: those of this run, and those of well-known shapes.
+
+        A known value that may be an ordinary word is not one.
+        """
+        self._learn()
+        known = (re.finditer(re.escape(key), text) for key in self._known if _is_unmistakable(key))
+        return sorted(
+            {*pasted_keys(text.translate(_LOWER)), *(match.span() for matches in known for match in matches)}
+        )
+
+    def _learn(self) -> None:
         for source in self._sources:
             if (key := source()) is not None:
                 self.add_key(key)
-        if not text:
-            return text
-        spans = [match.span() for match in _USER_IN_URL.finditer(text)]
-        for reading in _readings(text):
-            for known in self._known.values():
-                spans += map(reading.span_in_source, known.spans(reading.text))
-        return _marked(text, spans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +166,14 @@ def _escaped(match: re.Match[str]) -> str:
 class _Key:
     """A key in lower case, with its spellings and every part long enough to be redacted.
 
-    ``encoded`` are the hexadecimal and base64 forms by length, ``beginnings`` and ``ends`` the lengths of
-    masked parts by the character next to the mask.
+    ``parts`` finds its parts, ``encoded`` those of its hexadecimal and base64 forms, ``beginnings`` and ``ends``
+    are the lengths of masked parts by the character next to the mask.
     """
 
     value: str
     spellings: tuple[str, ...]
-    parts: frozenset[str]
-    encoded: Mapping[int, frozenset[str]]
+    parts: _Parts | None
+    encoded: tuple[_Parts, ...]
     beginnings: Mapping[str, tuple[int, ...]]
     ends: Mapping[str, tuple[int, ...]]
 
@@ -159,19 +189,20 @@ class _Key:
         return cls(
             value,
             tuple(spellings),
-            frozenset(_windows(secret, PART_CHARACTERS)),
-            _encoded_parts(key, key[prefix.end() :] if prefix else key),
+            _Parts.of(secret, PART_CHARACTERS) if len(secret) >= PART_CHARACTERS else None,
+            tuple(_encoded_parts(key, key[prefix.end() :] if prefix else key)),
             beginnings=_lengths(value),
             ends=_lengths(value[::-1]),
         )
 
-    def spans(self, text: str) -> Iterator[Span]:
+    def spans(self, text: str, masks: Sequence[Span], words: _EncodedWords) -> Iterator[Span]:
         for spelling in self.spellings:
             yield from self._whole(spelling, text)
-        yield from self._encoded_in(text)
-        if self.parts:
-            yield from self._in_part(text)
-            yield from self._masked(text)
+        for parts in self.encoded:
+            yield from words.around(parts.spans(words.text))
+        if self.parts is not None:
+            yield from self.parts.spans(text)
+            yield from self._masked(text, masks)
 
     def _whole(self, spelling: str, text: str) -> Iterator[Span]:
         pattern = re.escape(spelling)
@@ -179,21 +210,8 @@ class _Key:
             pattern = rf"(?<![a-z0-9]){pattern}(?![a-z0-9])"
         return (match.span() for match in re.finditer(pattern, text))
 
-    def _in_part(self, text: str) -> Iterator[Span]:
-        for at in range(len(text) - PART_CHARACTERS + 1):
-            if text[at : at + PART_CHARACTERS] in self.parts:
-                yield at, at + PART_CHARACTERS
-
-    def _encoded_in(self, text: str) -> Iterator[Span]:
-        """Yield the whole encoded word around a part: its neighbours could not be decoded without it."""
-        for match in _ENCODED.finditer(text):
-            word = match[0].translate(_BASE64)
-            if any(part in found for n, found in self.encoded.items() for part in _windows(word, n)):
-                yield match.span()
-
-    def _masked(self, text: str) -> Iterator[Span]:
-        for mask in _MASK.finditer(text):
-            start, end = mask.span()
+    def _masked(self, text: str, masks: Sequence[Span]) -> Iterator[Span]:
+        for start, end in masks:
             before = self._beginning_before(text, start)
             after = self._end_after(text, end)
             if before + after >= _SHOWN_BESIDE_MASK:
@@ -209,26 +227,79 @@ class _Key:
         return next((n for n in lengths if text.startswith(self.value[-n:], at)), 0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Every part of ``length`` characters of a text, to be found in other texts.
+
+    ``anchors`` are a few shorter parts, one of which is in every part, ``reach`` characters behind its start at most.
+    """
+
+    windows: frozenset[str]
+    anchors: tuple[str, ...]
+    length: int
+    reach: int
+
+    @classmethod
+    def of(cls, text: str, length: int) -> _Parts:
+        anchor = -(-length // 2)
+        reach = length - anchor
+        # Of reach + 1 neighbouring positions, one is a multiple of it.
+        anchors = dict.fromkeys(_windows(text, anchor, step=reach + 1))
+        return cls(frozenset(_windows(text, length)), tuple(anchors), length, reach)
+
+    def spans(self, text: str) -> Iterator[Span]:
+        for anchor in self.anchors:
+            at, compared = text.find(anchor), 0
+            while at >= 0:
+                # Overlapping anchors share surroundings, which are compared once.
+                for start in range(max(compared, at - self.reach), at + 1):
+                    if text[start : start + self.length] in self.windows:
+                        yield start, start + self.length
+                compared = at + 1
+                at = text.find(anchor, compared)
+
+
+class _EncodedWords:
+    """The words of a text that may be hexadecimal or base64, apart from the rest; their places on demand."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._spans: Sequence[Span] = ()
+        self._starts: Sequence[int] = ()
+        self.text = " ".join(_ENCODED.findall(source)).translate(_BASE64)
+
+    def around(self, parts: Iterator[Span]) -> Iterator[Span]:
+        """Yield the whole word around each part: its neighbours could not be decoded without it."""
+        for start, _ in parts:
+            if not self._spans:
+                self._spans = [match.span() for match in _ENCODED.finditer(self._source)]
+                lengths = (end - start + 1 for start, end in self._spans)
+                self._starts = [*accumulate(lengths, initial=0)]
+            yield self._spans[bisect_right(self._starts, start) - 1]
+
+
 @lru_cache(maxsize=64)
 def _known(key: str) -> _Key:
     return _Key.of(key)
 
 
-def _windows(text: str, length: int) -> Iterator[str]:
-    return (text[at : at + length] for at in range(len(text) - length + 1))
+def _is_unmistakable(key: str) -> bool:
+    return len(key) >= _SHORTEST_UNMISTAKABLE and not key.isalpha()
 
 
-def _encoded_parts(key: str, secret: str) -> dict[int, frozenset[str]]:
-    """Return by length the hexadecimal and base64 texts that only a part of this key produces."""
+def _windows(text: str, length: int, *, step: int = 1) -> Iterator[str]:
+    return (text[at : at + length] for at in range(0, len(text) - length + 1, step))
+
+
+def _encoded_parts(key: str, secret: str) -> Iterator[_Parts]:
+    """Yield the hexadecimal and base64 texts that only a part of this key produces."""
     if len(key) < _SHORTEST_INSIDE_WORDS:
-        return {}
+        return
     is_whole = len(secret) < PART_CHARACTERS
     of = (key if is_whole else secret).encode("utf-8", "surrogatepass")
-    parts: dict[int, set[str]] = {}
     for encoded, length in [(of.hex(), _HEX_PART), *((text, _BASE64_PART) for text in _base64_of(of))]:
         n = len(encoded) if is_whole else min(length, len(encoded))
-        parts.setdefault(n, set()).update(_windows(encoded.translate(_LOWER), n))
-    return {n: frozenset(found) for n, found in parts.items()}
+        yield _Parts.of(encoded.translate(_LOWER), n)
 
 
 def _base64_of(content: bytes) -> Iterator[str]:
