@@ -25,6 +25,7 @@ from chatcli.app.run_context import ChatOptions, RunContext
 from chatcli.client.pool import Pool
 from chatcli.config.credentials import bind, parsed_key
 from chatcli.config.endpoints import OPENAI_URL
+from chatcli.config.key_commands import KeyCommands
 from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve, resolve_given
 from chatcli.core.errors import ChatcliError, ConfigurationError, UsageError
@@ -164,6 +165,9 @@ class _Opening(AbstractAsyncContextManager[Chat]):
 _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
 """Connections belong to an event loop, and with them the limits of their endpoints."""
 
+_key_commands: Final = KeyCommands(os.environ)
+"""A command that prints a key is run once, however many conversations there are."""
+
 
 def _session_name(session: object) -> str | None:
     """Return the name or path of a session as text. Raise ``UsageError`` if it is none."""
@@ -195,8 +199,8 @@ def _settled(
     paths = find_paths(environment)
     pool = _pools.setdefault(asyncio.get_running_loop(), Pool())
     if reads_config:
-        settings = resolve({}, environment, paths, Path.cwd(), changes=given)
-        context = RunContext(environment, paths, Path.cwd(), pool=pool)
+        settings = resolve({}, environment, paths, Path.cwd(), changes=given, key_commands=_key_commands)
+        context = RunContext(environment, paths, Path.cwd(), pool=pool, key_commands=_key_commands)
     else:
         settings = resolve_given(given, _only(environment, _ENDPOINT_VARIABLES))
         context = RunContext(

@@ -279,7 +279,7 @@ class ModelResolver:
             base_url,
             settings,
             self._context,
-            key=credential.secret.reveal() if credential else None,
+            key=await self._context.key(credential),
             # Several stored keys have the same name.
             withheld=tuple(dict.fromkeys(credential.name for credential in settings.withheld)),
         )

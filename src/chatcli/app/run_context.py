@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
+from chatcli.app.threads import in_thread
 from chatcli.client.pool import Pool
+from chatcli.config.key_commands import KeyCommands
 from chatcli.cost.budget import RUN, Account, Budget, Payer, Spending
 from chatcli.cost.ledger import FILE_NAME, Ledger
 from chatcli.safety.screening import SCANNER, Scanner, Screened
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from chatcli.chat import Conversation
     from chatcli.client.address_guard import Resolve
     from chatcli.client.endpoint import Endpoint
+    from chatcli.config.credentials import Credential
     from chatcli.config.paths import Paths
     from chatcli.config.settings import Settings
     from chatcli.core.events import Notice
@@ -36,7 +41,8 @@ class RunContext:
     """The environment of a run. ``folder`` is the working directory, ``None`` if there is none.
 
     ``spending`` is what this run has spent and ``pool`` its endpoints; all its conversations share them.
-    ``redactor`` knows every key of the run. ``resolve`` finds the addresses of web pages, ``None`` asks the system.
+    ``redactor`` knows every key of the run, ``key_commands`` runs the programs that print some of them.
+    ``resolve`` finds the addresses of web pages, ``None`` asks the system.
     ``has_configuration``: the person's own files count, as their instructions. ``screened`` is what was scanned in the
     run, by ``scanner``.
     """
@@ -51,6 +57,22 @@ class RunContext:
     has_configuration: bool = True
     scanner: Scanner = SCANNER
     screened: Screened = field(default_factory=Screened, compare=False)
+    key_commands: KeyCommands = field(default_factory=lambda: KeyCommands({}), compare=False)
+
+    async def key(self, credential: Credential | None) -> str | None:
+        """Return the key. A command that prints it has the terminal meanwhile. Raise ``ConfigurationError``."""
+        if credential is None:
+            return None
+        secret = credential.secret
+        if (known := secret.revealed()) is not None:
+            return known
+        # In a thread: a keyring is slow, and both may wait for the person.
+        with self.key_commands.lent() if secret.command else nullcontext():
+            try:
+                return await in_thread(secret.reveal)
+            except CancelledError:
+                self.key_commands.stop()
+                raise
 
     @property
     def table(self) -> ModelTable:

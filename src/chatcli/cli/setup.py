@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from chatcli.app.run_context import RunContext
 from chatcli.cli.questions import system_prompt
 from chatcli.config.env_files import mention_once
+from chatcli.config.key_commands import KeyCommands
 from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve
 from chatcli.config.settings import SETTINGS_BY_NAME
@@ -28,6 +29,7 @@ def run_context(terminal: Terminal) -> RunContext:
         find_paths(terminal.environment),
         _working_folder(),
         redactor=terminal.redactor,
+        key_commands=KeyCommands(terminal.environment, reads_terminal=terminal.stdin_is_terminal),
     )
 
 
@@ -60,6 +62,7 @@ def settings_of(
         Path(env_file) if env_file else None,
         template=template,
         changes=changes,
+        key_commands=context.key_commands,
     )
     for credential in settings.every_credential:
         context.redactor.add_source(credential.secret.revealed)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "config.toml"
 
-_KEY_SETTINGS = ("api_key", "api_key_env")
+_KEY_SETTINGS = ("api_key", "api_key_env", "key_command")
 _TABLES = ("profiles", "models")
 _MOST_BYTES = 10_000_000
 _LONGEST_BEGINNING: Final = 60

@@ -52,10 +52,12 @@ _KEY = re.compile(r"[!-~]+")
 class Secret:
     """A key, or a callable that fetches it once, when needed, and may raise a ``ChatcliError``.
 
-    ``str`` is masked like ``sk-…abcd``; only ``reveal`` returns the value. ``repr`` fetches nothing.
+    ``str`` is masked like ``sk-…abcd``; only ``reveal`` returns the value. ``repr`` fetches nothing. ``command`` is
+    the program that prints the key, which is never run for ``str``; empty for every other key.
     """
 
     _source: str | Callable[[], str] = field(repr=False)
+    command: str = ""
     _fetched: list[str] = field(default_factory=list, repr=False, compare=False)
 
     def reveal(self) -> str:
@@ -71,6 +73,8 @@ class Secret:
         return self._source if isinstance(self._source, str) else next(iter(self._fetched), None)
 
     def __str__(self) -> str:
+        if self.command and self.revealed() is None:
+            return f"printed by {self.command}, which is run when a request needs it"
         try:
             return _masked(self.reveal())
         except ChatcliError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from chatcli.config.endpoints import MistypedValue, is_host_or_network, validated_url
@@ -25,6 +26,7 @@ PRICED = ("input", "cached", "output", "image", "audio")
 PERIODS = ("session", "day", "month")
 """The periods of budgets."""
 
+_COMMAND_HINT = 'no shell reads it; write a list: key_command = ["pass", "show", "openai"]'
 _MOST_USD = 1_000_000
 _SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
 
@@ -83,6 +85,25 @@ def hosts(value: object) -> tuple[str, ...]:
         if not is_host_or_network(host):
             _refuse("host names, addresses or networks, like wiki.corp.example or 10.0.0.0/8", host)
     return found
+
+
+def command(value: object) -> tuple[str, ...]:
+    """Return a program and its arguments; none of them is repeated in an error."""
+    if isinstance(value, str):
+        raise MistypedValue("must be a list of texts, not one text", hint=_COMMAND_HINT)
+    if not isinstance(value, list | tuple) or not value:
+        raise MistypedValue("must be a list of texts", hint=_COMMAND_HINT)
+    if not all(isinstance(word, str) and word.isprintable() for word in value) or not value[0].strip():
+        raise MistypedValue(
+            "must be a list of printable texts that begins with a program", hint=_COMMAND_HINT
+        )
+    program = Path(value[0])
+    if program.name != value[0] and not (program.is_absolute() or value[0].startswith("~")):
+        raise MistypedValue(
+            "must begin with a program's name or whole path",
+            hint="a path relative to the folder you are in could be anybody's program",
+        )
+    return tuple(value)
 
 
 def url(value: object) -> str:

@@ -14,6 +14,7 @@ from chatcli.config.instructions import (
     folder_instructions,
     personal_instructions,
 )
+from chatcli.config.key_commands import program_of
 from chatcli.config.paths import DOT_ENV
 from chatcli.config.resolve import env_file_source
 from chatcli.config.settings import PARSERS_BY_VARIABLE, SETTINGS, SETTINGS_BY_VARIABLE
@@ -78,6 +79,8 @@ def _shown(settings: Settings, name: str) -> str:
     value = getattr(settings, name)
     if value is None:
         return _NOT_SET
+    if name == "key_command":
+        return program_of(value) + (" …" if len(value) > 1 else "")
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

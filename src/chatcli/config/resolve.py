@@ -21,8 +21,10 @@ from chatcli.config.env_files import (
     odd_lines,
     permitted,
     read_env_file,
+    unknown_variables,
 )
-from chatcli.config.paths import DOT_ENV, PATH_VARIABLES, env_file_of
+from chatcli.config.key_commands import KeyCommands
+from chatcli.config.paths import DOT_ENV, env_file_of
 from chatcli.config.settings import (
     PARSERS_BY_VARIABLE,
     SETTINGS,
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
     from chatcli.config.parsers import Parser
     from chatcli.config.paths import Paths
 
-_PREFIX = "CHATCLI_"
 _URLS_OF_KEYS = {
     "CHATCLI_API_KEY": ("CHATCLI_BASE_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE"),
     "OPENAI_API_KEY": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
@@ -103,12 +104,13 @@ def resolve(
     template: TemplateSettings | None = None,
     changes: Mapping[str, object] | None = None,
     find_keyring: FindKeyring = system_keyring,
+    key_commands: KeyCommands | None = None,
 ) -> Settings:
     """Resolve every setting.
 
     ``flags`` are values by setting, as typed or already of the right type; ``None`` is a flag that was not
     given. The same holds for ``changes``. ``template`` holds the settings of a prompt template. The keyring
-    is not opened before a key is revealed. Raise ``UsageError`` for an invalid flag, ``ConfigurationError``
+    is not opened, and none of ``key_commands`` is run, before a key is revealed. Raise ``UsageError`` for an invalid flag, ``ConfigurationError``
     for anything else.
     """
     file = read_config_file(paths.config / FILE_NAME)
@@ -120,7 +122,8 @@ def resolve(
     if env_file is not None:
         chosen.append(env_file_source(f"--env-file {env_file}", read_env_file(env_file, may_be_pipe=True)))
     stored, unreadable_keys = _stored_source(StoredKeys(paths.config, find_keyring))
-    tables = _Tables(file, environment, hint=f"edit {paths.config / FILE_NAME}")
+    commands = key_commands or KeyCommands(environment)
+    tables = _Tables(file, environment, commands, hint=f"edit {paths.config / FILE_NAME}")
     above_file, untrusted = chosen, None
     dot_env = env_file_of(working_folder)
     if dot_env is not None and not (env_file is not None and dot_env.samefile(env_file)):
@@ -218,10 +221,12 @@ def _confined_source(file: EnvFile, names: Sequence[str]) -> SettingsSource:
 class _Tables:
     """The sources in config.toml."""
 
-    def __init__(self, file: ConfigFile, environment: Mapping[str, str], *, hint: str) -> None:
+    def __init__(
+        self, file: ConfigFile, environment: Mapping[str, str], commands: KeyCommands, *, hint: str
+    ) -> None:
         self.profiles = file.profiles
-        self.top = table_source(FILE_NAME, file.settings, environment, hint=hint)
-        self._environment = environment
+        self.top = table_source(FILE_NAME, file.settings, environment, commands, hint=hint)
+        self._environment, self._commands = environment, commands
         self._hint = hint
 
     def profile(self, name: str) -> SettingsSource:
@@ -230,6 +235,7 @@ class _Tables:
             profile_place(name),
             self.profiles[name],
             self._environment,
+            self._commands,
             outer_base_url=base_url.value if base_url else None,
             hint=self._hint,
         )
@@ -354,7 +360,7 @@ def variable_source(place: str, variables: Mapping[str, str]) -> SettingsSource:
     found: dict[str, FoundSetting] = {}
     for variable, value in given.items():
         found.setdefault(SETTINGS_BY_VARIABLE[variable].name, value)
-    return SettingsSource(found, _keys_of_variables(given), _unknown_variables(place, variables))
+    return SettingsSource(found, _keys_of_variables(given), unknown_variables(place, variables))
 
 
 def env_file_source(place: str, file: EnvFile) -> SettingsSource:
@@ -372,6 +378,7 @@ def table_source(
     place: str,
     table: Mapping[str, object],
     environment: Mapping[str, str],
+    commands: KeyCommands | None = None,
     *,
     outer_base_url: str | None = None,
     hint: str | None = None,
@@ -379,7 +386,7 @@ def table_source(
     """Read a table of config.toml whose keys are known.
 
     A key without a ``base_url`` beside it belongs to ``outer_base_url``. ``api_key_env`` names a variable of
-    ``environment``. ``hint`` is added to errors about a value.
+    ``environment``; ``commands`` runs ``key_command``, the last of the three. ``hint`` is added to errors about a value.
     """
     found = {
         name: FoundSetting(_parse(SETTINGS_BY_NAME[name].parse, value, f"{place} {name}", hint), place)
@@ -394,6 +401,9 @@ def table_source(
             keys.append(_read(SETTINGS_BY_NAME["api_key"].parse, value, pointed))
         else:
             missing.append(f"{pointed} is not set")
+    if (command := found.get("key_command")) and commands is not None:
+        secret = commands.secret(command.value, origin_of(base_url or OPENAI_URL))
+        keys.append(FoundSetting(secret, f"{place} key_command {secret.command}"))
     return SettingsSource(
         found, tuple(bind(key.value, base_url, key.origin) for key in keys), missing_keys=tuple(missing)
     )
@@ -401,6 +411,8 @@ def table_source(
 
 def _read_flag(setting: Setting, value: object, *, by_setting: bool) -> FoundSetting:
     flag = setting.flag or f"--{setting.name.replace('_', '-')}"
+    if setting.name == "key_command":
+        raise UsageError("key_command is only read from config.toml", hint="write it there")
     try:
         return FoundSetting(setting.parse(value), f"flag {flag}")
     except ValueError as error:
@@ -432,14 +444,3 @@ def _keys_of_variables(given: Mapping[str, FoundSetting]) -> tuple[Credential, .
 
 def _first_url(given: Mapping[str, FoundSetting], variables: tuple[str, ...]) -> str | None:
     return next((given[variable].value for variable in variables if variable in given), None)
-
-
-def _unknown_variables(place: str, variables: Mapping[str, str]) -> tuple[str, ...]:
-    known = [name for name in (*SETTINGS_BY_VARIABLE, *PATH_VARIABLES) if name.startswith(_PREFIX)]
-    # A name that is not an identifier may be crafted to deceive a terminal.
-    unknown = (name for name in variables if name.startswith(_PREFIX) and name.isidentifier())
-    return tuple(
-        f"{place} {name} is not a setting; {did_you_mean(name, known)}"
-        for name in sorted(unknown)
-        if name not in known
-    )

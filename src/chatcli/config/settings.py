@@ -122,6 +122,9 @@ class Settings:
     api_key_env: str | None = _setting(
         "Name of the environment variable that holds the key", parsers.name, file_only=True
     )
+    key_command: tuple[str, ...] | None = _setting(
+        'Program that prints the key, as a list: ["pass", "show", "openai"]', parsers.command, file_only=True
+    )
     system: str | None = _setting("System prompt", parsers.text, flag="--system")
     agents_md: bool = _setting(
         "Send the AGENTS.md of the working folder as instructions, once chatcli trust trusts it",

@@ -298,8 +298,7 @@ async def _endpoint(examination: Examination, settings: Settings, base_url: str)
         base_url,
         settings,
         examination.context,
-        # In a thread: a key in the system keyring is slow, and may need the person.
-        key=await asyncio.to_thread(credential.secret.reveal) if credential else None,
+        key=await examination.context.key(credential),
         withheld=tuple(dict.fromkeys(credential.name for credential in settings.withheld)),
     )
 

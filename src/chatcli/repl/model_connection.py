@@ -121,6 +121,9 @@ class Connection:
 
     async def _open_warm(self, chat: Conversation, settings: Settings) -> None:
         await self._warmup.run()
+        if _runs_command(settings):
+            # It may ask the person, who asked nothing yet.
+            await self._warmup.needed()
         chat.turns.connect(await self._open(chat, settings))
         self._opened()
         vocabulary = Warmup([chat.turns.load_vocabulary], idle_s=self._idle_s, quiet_s=VOCABULARY_QUIET_S)
@@ -160,9 +163,15 @@ def _steps(settings: Settings, *, draws: bool) -> list[Callable[[], object]]:
     steps: list[Callable[[], object]] = [_load_transport, _load_client]
     if draws:
         steps.append(_load_markdown)
-    if settings.credential is not None:
+    if settings.credential is not None and not settings.credential.secret.command:
         steps.append(_unlocked(settings.credential.secret.reveal))
     return steps
+
+
+def _runs_command(settings: Settings) -> bool:
+    """Whether connecting runs a command that prints the key."""
+    secret = None if settings.credential is None else settings.credential.secret
+    return secret is not None and bool(secret.command) and secret.revealed() is None
 
 
 def _load(steps: list[Callable[[], object]]) -> None:
@@ -225,6 +234,10 @@ class Warmup:
     def finish_now(self) -> None:
         """Run the remaining steps without waiting for pauses."""
         self._is_needed.set()
+
+    async def needed(self) -> None:
+        """Wait until ``finish_now`` is called."""
+        await self._is_needed.wait()
 
     async def run(self) -> None:
         for step in self._steps:

@@ -110,6 +110,7 @@ class Repl:
         self._toolbar = Toolbar(unicode=terminal_info.shows_unicode)
         activity = Activity(unicode=terminal_info.shows_unicode, slow=terminal_info.is_remote)
         self._screen = self._screen_of(settings, activity)
+        context.key_commands.lent = self._screen.lent
         self._frontend = TerminalFrontend(
             self._screen,
             activity,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 _FIXED_AT_START: Final = ("save", "plain")
-_KEY_SETTINGS: Final = frozenset({"api_key", "api_key_env"})
+_KEY_SETTINGS: Final = frozenset({"api_key", "api_key_env", "key_command"})
 """Keys must not appear on the screen or in the input history."""
 _REASONING_SHOWN: Final = {
     "show": "show reasoning as it streams",
