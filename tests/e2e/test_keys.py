@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import pytest
 
 import chatcli
+from e2e.program import asked
 from scripted_server import Answer, event_stream, json_answer, serving_in_thread
 
 FINE = Answer(event_stream("Fine."))
 KEY = "sk-printed-by-a-program-1"
+PASTED = "sk-proj-aB3dE5gH7jK9mN2pQ4rS6tU8vW0xY1zA3bC5dE7fG9hJ1kL3"
 ENTER = "\r"
 
 
@@ -155,3 +158,107 @@ def test_a_server_in_the_local_network_works_over_http_without_a_key(program):
     assert refused.exit_code == 3
     assert "unencrypted" in refused.stderr
     assert len(server.requests) == 1
+
+
+def files_with(program, text):
+    """Return the names of all files of the program that contain ``text``."""
+    folders = (program.data_folder, program.cache_folder, program.config_folder)
+    paths = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return [path.name for path in paths if text.encode() in path.read_bytes()]
+
+
+class TestPasted:
+    """A key pasted at the prompt is noticed before it is sent."""
+
+    def test_it_is_dropped_by_default_and_is_in_no_file(self, program, terminal):
+        with serving_in_thread(FINE) as server, terminal(server=server) as screen:
+            screen.wait_for("/help lists the commands")
+            screen.type(f"\x1b[200~Is {PASTED} a good key?\x1b[201~" + ENTER)
+            screen.wait_for("Send it anyway?")
+            screen.type(ENTER)
+            screen.wait_for("dropped; it is not in the input history")
+            screen.wait_for("> Is [key] a good key?")
+            screen.type(ENTER)
+            screen.wait_for("Fine.")
+            screen.type("\x04")
+            screen.wait_for_exit()
+        assert asked(server)[-1] == ("user", "Is [key] a good key?")
+        assert files_with(program, PASTED[-12:]) == []
+        assert program.saved[0] == ("user", "Is [key] a good key?")
+
+    def test_who_insists_sends_it_and_the_window_title_does_not_show_it(self, program, terminal):
+        with serving_in_thread(FINE) as server, terminal(server=server) as screen:
+            screen.wait_for("/help lists the commands")
+            screen.type(f"Is {PASTED} a good key?" + ENTER)
+            screen.wait_for("Send it anyway?")
+            screen.type("y" + ENTER)
+            screen.wait_for("Fine.")
+            screen.type("And now?" + ENTER)
+            screen.wait_for("And now?")
+            screen.type("\x04")
+            screen.wait_for_exit()
+        assert asked(server, 0)[-1] == ("user", f"Is {PASTED} a good key?")
+        titles = re.findall(rb"\x1b\][02];([^\x07\x1b]*)", screen.received)
+        assert any(b"[key]" in title for title in titles)
+        assert not any(PASTED[:14].encode() in title for title in titles)
+        assert files_with(program, PASTED) == [program.session_paths[0].name]
+
+    def test_one_in_a_queued_line_is_asked_about_when_its_turn_comes(self, program, terminal):
+        slow = Answer([*event_stream("Fine.")[:1], 0.5, *event_stream("Fine.")[1:]])
+        with serving_in_thread(slow, FINE) as server, terminal(server=server) as screen:
+            screen.wait_for("/help lists the commands")
+            screen.type("Hi" + ENTER)
+            screen.type(f"{PASTED}" + ENTER)
+            screen.wait_for("Send it anyway?")
+            screen.type("n" + ENTER)
+            screen.wait_for("dropped; it is not in the input history")
+        assert len(server.requests) == 1
+        assert files_with(program, PASTED[-12:]) == []
+
+    def test_one_behind_a_command_is_asked_about_as_well(self, program, terminal):
+        with serving_in_thread(FINE) as server, terminal(server=server) as screen:
+            screen.wait_for("/help lists the commands")
+            screen.type(f"/note {PASTED}" + ENTER)
+            screen.wait_for("Run it anyway?")
+            screen.type("n" + ENTER)
+            screen.wait_for("dropped")
+        assert files_with(program, PASTED[-12:]) == []
+
+    def test_a_file_that_is_mentioned_is_not_searched(self, program, terminal):
+        (program.working_folder / "keys.txt").write_text(PASTED)
+        with serving_in_thread(FINE) as server, terminal(server=server) as screen:
+            screen.wait_for("/help lists the commands")
+            screen.type("Look at @keys.txt " + ENTER)
+            screen.wait_for("Fine.")
+        assert PASTED in str(asked(server))
+
+    def test_line_by_line_it_is_asked_about_too(self, program, terminal):
+        with serving_in_thread(FINE) as server, terminal("--plain", server=server) as screen:
+            screen.wait_for("You:")
+            screen.type(f"Is {PASTED} good?\n")
+            screen.wait_for("Send it anyway?")
+            screen.type("\n")
+            screen.wait_for("To send it again: Is [key] good?")
+        assert server.requests == []
+        assert files_with(program, PASTED[-12:]) == []
+
+    @pytest.mark.parametrize("placeholder", ["sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "sk-...", "YOUR_KEY"])
+    def test_a_placeholder_is_sent_without_a_question(self, program, terminal, placeholder):
+        with serving_in_thread(FINE) as server, terminal(server=server) as screen:
+            screen.wait_for("/help lists the commands")
+            screen.type(f"What is OPENAI_API_KEY={placeholder} for?" + ENTER)
+            screen.wait_for("Fine.")
+        assert placeholder in str(asked(server))
+
+    @pytest.mark.parametrize("where", ["argument", "stdin", "beside"])
+    def test_in_a_single_question_one_line_says_so_and_it_is_sent(self, program, where):
+        arguments = {"argument": [f"Is {PASTED} good?"], "stdin": [], "beside": ["Is it good?"]}[where]
+        stdin = "" if where == "argument" else f"key = {PASTED}"
+        with serving_in_thread(FINE, FINE) as server:
+            done = program.run(*arguments, server=server, stdin=stdin)
+            quiet = program.run("-q", *arguments, server=server, stdin=stdin)
+        assert done.stdout == quiet.stdout == "Fine.\n"
+        assert done.stderr.count("contains what looks like a key") == 1
+        assert PASTED not in done.stderr
+        assert quiet.stderr == ""
+        assert all(PASTED in str(asked(server, number)) for number in (0, 1))

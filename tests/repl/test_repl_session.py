@@ -749,3 +749,47 @@ async def test_a_theme_there_is_not_is_refused(start_repl):
 
 async def test_themes_are_completed(start_repl):
     assert await completions(start_repl(), "/theme l") == [("light", "for a light background")]
+
+
+PASTED = "sk-proj-aB3dE5gH7jK9mN2pQ4rS6tU8vW0xY1zA3bC5dE7fG9hJ1kL3"
+
+
+@pytest.mark.parametrize("answer", ["", "n", None, "what?"])
+async def test_a_line_with_a_key_is_dropped_unless_the_person_insists(start_repl, answer):
+    async with serving(PARIS) as server:
+        repl = start_repl(server, KeptFrontend(answer))
+        await repl.take(f"use {PASTED} please")
+        assert server.requests == []
+        assert len(repl.chat.session.questions) == 0
+        assert repl.frontend.drafted == "use [key] please"
+        assert PASTED not in repl.frontend.text
+
+
+async def test_a_key_alone_leaves_nothing_to_edit(start_repl):
+    repl = start_repl(None, KeptFrontend("n"))
+    await repl.take(f" {PASTED}\n")
+    assert repl.frontend.drafted == ""
+
+
+async def test_a_line_with_a_key_is_sent_as_it_is_to_who_insists(start_repl):
+    async with serving(PARIS) as server:
+        repl = start_repl(server, KeptFrontend("y"))
+        await repl.take(f"use {PASTED} please")
+        assert messages(server)[-1] == ("user", f"use {PASTED} please")
+        await repl.connection.close()
+
+
+async def test_the_key_of_this_run_is_noticed_whatever_its_shape(start_repl):
+    repl = start_repl(None, KeptFrontend("n"))
+    repl.context.redactor.add_key("gateway-key-0815")
+    await repl.take("is gateway-key-0815 fine?")
+    assert "This looks like a key" in repl.frontend.asked[0][0]
+    assert repl.frontend.drafted == "is [key] fine?"
+
+
+async def test_a_key_behind_a_command_is_not_run_unasked(start_repl):
+    repl = start_repl(None, KeptFrontend("n"))
+    await repl.take(f"/note {PASTED}")
+    assert "Run it anyway?" in repl.frontend.asked[0][0]
+    assert PASTED not in str(list(repl.chat.session.messages()))
+    assert PASTED not in repl.frontend.text

@@ -77,6 +77,7 @@ def frontend(look, columns):
         screen,
         None,
         theme=lambda: look,
+        redact=str,
         settings=lambda: None,
         prompt="> ",
         quiet=False,

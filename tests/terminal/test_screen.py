@@ -387,3 +387,13 @@ async def test_a_message_too_long_for_its_row_is_printed_above_it():
         there.screen.announce("a word " * 12 + "and the last")
         await there.settle()
         assert "and the last" in there.glass.shown.replace("\n", " ")
+
+
+async def test_a_private_text_is_sent_and_not_stored_in_the_history():
+    async with desk(is_private=lambda text: "secret" in text) as found:
+        found.keys.send_text("open\r")
+        found.keys.send_text("my secret\r")
+        await found.settle()
+        sent = [(await found.screen.line()).text for _ in range(2)]
+        assert sent == ["open", "my secret"]
+        assert found.history.get_strings() == ["open"]

@@ -58,6 +58,9 @@ def compose(
     if not options.reads_stdin and PIPE in files:
         raise UsageError("-f - reads stdin, and --no-stdin leaves it alone", hint="use one of them")
     piped = _piped(terminal, hints) if options.reads_stdin else ""
+    if not options.quiet and terminal.redactor.keys_in(f"{prompt}\n{piped}"):
+        # Scripts must not break: it is sent.
+        terminal.warn("the prompt contains what looks like a key (chatcli config login keeps one)")
     documents = [
         document(as_typed(name), _reported_page(name, terminal, read_page(name, hints), quiet=options.quiet))
         if is_web_address(name)

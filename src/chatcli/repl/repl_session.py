@@ -19,6 +19,7 @@ from chatcli.repl.long_choice import settle_length
 from chatcli.repl.question_attachments import Attachments, attached_line
 from chatcli.repl.recap import recap
 from chatcli.repl.suspect_texts import settle_suspects
+from chatcli.text.redaction import MARK, without
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from chatcli.repl.frontend import Frontend
     from chatcli.repl.model_connection import Connection
     from chatcli.repl.queue import Submission
+    from chatcli.text.key_shapes import Span
 
 FAREWELLS: Final = frozenset({"exit", "quit"})
 
@@ -105,6 +107,12 @@ class ReplSession:
         if line.strip().lower() in FAREWELLS:
             self.is_leaving = True
             return
+        if keys := self.context.redactor.keys_in(line):
+            is_wanted: list[bool] = []
+            await self.frontend.work(self._ask_about_keys(line, keys, is_wanted), "waiting")
+            if not any(is_wanted):
+                self.frontend.pause()
+                return
         if command := split_command(line):
             if shown:
                 self.frontend.echo(shown)
@@ -269,6 +277,22 @@ class ReplSession:
         if reports:
             self.frontend.doing(_WAITING)
         return page
+
+    async def _ask_about_keys(self, line: str, keys: Sequence[Span], is_wanted: list[bool]) -> None:
+        """Ask whether a line with ``keys`` is meant; if not, offer the rest of it for editing.
+
+        Until then it is in no file: neither in the input history nor in the session.
+        """
+        frontend, redactor = self.frontend, self.context.redactor
+        for start, end in keys:
+            redactor.add_key(line[start:end])
+        what = "Send it anyway?" if split_command(line) is None else "Run it anyway?"
+        if await frontend.confirm(f"This looks like a key (/login keeps it). {what}"):
+            is_wanted.append(True)
+            return
+        frontend.remark("dropped; it is not in the input history and not in the session")
+        if re.search(r"\w", without(line, keys)):
+            frontend.draft(without(line, keys, mark=MARK))
 
     def _stop_before_sending(self, draft: str) -> None:
         self.frontend.remark("stopped before it was sent")

@@ -76,7 +76,7 @@ class Composer:
     """An input of any number of lines.
 
     ``prompt`` is drawn before the first line; ``rows`` returns how many rows may be used. A draft displaced
-    by text ``offered`` for editing goes to ``crowded_out``.
+    by text ``offered`` for editing goes to ``crowded_out``. A text that ``is_private`` is not stored in the history.
     """
 
     def __init__(
@@ -88,8 +88,10 @@ class Composer:
         completer: Completer,
         rows: Callable[[], int],
         crowded_out: Callable[[Submission], None],
+        is_private: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._prompt = prompt
+        self.is_private = is_private
         self._pastes = Pastes()
         self._crowded_out = crowded_out
         self._taken = self._offered = Submission.plain("")
@@ -167,10 +169,10 @@ class Composer:
         return self.is_empty or self.buffer.text == self._offered.draft
 
     def take(self) -> Submission:
-        """Return the text, store it in the history and clear the composer."""
+        """Return the text, store it in the history unless it is private, and clear the composer."""
         self._taken = written = Submission(self.text, self.shown, self.buffer.text)
         history = self.buffer.history
-        if history.get_strings()[-1:] != [written.text]:
+        if history.get_strings()[-1:] != [written.text] and not self.is_private(written.text):
             history.append_string(written.text)
         self.buffer.reset()
         return written

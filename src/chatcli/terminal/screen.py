@@ -67,7 +67,7 @@ class Screen:
     ``title`` returns the window's title, ``None`` for the original one. ``retry_now`` ends the wait before
     another attempt and returns whether there was one; ``give_up`` does the same with editing an earlier
     question. ``editing_mode`` is read before each line. ``attached`` describes a draft's attachments,
-    ``is_too_long`` whether it is too long to send.
+    ``is_too_long`` whether it is too long to send, ``is_private`` whether it is kept out of the history.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class Screen:
         keys: KeyTable | None = None,
         editing_mode: Callable[[], str] = lambda: "emacs",
         attached: Callable[[str], str] = lambda _: "",
+        is_private: Callable[[str], bool] = lambda _: False,
         editor: Editor | None = None,
         unicode: bool = True,
     ) -> None:
@@ -118,6 +119,7 @@ class Screen:
             completer=completer,
             rows=lambda: self._size().rows - _ROWS_KEPT_FREE,
             crowded_out=self._queue.hold_first,
+            is_private=is_private,
         )
         self._answer = AnswerLine()
         self._search = HistorySearch(
@@ -312,8 +314,9 @@ class Screen:
             self.composer.put_back(written)
 
     def drop_queued(self) -> None:
-        if self._queue.take_newest():
-            self._hint = "dropped (still in the input history)"
+        if written := self._queue.take_newest():
+            is_private = self.composer.is_private(written.text)
+            self._hint = "dropped" if is_private else "dropped (still in the input history)"
 
     def paste(self, text: str) -> None:
         match self.composer.paste(text):

@@ -115,6 +115,7 @@ class Repl:
             self._screen,
             activity,
             theme=self._theme,
+            redact=context.redactor.redact,
             settings=lambda: self._repl.settings,
             prompt=settings.repl_prompt,
             quiet=quiet,
@@ -156,6 +157,7 @@ class Repl:
             keys=KeyTable(settings.keys),
             editing_mode=lambda: self._repl.settings.editing_mode,
             attached=lambda written: self._repl.attachments.line(written),  # noqa: PLW0108 - made later
+            is_private=lambda written: bool(self._context.redactor.keys_in(written)),
             editor=Editor(self._context.environment),
             unicode=terminal_info.shows_unicode,
         )
@@ -207,18 +209,18 @@ class Repl:
     def _title(self) -> str | None:
         if not self._repl.settings.window_title:
             return None
-        title = self._repl.chat.opened.title
+        title = self._shown_title()
         return f"chatcli: {title}" if title else "chatcli"
+
+    def _shown_title(self) -> str:
+        """Return the conversation's title without keys: other programs show it as well."""
+        return self._context.redactor.redact(self._repl.chat.opened.title or "")
 
     def _watchers(self) -> Sequence[Observer]:
         settings = self._repl.settings
         if settings.notify == "off":
             return ()
-        return (
-            Notifier(
-                self._notify, after_s=settings.notify_after_s, about=lambda: self._repl.chat.opened.title
-            ),
-        )
+        return (Notifier(self._notify, after_s=settings.notify_after_s, about=self._shown_title),)
 
     def _notify(self, text: str) -> None:
         on_desktop = self._repl.settings.notify == "desktop"

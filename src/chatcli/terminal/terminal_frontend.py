@@ -41,7 +41,7 @@ class TerminalFrontend(Frontend):
 
     ``theme`` and ``settings`` are looked up for each answer. ``unicode`` says whether the terminal can show
     more than ASCII, ``takes_commands`` whether it parses operating system commands (OSC), such as the marks
-    of questions and answers. ``watchers`` returns further observers of a turn.
+    of questions and answers. ``redact`` removes keys from what the program says. ``watchers`` returns further observers of a turn.
     """
 
     draws = True
@@ -53,6 +53,7 @@ class TerminalFrontend(Frontend):
         activity: Activity,
         *,
         theme: Callable[[], Theme],
+        redact: Callable[[str], str],
         settings: Callable[[], Settings],
         prompt: str,
         quiet: bool,
@@ -64,6 +65,7 @@ class TerminalFrontend(Frontend):
         self._screen = screen
         self._activity = activity
         self._theme = theme
+        self._redact = redact
         self._settings = settings
         self._prompt = prompt
         self._quiet = quiet
@@ -93,7 +95,8 @@ class TerminalFrontend(Frontend):
     def remark(self, text: str) -> None:
         if not self._quiet:
             self._has_remarked = True
-            self._print(self._theme().paint(wrapped(sanitize_line(text), self.columns()), "remark"))
+            shown = wrapped(sanitize_line(self._redact(text)), self.columns())
+            self._print(self._theme().paint(shown, "remark"))
 
     def notify(self, notice: Notice) -> None:
         self.remark(notice.message)
@@ -200,7 +203,7 @@ class TerminalFrontend(Frontend):
     def _print_status(self, line: str) -> None:
         """Print a line about a turn, dimmed unless it is an error."""
         self._has_remarked = True
-        shown = wrapped(line, self.columns())
+        shown = wrapped(self._redact(line), self.columns())
         self._print(self._theme().paint(shown, "error" if line.startswith("error: ") else "remark"))
 
     def _print(self, text: str) -> None:

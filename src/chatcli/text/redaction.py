@@ -101,7 +101,7 @@ class Redactor:
                 for known in self._known.values():
                     found += known.spans(reading.text, masks, words)
             spans += map(reading.span_in_source, found)
-        return _marked(text, spans)
+        return without(text, spans, mark=MARK)
 
     def keys_in(self, text: str) -> list[Span]:
         """Return the spans of keys in what a person wrote: those of this run, and those of well-known shapes.
@@ -322,13 +322,13 @@ def _lengths(characters: str) -> dict[str, tuple[int, ...]]:
     return {character: tuple(found) for character, found in lengths.items()}
 
 
-def _marked(text: str, spans: list[Span]) -> str:
-    """Return ``text`` with one mark in place of each group of touching spans."""
+def without(text: str, spans: Sequence[Span], *, mark: str = "") -> str:
+    """Return ``text`` with ``mark`` in place of each group of touching spans."""
     parts: list[str] = []
     done = 0
     for start, end in sorted(spans):
         if start > done or not parts:
-            parts += [text[done:start], MARK]
+            parts += [text[done:start], mark]
         done = max(done, end)
     parts.append(text[done:])
     return "".join(parts)
