@@ -73,9 +73,18 @@ def test_flags_and_commands_become_arguments(text, words):
 
 def test_an_error_and_a_notice_keep_all_but_their_words():
     error = TimedOut("slow --timeout", hint="try again", status=504, request_id="r")
-    worded = error_for_script(error)
+    worded = error_for_script(error, str)
     assert (worded.message, worded.hint) == ('slow settings={"timeout_s": …}', "try again")
     assert (type(worded), worded.status, worded.request_id) == (TimedOut, 504, "r")
-    assert error_for_script(Cancelled("stopped")).message == "stopped"
-    assert event_for_script(Notice("model_chosen", "-m or /model changes it")).code == "model_chosen"
-    assert event_for_script(TextDelta("use --timeout")) == TextDelta("use --timeout")
+    assert error_for_script(Cancelled("stopped"), str).message == "stopped"
+    assert event_for_script(Notice("model_chosen", "-m or /model changes it"), str).code == "model_chosen"
+    assert event_for_script(TextDelta("use --timeout"), str) == TextDelta("use --timeout")
+
+
+def test_what_a_script_reads_of_an_error_and_a_notice_holds_no_key():
+    def redact(text):
+        return text.replace("sk-1", "[key]")
+
+    assert error_for_script(Cancelled("stopped at sk-1"), redact).message == "stopped at [key]"
+    assert event_for_script(Notice("model_chosen", "using sk-1"), redact).message == "using [key]"
+    assert event_for_script(TextDelta("sk-1"), redact) == TextDelta("sk-1")

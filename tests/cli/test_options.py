@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.cli.commands import COMMANDS, summary
+from chatcli.cli.commands import COMMANDS, actions_of, summary
 from chatcli.cli.options import (
     _MEANT,
     RESERVED_OPTIONS,
+    Parser,
     first_word,
     main_parser,
     option_hint,
@@ -178,3 +179,32 @@ def test_words_come_back_as_they_were_typed(words, after):
 def test_looking_for_the_first_word_never_fails(arguments):
     at = first_word(main_parser(""), arguments)
     assert at is None or arguments[at] == "-" or not arguments[at].startswith("-")
+
+
+def every_parser():
+    """Return the parsers of the program, of its commands and of their actions."""
+    parsers = [main_parser("")]
+    for command in COMMANDS:
+        if command.is_reserved:
+            continue
+        module = command.module()
+        for each in (module, *actions_of(module).values()):
+            made = Parser(prog=command.name, add_help=False)
+            each.add_arguments(made)
+            parsers.append(made)
+    return parsers
+
+
+def test_no_option_takes_a_key():
+    options = {name for each in every_parser() for name in each._option_string_actions}
+    assert len(options) > 60
+    words = {word for name in options for word in name.strip("-").split("-")}
+    assert not words & {"key", "apikey", "token", "secret", "password", "authorization", "bearer", "header"}
+
+
+@pytest.mark.parametrize("option", ["--api-key", "--key"])
+def test_an_option_for_a_key_that_other_programs_have_is_refused_without_the_key(parser, option):
+    with pytest.raises(UsageError) as caught:
+        parse(parser, [option, "sk-12345678", "Hi"])
+    assert "sk-12345678" not in f"{caught.value.message} {caught.value.hint}"
+    assert "chatcli config login" in caught.value.hint

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
 
 import pytest
 
-from chatcli.cli.standard_streams import ClosedPipe, Stream, shown_colors
+from chatcli.cli.standard_streams import ClosedPipe, Stream, redacted_reports, shown_colors
 from chatcli.core.errors import LocalIOError
 from cli.fakes import terminal
 
@@ -177,3 +178,78 @@ def test_a_terminal_shows_what_its_environment_tells(environment, colors):
 )
 def test_gnu_screen_is_not_given_what_only_the_terminal_around_it_understands(tmux, colors):
     assert shown_colors({"TERM": "screen.xterm-256color", "COLORTERM": "truecolor", **tmux}) == colors
+
+
+KEY = "sk-proj-aB3dE5gH7jK9mN2pQ4rS6tU8vW0xY1zA3bC5dE7fG9hJ1kL3"
+MINE = "gateway-key-0815"
+
+PROGRAM = f"""
+import asyncio, gc, logging, os, sys, threading, warnings
+from chatcli.cli.standard_streams import Terminal, redacted_reports
+
+class Finalized:
+    def __del__(self):
+        raise ValueError("finalizer {KEY}")
+
+async def forgotten():
+    raise ValueError("task {KEY}")
+
+async def forgetting():
+    asyncio.ensure_future(forgotten())
+    await asyncio.sleep(0)
+
+def fail():
+    raise ValueError("thread {KEY} \\x1b[2J")
+
+terminal = Terminal.of_this_process()
+terminal.redactor.add_key("{MINE}")
+with redacted_reports(terminal):
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    Finalized()
+    asyncio.run(forgetting())
+    gc.collect()
+    warnings.warn("warning {MINE}")
+    logging.getLogger("library").error("logger %s", "{KEY}")
+    asyncio.run(asyncio.sleep(0))
+    print("half {MINE}", file=sys.stderr, end="")
+    sys.stderr.flush()
+    assert os.isatty(sys.stderr.fileno()) == sys.stderr.isatty()
+"""
+
+
+def test_no_report_of_python_or_of_a_library_shows_a_key():
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    for source in ("thread", "finalizer", "task", "warning", "logger", "half"):
+        assert f"{source} [key]" in done.stderr
+    assert "Traceback" in done.stderr
+    assert KEY not in done.stderr
+    assert MINE not in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+def test_stderr_is_as_before_afterwards():
+    before = sys.stderr
+    recorded = terminal()
+    with redacted_reports(recorded):
+        sys.stderr.write(f"one {KEY}\ntwo")
+        assert recorded.err == "one [key]\n"
+    assert recorded.err == "one [key]\ntwo"
+    assert sys.stderr is before
+
+
+def test_a_stream_put_in_its_place_meanwhile_is_left_there():
+    before, other = sys.stderr, object()
+    try:
+        with redacted_reports(terminal()):
+            sys.stderr = other
+        assert sys.stderr is other
+    finally:
+        sys.stderr = before

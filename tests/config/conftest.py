@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from chatcli.config.resolve import TemplateSettings
-    from chatcli.config.settings import Settings
+    from chatcli.config.settings import Settings, TemplateSettings
 
 
 @dataclass(frozen=True)

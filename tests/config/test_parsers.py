@@ -192,3 +192,29 @@ def test_an_amount_of_money_may_be_up_to_a_million_dollars(amount):
 def test_what_is_no_amount_of_money_is_refused(amount):
     with pytest.raises(ValueError, match="dollars"):
         parsers.amount_usd(amount)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "api_key=geheim",
+        "api-key=geheim",
+        " apikey = geheim",
+        "openai_api_key=geheim",
+        "azure-api-key=geheim",
+        "Authorization=geheim",
+        "access_token=geheim",
+        "user=sk-proj-aB3dE5gH7jK9mN2pQ4rS6tU8vW0xY1zA3bC5dE7fG9hJ1kL3",
+        'extra={"a": "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"}',
+    ],
+)
+def test_a_key_among_the_options_of_the_command_line_is_refused_without_repeating_it(written):
+    with pytest.raises(ValueError, match="must not hold a key") as caught:
+        parsers.body_values([written])
+    assert caught.value.hint
+    assert not {"geheim", "aB3d"} & set(str(caught.value).split())
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "eos_token", "prompt_cache_key", "stop_token_ids", "key"])
+def test_a_field_of_a_request_that_only_sounds_like_a_key_is_taken(name):
+    assert parsers.body_values([f"{name}=1"]) == {name: 1}

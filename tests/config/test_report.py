@@ -54,3 +54,14 @@ def test_a_keyring_that_is_locked_does_not_keep_the_settings_from_being_shown(ma
     assert shown.value == (
         "… (the system keyring did not return the key for https://api.openai.com: KeyringLocked)"
     )
+
+
+def test_a_key_in_the_body_of_requests_is_masked(machine):
+    settings = machine.resolve(
+        config='options = {api_key = "geheim", deep = [{password = "geheim"}], note = "gsk_'
+        "aB3dE5gH7jK9mN2pQ4rS6tU8vW0xY1zA3bC5dE7fG9hJ1kL3zzzz"
+        '", seed = 7}'
+    )
+    shown = {row.name: row.value for row in rows(settings)}["options"]
+    assert shown == '{"api_key": "…", "deep": [{"password": "…"}], "note": "…", "seed": 7}'
+    assert settings.options["api_key"] == "geheim"

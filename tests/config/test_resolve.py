@@ -9,8 +9,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from chatcli.config.paths import Paths
-from chatcli.config.resolve import TemplateSettings, resolve
-from chatcli.config.settings import SETTINGS, SETTINGS_BY_NAME
+from chatcli.config.resolve import resolve
+from chatcli.config.settings import SETTINGS, SETTINGS_BY_NAME, TemplateSettings
 from chatcli.core.errors import ConfigurationError, UsageError
 
 PLACES = {
@@ -213,7 +213,7 @@ def test_a_profile_not_in_use_may_have_values_of_another_version(machine):
 
 @pytest.mark.parametrize("name", [setting.name for setting in SETTINGS if setting.in_profile])
 def test_a_profile_may_set_everything_but_the_keys_and_the_profile(machine, name):
-    written = {"api_key_env": '"WORK_KEY"', "api_key": '"sk-12345678"'}
+    written = {"api_key_env": '"WORK_KEY"', "api_key": '"sk-12345678"', "key_command": '["pass"]'}
     setting = SETTINGS_BY_NAME[name]
     sample = SAMPLES[name][1] if name in SAMPLES else setting.default
     value = "{}" if setting.merges else written.get(name) or json.dumps("x" if sample is None else sample)

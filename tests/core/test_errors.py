@@ -117,3 +117,24 @@ def test_an_error_in_other_words_is_another_one_that_says_the_rest_as_before(wor
     assert str(other) == other.message
     assert (type(other), other.status, other.retry_after_s) == (RateLimited, 429, 7.0)
     assert (other.retryable, other.request_id) == (False, "r")
+
+
+def test_an_error_without_keys_is_the_same_one_and_one_with_a_key_is_a_copy():
+    def redact(text):
+        return text.replace("sk-1", "[key]")
+
+    harmless = EndpointError("it is busy", hint="wait", status=503)
+    assert harmless.redacted(redact) is harmless
+    error = EndpointError(
+        "sk-1 is wrong", hint="replace sk-1", request_id="sk-1", provider_message="sk-1!", status=401
+    ).with_partial("the answer has sk-1")
+    other = error.redacted(redact)
+    assert (other.message, other.hint, other.request_id, other.provider_message) == (
+        "[key] is wrong",
+        "replace [key]",
+        "[key]",
+        "[key]!",
+    )
+    assert str(other) == "[key] is wrong"
+    assert (other.status, other.partial) == (401, "the answer has sk-1")
+    assert error.message == "sk-1 is wrong"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
+import textwrap
 
 import pytest
 
-import chatcli
 from e2e.program import asked
 from scripted_server import Answer, event_stream, json_answer, serving_in_thread
 
@@ -29,6 +30,21 @@ def configure(program, server, code, more=""):
 
 def logging_key(program):
     return f"open({str(program.working_folder / 'log')!r}, 'a').write('x'); print({KEY!r})"
+
+
+def python(program, script):
+    """Run a Python script in the person's folders and return all it printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env=program.environment(),
+        cwd=program.working_folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout
 
 
 def runs(program):
@@ -128,19 +144,61 @@ class TestCommand:
         assert KEY not in done.stdout + done.stderr
         assert runs(program) == "x"
 
-    def test_from_python_it_is_run_only_with_the_persons_configuration(self, program, monkeypatch):
+    def test_from_python_it_is_run_only_with_the_persons_configuration(self, program):
         with serving_in_thread(FINE, FINE, FINE) as server:
             configure(program, server, logging_key(program))
-            for name, value in program.environment().items():
-                monkeypatch.setenv(name, value)
-            monkeypatch.chdir(program.working_folder)
-            assert chatcli.ask("Hi", base_url=server.base_url, model="small").text == "Fine."
-            assert runs(program) == ""
-            assert chatcli.ask("Hi", config=True).text == "Fine."
-            assert chatcli.ask("Hi", config=True).text == "Fine."
-            with pytest.raises(chatcli.UsageError, match="only read from config"):
-                chatcli.ask("Hi", base_url=server.base_url, settings={"key_command": [sys.executable]})
+            script = f"""
+                import os, chatcli
+                url = {server.base_url!r}
+                assert chatcli.ask("Hi", base_url=url, model="small").text == "Fine."
+                assert not os.path.exists("log")
+                assert chatcli.ask("Hi", config=True).text == "Fine."
+                assert chatcli.ask("Hi", config=True).text == "Fine."
+                try:
+                    chatcli.ask("Hi", base_url=url, settings={{"key_command": ["pass"]}})
+                except chatcli.UsageError as error:
+                    print(error)
+            """
+            done = python(program, script)
+        assert "only read from config" in done
         assert runs(program) == "x"
+
+
+def test_an_exception_of_the_python_api_shows_no_key(program):
+    refused = json_answer(
+        {"error": {"message": f"bad key {KEY}, Authorization: Bearer other {PASTED}"}}, status=401
+    )
+    with serving_in_thread(refused) as server:
+        script = f"""
+            import chatcli, traceback
+            try:
+                chatcli.ask("Hi", base_url={server.base_url!r}, model="small", api_key={KEY!r}, settings={{"retries": 0}})
+            except chatcli.KeyRefused as error:
+                print(error, error.hint, error.provider_message, repr(error))
+                traceback.print_exc()
+            try:
+                chatcli.ask("Hi", base_url="{PASTED} there", model="small")
+            except chatcli.ChatcliError as error:
+                traceback.print_exc()
+        """
+        done = python(program, script)
+    assert done.count("Traceback") >= 2
+    assert "[key]" in done
+    assert KEY[:15] not in done
+    assert PASTED[:20] not in done
+
+
+def test_a_key_among_the_fields_of_the_request_is_refused_on_the_command_line_and_masked_elsewhere(program):
+    with serving_in_thread(FINE) as server:
+        refused = program.run("-O", "api_key=geheim", "Hi", server=server)
+        shown = program.run("config", "show", server=server, CHATCLI_OPTIONS='{"api_key": "geheim"}')
+        dry = program.run("--dry-run", "Hi", server=server, CHATCLI_OPTIONS='{"api_key": "geheim"}')
+    assert refused.exit_code == 2
+    assert "must not hold a key" in refused.stderr
+    assert dry.exit_code == 0
+    assert '"api_key": "…"' in dry.stdout
+    assert "geheim" not in refused.stderr + shown.stdout + dry.stdout
+    assert server.requests == []
 
 
 def test_a_server_in_the_local_network_works_over_http_without_a_key(program):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import string
 from pathlib import Path
 
@@ -17,6 +18,7 @@ DOCUMENTS = [
     REPOSITORY / ".env.example",
 ]
 
+MADE_UP = re.compile(r"(.)\1{4}|12345678|01234567|abcdefgh", re.IGNORECASE)
 _LETTERS_AND_DIGITS = string.ascii_letters + string.digits
 _URL_SAFE = _LETTERS_AND_DIGITS + "-_"
 _HEX = "0123456789abcdef"
@@ -66,6 +68,15 @@ def redact(text):
 def test_the_key_of_a_well_known_provider_is_taken_out_though_this_run_never_saw_it(key, before, after):
     for spelling in (key, key.lower(), key.upper()):
         assert redact(f"{before}{spelling}{after}") == f"{before}{MARK}{after}"
+
+
+@given(keys(), st.integers(20, 30), st.sampled_from(["…", "..."]))
+def test_the_beginning_of_a_key_that_was_shortened_is_taken_out(key, length, mark):
+    shortened = key[:length]
+    assume(not key.startswith(("AKIA", "eyJ", "github_pat_")) and any(map(str.isdigit, shortened[8:])))
+    assume(not MADE_UP.search(shortened) and len(set(shortened.lower())) >= 8)
+    assert redact(f"About {shortened}{mark}") == f"About {MARK}{mark}"
+    assert pasted_keys(f"About {shortened}{mark}".lower()) == []
 
 
 @given(keys())

@@ -83,6 +83,14 @@ def test_variables_named_like_keys_are_keys_whichever_program_they_are_for():
     assert redactor.redact(f"{KEY} ghp_0123 qwertzui hunter22 true") == f"{MARK} {MARK} qwertzui {MARK} true"
 
 
+def test_an_environment_is_read_when_a_text_is_redacted():
+    environment = {}
+    redactor = Redactor()
+    redactor.add_environment(environment)
+    environment["WORK_API_KEY"] = "hunter22"
+    assert redactor.redact("hunter22") == MARK
+
+
 @given(PREFIXES, BODIES, AROUND, AROUND, st.data())
 def test_no_part_of_twelve_characters_is_ever_left(prefix, body, before, after, data):
     start = data.draw(st.integers(0, len(body) - PART_CHARACTERS))

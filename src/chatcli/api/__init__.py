@@ -30,6 +30,7 @@ from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve, resolve_given
 from chatcli.core.errors import ChatcliError, ConfigurationError, UsageError
 from chatcli.core.messages import Message  # noqa: TC001 - found by whoever reads the annotations
+from chatcli.text.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,10 +138,12 @@ class _Opening(AbstractAsyncContextManager[Chat]):
 
     async def __aenter__(self) -> Chat:
         notices: list[Notice] = []
+        redactor = Redactor()
+        redactor.add_variables(os.environ)
         async with AsyncExitStack() as stack:
             try:
                 session = _session_name(self._session)
-                settings, context = _settled(self._options, os.environ, is_kept=session is not None)
+                settings, context = _settled(self._options, os.environ, redactor, is_kept=session is not None)
                 chosen = ChatOptions(
                     session=session, insecure_http=_switch(self._options, "insecure_http"), becomes_last=False
                 )
@@ -148,10 +151,11 @@ class _Opening(AbstractAsyncContextManager[Chat]):
                     wiring.open_chat(settings, chosen, context, notices.append)
                 )
             except ChatcliError as error:
-                if (worded := error_for_script(error)) is error:
+                if (worded := error_for_script(error, redactor.redact)) is error:
                     raise
-                raise worded from error
-            chat = Chat(conversation, notices)
+                # A traceback shows the cause as well.
+                raise worded from error if error.redacted(redactor.redact) is error else None
+            chat = Chat(conversation, notices, redactor.redact)
             stack.push_async_callback(chat._close)  # noqa: SLF001 - nobody else closes it
             self._stacks.append(stack.pop_all())
         return chat
@@ -192,7 +196,7 @@ def _session_name(session: object) -> str | None:
 
 
 def _settled(
-    options: AskOptions, environment: Mapping[str, str], *, is_kept: bool
+    options: AskOptions, environment: Mapping[str, str], redactor: Redactor, *, is_kept: bool
 ) -> tuple[Settings, RunContext]:
     reads_config = _switch(options, "config")
     given = {**_given(options, reads_config=reads_config), "save": is_kept}
@@ -200,12 +204,13 @@ def _settled(
     pool = _pools.setdefault(asyncio.get_running_loop(), Pool())
     if reads_config:
         settings = resolve({}, environment, paths, Path.cwd(), changes=given, key_commands=_key_commands)
-        context = RunContext(environment, paths, Path.cwd(), pool=pool, key_commands=_key_commands)
+        context = RunContext(
+            environment, paths, Path.cwd(), pool=pool, redactor=redactor, key_commands=_key_commands
+        )
     else:
         settings = resolve_given(given, _only(environment, _ENDPOINT_VARIABLES))
-        context = RunContext(
-            _only(environment, _NETWORK_VARIABLES), paths, pool=pool, has_configuration=False
-        )
+        network = _only(environment, _NETWORK_VARIABLES)
+        context = RunContext(network, paths, pool=pool, redactor=redactor, has_configuration=False)
     if (api_key := options.get("api_key")) is not None:
         settings = _with_key(settings, api_key)
     if settings.base_url is None:
@@ -215,7 +220,7 @@ def _settled(
             code="no_key",
         )
     for credential in settings.every_credential:
-        context.redactor.add_source(credential.secret.revealed)
+        redactor.add_source(credential.secret.revealed)
     return settings, context
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from asyncio import FIRST_COMPLETED, Queue, Task
-from collections.abc import AsyncGenerator  # noqa: TC003 - found by whoever reads the annotations
+from collections.abc import AsyncGenerator, Callable  # noqa: TC003 - found by whoever reads the annotations
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path  # noqa: TC003 - as above
@@ -36,7 +36,7 @@ from chatcli.core.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,10 @@ class Chat:
     request.
     """
 
-    def __init__(self, conversation: Conversation, notices: list[Notice]) -> None:
+    def __init__(
+        self, conversation: Conversation, notices: list[Notice], redact: Callable[[str], str]
+    ) -> None:
+        self._redact = redact
         self._conversation = conversation
         self._notices = notices
         self._loop = asyncio.get_running_loop()
@@ -184,7 +187,7 @@ class Chat:
                         self._take_back_unanswered(stood)
                     for each in (*self._pending_notices(event), event):
                         await events.join()
-                        events.put_nowait(event_for_script(each))
+                        events.put_nowait(event_for_script(each, self._redact))
         finally:
             self._take_back_unanswered(stood)
             events.put_nowait(None)

@@ -10,10 +10,13 @@ from chatcli.config.settings import SETTINGS
 from chatcli.core.events import Notice, TurnFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from typing import TypeAlias
 
     from chatcli.core.errors import ChatcliError
     from chatcli.core.events import Event
+
+    Redact: TypeAlias = Callable[[str], str]
 
 _OPTIONS: Final = frozenset(
     {"model", "base_url", "system", "temperature", "top_p", "max_tokens", "seed", "reasoning"}
@@ -60,19 +63,21 @@ def for_script(text: str) -> str:
     return _FLAG.sub(lambda match: _BY_FLAG.get(match[0], match[0]), text).strip(_JOINTS)
 
 
-def error_for_script(error: ChatcliError) -> ChatcliError:
-    """Return the error itself if its words suit a script, else a copy in such words."""
+def error_for_script(error: ChatcliError, redact: Redact) -> ChatcliError:
+    """Return the error itself if its words suit a script and hold no key, else a copy in such words."""
+    error = error.redacted(redact)
     message, hint = for_script(error.message), for_script(error.hint or "")
     if (message, hint) == (error.message, error.hint or ""):
         return error
     return error.reworded(message, hint=hint)
 
 
-def event_for_script(event: Event) -> Event:
+def event_for_script(event: Event, redact: Redact) -> Event:
+    """Return the event with its message in the words of a script and without keys; the answer stays as it is."""
     match event:
         case Notice(message=message):
-            return replace(event, message=for_script(message))
+            return replace(event, message=redact(for_script(message)))
         case TurnFailed(result) if result.error is not None:
-            return replace(event, result=replace(result, error=error_for_script(result.error)))
+            return replace(event, result=replace(result, error=error_for_script(result.error, redact)))
         case _:
             return event

@@ -279,7 +279,7 @@ class ModelResolver:
             base_url,
             settings,
             self._context,
-            key=await self._context.key(credential),
+            key=None if credential is None else await self._context.key(credential),
             # Several stored keys have the same name.
             withheld=tuple(dict.fromkeys(credential.name for credential in settings.withheld)),
         )

@@ -59,10 +59,8 @@ class RunContext:
     screened: Screened = field(default_factory=Screened, compare=False)
     key_commands: KeyCommands = field(default_factory=lambda: KeyCommands({}), compare=False)
 
-    async def key(self, credential: Credential | None) -> str | None:
+    async def key(self, credential: Credential) -> str:
         """Return the key. A command that prints it has the terminal meanwhile. Raise ``ConfigurationError``."""
-        if credential is None:
-            return None
         secret = credential.secret
         if (known := secret.revealed()) is not None:
             return known

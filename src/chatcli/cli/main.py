@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from chatcli.cli.commands import COMMANDS_BY_NAME, actions_of, summary
 from chatcli.cli.options import Parser, add_general_options, first_word, main_parser, parse
 from chatcli.cli.signals import Signalled, raising_signals
-from chatcli.cli.standard_streams import ClosedPipe, Terminal
+from chatcli.cli.standard_streams import ClosedPipe, Terminal, redacted_reports
 from chatcli.core.errors import ChatcliError, ExitCode, UsageError
 from chatcli.core.version import __version__
 from chatcli.text.sanitizer import sanitize, sanitize_line
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = Non
     arguments = sys.argv[1:] if arguments is None else arguments
     terminal = terminal or Terminal.of_this_process()
     try:
-        with raising_signals():
+        with raising_signals(), redacted_reports(terminal):
             return _run(arguments, terminal)
     except ChatcliError as error:
         show_error(error, terminal)
@@ -68,7 +68,6 @@ def _run(arguments: Sequence[str], terminal: Terminal) -> ExitCode:
     if options.version:
         terminal.stdout.write(f"chatcli {__version__}\n")
         return ExitCode.DONE
-    terminal.redactor.add_variables(terminal.environment)
     from chatcli.cli.run_chat import chat  # noqa: PLC0415 - --help and --version need none of it
 
     return chat(options, terminal)
@@ -80,7 +79,6 @@ def _run_command(command: Subcommand, arguments: Sequence[str], terminal: Termin
             f"the command {command.name} comes with a later version",
             hint=f"to ask it as a question: chatcli -- {command.name}",
         )
-    terminal.redactor.add_variables(terminal.environment)
     module = command.module()
     parser = _command_parser(f"chatcli {command.name}", command.help or "", module)
     at = first_word(parser, arguments)

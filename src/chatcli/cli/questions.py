@@ -15,7 +15,7 @@ from chatcli.attachments.texts import (
     read_pipe,
 )
 from chatcli.cli.typed_lines import TypedLines, answered
-from chatcli.config.resolve import TemplateSettings
+from chatcli.config.settings import TemplateSettings
 from chatcli.core import messages
 from chatcli.core.errors import UsageError
 from chatcli.templates.template import INPUT, Filling

@@ -29,6 +29,7 @@ from chatcli.cost.budget import longest_answer_tokens
 from chatcli.render.background import background_from_environment
 from chatcli.sessions.folder import SUFFIX
 from chatcli.sessions.store import SessionStore
+from chatcli.text.key_shapes import names_key
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
@@ -339,10 +340,12 @@ def _dry_run(chat: Conversation, settings: Settings, question: Message, context:
     if (long := chat.turns.long(question)) is not None:
         return _long_dry_run(chat, long)
     request, plan = chat.manager.prepare(question)
+    body = body_to_send(request, chat.turns.connected.endpoint, settings, context)
     resolved, longest = chat.resolved, longest_answer_tokens(request.parameters)
     shown = {
         "endpoint": chat.turns.connected.endpoint.base_url,
-        "request": body_to_send(request, chat.turns.connected.endpoint, settings, context),
+        # Some gateways take a key in the body.
+        "request": {name: "…" if names_key(name) else value for name, value in body.items()},
         "sent_tokens": plan.sent_tokens,
         "budget_tokens": plan.budget_tokens,
         "dropped_turns": plan.dropped_turns,

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from chatcli.cli.standard_streams import Terminal
-    from chatcli.config.resolve import TemplateSettings
-    from chatcli.config.settings import Settings
+    from chatcli.config.settings import Settings, TemplateSettings
 
 
 def run_context(terminal: Terminal) -> RunContext:

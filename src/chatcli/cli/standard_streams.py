@@ -1,4 +1,4 @@
-"""The streams and the environment of one run, as an argument."""
+"""The streams and the environment of one run, as an argument; and what Python itself writes to stderr."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import select
 import shutil
 import stat
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
@@ -20,7 +21,7 @@ from chatcli.text.redaction import Redactor
 from chatcli.text.sanitizer import sanitize, takes_commands
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from chatcli.render.themes import ColorSystem
 
@@ -120,7 +121,7 @@ class Stream:
 class Terminal:
     """The streams of a run and what its terminal can do. ``stdin`` is ``None`` when it is closed.
 
-    ``warn`` removes keys known to ``redactor``. ``locale_encoding`` is the encoding of the person's system
+    ``warn`` removes keys known to ``redactor``, those in ``environment`` among them. ``locale_encoding`` is the encoding of the person's system
     for texts that are not UTF-8, if known.
 
     Constant properties are computed once. A terminal ``is_dumb`` if it cannot redraw, and ``is_attended`` if
@@ -144,6 +145,7 @@ class Terminal:
         # A Windows terminal can redraw without TERM.
         usual = "windows" if sys.platform == "win32" else ""
         self.is_dumb = self.environment.get("TERM", usual) in _TERMS_THAT_CANNOT_REDRAW
+        self.redactor.add_environment(self.environment)
         self.is_attended = self.stdin_is_terminal and self.stderr.is_terminal
         self.stdout_colors = self._colors(self.stdout)
         self.stderr_colors = self._colors(self.stderr)
@@ -221,10 +223,67 @@ class Terminal:
         shown = self.redactor.redact(text if styled else sanitize(text))
         if self.stderr.is_terminal and not whole:
             shown = _wrapped(shown, self.columns())
+        self._write_beside(f"{shown}\n")
+
+    def prompt(self, text: str) -> None:
+        """Write the beginning of a line to stderr, as ``warn`` writes a whole one."""
+        self._write_beside(self.redactor.redact(text))
+
+    def _write_beside(self, text: str) -> None:
         try:
-            self.stderr.write(f"{shown}\n")
+            self.stderr.write(text)
         except (ClosedPipe, LocalIOError):
             return
+
+
+class StrayReports(io.TextIOBase):
+    """A stream in place of ``sys.stderr`` that removes keys and control sequences, line by line.
+
+    ``threading.excepthook``, ``sys.unraisablehook``, ``warnings`` and the last handler of ``logging``, which asyncio
+    reports errors of forgotten tasks to, look ``sys.stderr`` up when they write.
+    """
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._begun = ""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # the base class has a field
+        return "utf-8"
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return self._terminal.stderr.is_terminal
+
+    def fileno(self) -> int:
+        return self._terminal.stderr.file.fileno()
+
+    def write(self, text: str) -> int:
+        *whole, self._begun = (self._begun + text).split("\n")
+        for line in whole:
+            self._terminal.warn(sanitize(line), whole=True)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write a line that was begun, such as a prompt: it cannot wait for its end."""
+        if self._begun:
+            text, self._begun = self._begun, ""
+            self._terminal.prompt(sanitize(text))
+
+
+@contextmanager
+def redacted_reports(terminal: Terminal) -> Iterator[None]:
+    """Let everything written to ``sys.stderr`` meanwhile pass through ``StrayReports``."""
+    before, ours = sys.stderr, StrayReports(terminal)
+    sys.stderr = ours
+    try:
+        yield
+    finally:
+        ours.flush()
+        if sys.stderr is ours:
+            sys.stderr = before
 
 
 def shown_colors(environment: Mapping[str, str]) -> ColorSystem | None:

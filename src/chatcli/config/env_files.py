@@ -24,11 +24,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.config.endpoints import OPENAI_URL, origin_of
-from chatcli.config.paths import PATH_VARIABLES, write_private_file
+from chatcli.config.paths import write_private_file
 from chatcli.config.settings import SETTINGS_BY_NAME, SETTINGS_BY_VARIABLE
 from chatcli.core.errors import ConfigurationError, LocalIOError
 from chatcli.storage.private_files import close_to_others, read_regular, read_regular_or_pipe
-from chatcli.text.hints import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,8 +43,7 @@ _MOST_NUMBERS: Final = 5
 _KEYS: Final = frozenset(SETTINGS_BY_NAME["api_key"].variables)
 _URLS: Final = frozenset(SETTINGS_BY_NAME["base_url"].variables)
 _PATIENCE_S: Final = 10.0
-_OWN_PREFIX: Final = "CHATCLI_"
-_PREFIXES: Final = (_OWN_PREFIX, "OPENAI_")
+_PREFIXES: Final = ("CHATCLI_", "OPENAI_")
 _OUR_LINE: Final = re.compile(r"^[ \t]*(?:export[ \t]+)?((?:CHATCLI|OPENAI)_\w*)", re.MULTILINE)
 _UNDECODABLE: Final = re.compile("[\udc80-\udcff]")
 # UTF-32's mark begins with UTF-16's, so the longer one is tried first.
@@ -175,18 +173,6 @@ def permitted(
 def known_variables(file: EnvFile) -> list[str]:
     """Return the file's variables that belong to settings, in the order of the table."""
     return [name for name in SETTINGS_BY_VARIABLE if name in file.variables]
-
-
-def unknown_variables(place: str, variables: Mapping[str, str]) -> tuple[str, ...]:
-    """Return a message for each variable that is named like a setting and is none."""
-    known = [name for name in (*SETTINGS_BY_VARIABLE, *PATH_VARIABLES) if name.startswith(_OWN_PREFIX)]
-    # A name that is not an identifier may be crafted to deceive a terminal.
-    unknown = (name for name in variables if name.startswith(_OWN_PREFIX) and name.isidentifier())
-    return tuple(
-        f"{place} {name} is not a setting; {did_you_mean(name, known)}"
-        for name in sorted(unknown)
-        if name not in known
-    )
 
 
 class TrustedFolders:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
@@ -32,6 +33,7 @@ _STOPPED: Final = frozenset({-2, -15, 130, 143})
 """Exit codes of a program that Ctrl-C or ``stop`` ended."""
 
 
+@dataclass(slots=True, eq=False)
 class KeyCommands:
     """The key commands of a run, with the keys they printed.
 
@@ -39,16 +41,13 @@ class KeyCommands:
     terminal sets ``lent``, which gives it away while a command runs.
     """
 
-    def __init__(
-        self, environment: Mapping[str, str], *, reads_terminal: bool = False, longest_s: float = _LONGEST_S
-    ) -> None:
-        self._environment = environment
-        self._reads_terminal = reads_terminal
-        self._longest_s = longest_s
-        self._secrets: dict[tuple[tuple[str, ...], EndpointOrigin], Secret] = {}
-        self._one_at_a_time = Lock()
-        self._running: Popen[bytes] | None = None
-        self.lent: Callable[[], AbstractContextManager[object]] = nullcontext
+    environment: Mapping[str, str]
+    reads_terminal: bool = False
+    longest_s: float = _LONGEST_S
+    lent: Callable[[], AbstractContextManager[object]] = nullcontext
+    _secrets: dict[tuple[tuple[str, ...], EndpointOrigin], Secret] = field(default_factory=dict)
+    _one_at_a_time: Lock = field(default_factory=Lock)
+    _running: Popen[bytes] | None = None
 
     def secret(self, command: tuple[str, ...], origin: EndpointOrigin) -> Secret:
         """Return the key that ``command`` prints for an endpoint: the same one for every caller."""
@@ -99,7 +98,7 @@ class KeyCommands:
         from subprocess import DEVNULL, PIPE, Popen  # noqa: PLC0415 - few keys come from a command
 
         name = program_of(command)
-        program = _found(command[0], self._environment)
+        program = _found(command[0], self.environment)
         if program is None:
             raise _failed(
                 f"the program {name} was not found",
@@ -108,9 +107,9 @@ class KeyCommands:
         try:
             return Popen(
                 [program, *command[1:]],
-                stdin=None if self._reads_terminal else DEVNULL,
+                stdin=None if self.reads_terminal else DEVNULL,
                 stdout=PIPE,
-                env=dict(self._environment),
+                env=dict(self.environment),
             )
         except (OSError, ValueError) as error:
             raise _failed(f"cannot run {name}: {getattr(error, 'strerror', None) or error}") from error
@@ -124,10 +123,10 @@ class KeyCommands:
         reader = Thread(target=_drain, args=(process, content), daemon=True)
         reader.start()
         try:
-            process.wait(self._longest_s)
+            process.wait(self.longest_s)
         except TimeoutExpired:
             _end(process)
-            raise _failed(f"{name} did not end within {self._longest_s:,.0f} s") from None
+            raise _failed(f"{name} did not end within {self.longest_s:,.0f} s") from None
         except BaseException:
             _end(process)
             raise

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeAlias
 from chatcli.config.endpoints import MistypedValue, is_host_or_network, validated_url
 from chatcli.config.key_bindings import key_changes
 from chatcli.text.hints import SINGLE_QUOTES, did_you_mean
+from chatcli.text.key_shapes import names_key, pasted_keys
 
 Parser: TypeAlias = Callable[[object], object]
 
@@ -222,6 +223,12 @@ def _amounts(value: object, known: tuple[str, ...], whose: str = "") -> dict[str
 
 def _assignment(item: str) -> tuple[str, Any]:
     body_key, equals, value = item.partition("=")
+    if names_key(body_key) or pasted_keys(item.lower()):
+        # Every program of this machine can read the command line.
+        raise MistypedValue(
+            "must not hold a key",
+            hint="use chatcli config login, OPENAI_API_KEY, or key_command in config.toml",
+        )
     if not equals or not body_key.strip():
         _refuse("KEY=VALUE", item)
     return body_key.strip(), _json_or_text(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatcli.config.config_file import beginning
@@ -19,6 +20,7 @@ from chatcli.config.paths import DOT_ENV
 from chatcli.config.resolve import env_file_source
 from chatcli.config.settings import PARSERS_BY_VARIABLE, SETTINGS, SETTINGS_BY_VARIABLE
 from chatcli.core.errors import ConfigurationError
+from chatcli.text.key_shapes import names_key, pasted_keys
 from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
@@ -81,7 +83,20 @@ def _shown(settings: Settings, name: str) -> str:
         return _NOT_SET
     if name == "key_command":
         return program_of(value) + (" …" if len(value) > 1 else "")
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(_without_keys(value), ensure_ascii=False)
+
+
+def _without_keys(value: object) -> object:
+    """Return a JSON value with the keys masked that some gateways take in the body of a request."""
+    match value:
+        case Mapping():
+            return {name: "…" if names_key(name) else _without_keys(inner) for name, inner in value.items()}
+        case list():
+            return [_without_keys(inner) for inner in value]
+        case str() if pasted_keys(value.lower()):
+            return "…"
+        case _:
+            return value
 
 
 def _shown_key(settings: Settings) -> str:

@@ -10,7 +10,7 @@ lowest precedence of all keys.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.config.config_file import FILE_NAME, ConfigFile, profile_place, read_config_file
 from chatcli.config.credentials import Credential, StoredKeys, bind, choose, system_keyring
@@ -21,10 +21,9 @@ from chatcli.config.env_files import (
     odd_lines,
     permitted,
     read_env_file,
-    unknown_variables,
 )
 from chatcli.config.key_commands import KeyCommands
-from chatcli.config.paths import DOT_ENV, env_file_of
+from chatcli.config.paths import DOT_ENV, PATH_VARIABLES, env_file_of
 from chatcli.config.settings import (
     PARSERS_BY_VARIABLE,
     SETTINGS,
@@ -45,7 +44,9 @@ if TYPE_CHECKING:
     from chatcli.config.env_files import EnvFile
     from chatcli.config.parsers import Parser
     from chatcli.config.paths import Paths
+    from chatcli.config.settings import TemplateSettings
 
+_PREFIX = "CHATCLI_"
 _URLS_OF_KEYS = {
     "CHATCLI_API_KEY": ("CHATCLI_BASE_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE"),
     "OPENAI_API_KEY": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
@@ -81,17 +82,6 @@ class SettingsSource:
     credentials: tuple[Credential, ...] = ()
     warnings: tuple[str, ...] = ()
     missing_keys: tuple[str, ...] = ()
-
-
-class TemplateSettings(NamedTuple):
-    """The settings of a prompt template: a ``table`` like one of config.toml, found at ``place``.
-
-    ``hint`` is added to errors about a value.
-    """
-
-    place: str
-    table: Mapping[str, object]
-    hint: str
 
 
 def resolve(
@@ -360,7 +350,7 @@ def variable_source(place: str, variables: Mapping[str, str]) -> SettingsSource:
     found: dict[str, FoundSetting] = {}
     for variable, value in given.items():
         found.setdefault(SETTINGS_BY_VARIABLE[variable].name, value)
-    return SettingsSource(found, _keys_of_variables(given), unknown_variables(place, variables))
+    return SettingsSource(found, _keys_of_variables(given), _unknown_variables(place, variables))
 
 
 def env_file_source(place: str, file: EnvFile) -> SettingsSource:
@@ -444,3 +434,14 @@ def _keys_of_variables(given: Mapping[str, FoundSetting]) -> tuple[Credential, .
 
 def _first_url(given: Mapping[str, FoundSetting], variables: tuple[str, ...]) -> str | None:
     return next((given[variable].value for variable in variables if variable in given), None)
+
+
+def _unknown_variables(place: str, variables: Mapping[str, str]) -> tuple[str, ...]:
+    known = [name for name in (*SETTINGS_BY_VARIABLE, *PATH_VARIABLES) if name.startswith(_PREFIX)]
+    # A name that is not an identifier may be crafted to deceive a terminal.
+    unknown = (name for name in variables if name.startswith(_PREFIX) and name.isidentifier())
+    return tuple(
+        f"{place} {name} is not a setting; {did_you_mean(name, known)}"
+        for name in sorted(unknown)
+        if name not in known
+    )

@@ -7,7 +7,7 @@ Each is defined once, as a field of ``Settings``. config.toml, variables, flags,
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from chatcli.config import parsers
 from chatcli.config.credentials import parsed_key
@@ -79,6 +79,17 @@ class Untrusted:
     @property
     def notice(self) -> str:
         return f"not used from .env: {', '.join(self.names)} (use it: chatcli trust, or --env-file .env)"
+
+
+class TemplateSettings(NamedTuple):
+    """The settings of a prompt template: a ``table`` like one of config.toml, found at ``place``.
+
+    ``hint`` is added to errors about a value.
+    """
+
+    place: str
+    table: Mapping[str, object]
+    hint: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

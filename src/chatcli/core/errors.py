@@ -28,6 +28,7 @@ A foreign exception is translated once, where it enters: ``client/openai_errors.
 
 from __future__ import annotations
 
+from collections.abc import Callable  # noqa: TC003 - found by whoever reads the annotations
 from copy import copy
 from enum import IntEnum
 from typing import ClassVar, Final, Self
@@ -88,6 +89,7 @@ class ChatcliError(Exception):
     code: str = "error"
     partial: str = ""
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
+    _texts: ClassVar[tuple[str, ...]] = ("message", "hint")
 
     def __init__(self, message: str, *, hint: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -108,6 +110,17 @@ class ChatcliError(Exception):
             other.args, other.message = (message,), message
         if hint is not None:
             other.hint = hint
+        return other
+
+    def redacted(self, redact: Callable[[str], str]) -> Self:
+        """Return the error itself if no text of it holds a key, else a copy without; the partial answer stays."""
+        found = {name: value for name in self._texts if isinstance(value := getattr(self, name), str)}
+        changed = {name: shown for name, value in found.items() if (shown := redact(value)) != value}
+        if not changed:
+            return self
+        other = self.reworded(changed.get("message"))
+        for name, shown in changed.items():
+            setattr(other, name, shown)
         return other
 
     def with_partial(self, text: str) -> Self:
@@ -166,6 +179,7 @@ class EndpointError(ChatcliError):
 
     code = "endpoint"
     exit_code = ExitCode.NETWORK
+    _texts = ("message", "hint", "request_id", "provider_code", "parameter", "provider_message")
     retryable: bool = False
 
     def __init__(

@@ -298,7 +298,7 @@ async def _endpoint(examination: Examination, settings: Settings, base_url: str)
         base_url,
         settings,
         examination.context,
-        key=await examination.context.key(credential),
+        key=None if credential is None else await examination.context.key(credential),
         withheld=tuple(dict.fromkeys(credential.name for credential in settings.withheld)),
     )
 

@@ -37,13 +37,13 @@ DOCUMENT_TYPE: Final = "chatcli_session"
 VERSION: Final = 1
 
 
-def to_document(session: Session, name: str) -> dict[str, Any]:
-    """Return ``session`` as a JSON object."""
+def to_document(session: Session, name: str, redact: Callable[[str], str] = str) -> dict[str, Any]:
+    """Return ``session`` as a JSON object. ``redact`` removes keys from all but the records."""
     return {
         "type": DOCUMENT_TYPE,
         "version": VERSION,
-        "name": name,
-        "title": title_of(session),
+        "name": redact(name),
+        "title": redact(title_of(session)),
         # An unreadable line cannot be represented in JSON.
         "records": [
             _fields(record) for record in session.records if not isinstance(record, UnreadableRecord)
@@ -151,20 +151,23 @@ class Transcript:
     turns: tuple[TranscriptTurn, ...]
 
 
-def transcript(session: Session, *, whole_tree: bool = False) -> Transcript:
-    """Return the current path as a transcript.
+def transcript(
+    session: Session, *, whole_tree: bool = False, redact: Callable[[str], str] = str
+) -> Transcript:
+    """Return the current path as a transcript. ``redact`` removes keys from title and facts, not from messages.
 
     With ``whole_tree``, return all branches, each turn with its place in the tree. Branches follow one
     another, each from the point where it leaves the one before.
     """
     if whole_tree:
         places = list(_depth_first(session))
-        turns = [_turn(place.record, *place.facts()) for place in places]
+        turns = [_turn(place.record, redact, *place.facts()) for place in places]
         records = [place.record for place in places]
     else:
         records = list(session.path())
-        turns = [_turn(record) for record in records]
-    return Transcript(title_of(session) or _UNTITLED, tuple(_facts(records)), tuple(turns))
+        turns = [_turn(record, redact) for record in records]
+    facts = tuple((label, redact(value)) for label, value in _facts(records))
+    return Transcript(redact(title_of(session)) or _UNTITLED, facts, tuple(turns))
 
 
 def _facts(records: list[MessageRecord]) -> Iterator[tuple[str, str]]:
@@ -177,10 +180,10 @@ def _facts(records: list[MessageRecord]) -> Iterator[tuple[str, str]]:
         yield "Model" if len(models) == 1 else "Models", ", ".join(map(str, models))
 
 
-def _turn(record: MessageRecord, *facts: str) -> TranscriptTurn:
+def _turn(record: MessageRecord, redact: Callable[[str], str], *facts: str) -> TranscriptTurn:
     remarks = [_moment(record.at)]
     if record.reply and record.reply.model:
-        remarks.append(record.reply.model)
+        remarks.append(redact(record.reply.model))
     if record.reply and record.reply.finish_reason in _ENDS:
         remarks.append(_ENDS[record.reply.finish_reason])
     if record.message.refusal is not None:

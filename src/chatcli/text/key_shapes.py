@@ -42,10 +42,10 @@ _SHAPES: Final = (
     r"eyj[a-z0-9_-]{8,}\.eyj[a-z0-9_-]{8,}\.[a-z0-9_-]{16,}",
 )
 _SHAPE: Final = re.compile(rf"{_START}(?:{'|'.join(_SHAPES)})")
-_BEGINNING: Final = re.compile(
-    r"sk-|gsk_|xai-|pplx-|nvapi-|r8_|tvly-|hf_|aiza|akia|asia|gh[opusr]_|github_pat_|eyj"
+# A title or a line that was shortened within a key.
+_CUT: Final = re.compile(
+    rf"{_START}(?:sk-|gsk_|csk-|xai-|pplx-|nvapi-|r8_|tvly-|hf_|aiza|gh[opusr]_|github_pat_)[a-z0-9_-]{{12,}}(?=…|\.{{3}})"
 )
-
 _KEY_HEADERS: Final = ("authorization", "api-key", "x-goog-api-key", "x-auth-token")
 _HEADER: Final = re.compile(
     rf"(?<![a-z0-9-])(?:proxy-|x-)?(?:{'|'.join(_KEY_HEADERS)})(?:\\?['\"])?"
@@ -57,6 +57,12 @@ _PLACEHOLDER: Final = re.compile(r"[$<{%(\[…*.]|your|my[_-]|xxx|\.\.\.|bearer\
 """The beginning of what stands for a key: ``$OPENAI_API_KEY``, ``<key>``, ``…``."""
 _WORD: Final = re.compile(r"[a-z]{1,14}[.,:;!?-]*|[a-z]+(?:-[a-z]+)+")
 
+_KEY_FIELD: Final = re.compile(
+    r"(?:[a-z0-9]+[_-])*(?:api[_-]?key|secret[_-]?key|access[_-]?token|auth[_-]?token|authorization|password)",
+    re.IGNORECASE,
+)
+
+_DIGIT: Final = re.compile(r"[0-9]")
 _FEWEST_CHARACTERS: Final = 8
 """How many different characters a key has at least: 40 random ones have more, ``sk-xxxx…`` has not."""
 _MADE_UP: Final = re.compile(
@@ -64,13 +70,25 @@ _MADE_UP: Final = re.compile(
 )
 
 
+MAY_HOLD_KEY: Final = re.compile(
+    r"sk-|gsk_|xai-|pplx-|nvapi-|r8_|tvly-|hf_|aiza|akia|asia|gh[opusr]_|github_pat_|eyj"
+    rf"|bearer|{'|'.join(_KEY_HEADERS)}"
+)
+"""What every shape and header has in it, in lower case. Most text has none of it, which is quick to find out."""
+
+
+def names_key(name: str) -> bool:
+    """Return whether a field of a request with this name holds a key, as some gateways take one."""
+    return _KEY_FIELD.fullmatch(name.strip()) is not None
+
+
 def shapes_in(text: str) -> Iterator[Span]:
     """Yield the spans of texts shaped like a well-known provider's key. ``text`` is in lower case."""
-    # Most text has nothing like it, which is quick to find out.
-    if _BEGINNING.search(text) is None:
-        return
     for match in _SHAPE.finditer(text):
         if len(set(match[0])) >= _FEWEST_CHARACTERS:
+            yield match.span()
+    for match in _CUT.finditer(text):
+        if _DIGIT.search(match[0]) and _is_random(match[0]):
             yield match.span()
 
 
@@ -94,4 +112,8 @@ def pasted_keys(text: str) -> list[Span]:
 
     What documentation has in place of one (``sk-xxxx``, ``sk-your-key``, ``sk-1234567890abcdef…``) is none.
     """
-    return [span for span in shapes_in(text) if _MADE_UP.search(text[slice(*span)]) is None]
+    return [match.span() for match in _SHAPE.finditer(text) if _is_random(match[0])]
+
+
+def _is_random(key: str) -> bool:
+    return len(set(key)) >= _FEWEST_CHARACTERS and _MADE_UP.search(key) is None

@@ -26,7 +26,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from chatcli.text.key_shapes import pasted_keys, shapes_in, values_in_headers
+from chatcli.text.key_shapes import MAY_HOLD_KEY, pasted_keys, shapes_in, values_in_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -68,6 +68,7 @@ class Redactor:
     """The keys of a run, removed from every text. Keys added later are removed from then on."""
 
     def __init__(self) -> None:
+        self._environments: list[Mapping[str, str]] = []
         self._sources: list[Callable[[], str | None]] = []
         self._known: dict[str, _Key] = {}
 
@@ -78,6 +79,10 @@ class Redactor:
     def add_source(self, source: Callable[[], str | None]) -> None:
         """Redact the key that ``source`` returns when a text is redacted; ``None`` while no key has been fetched."""
         self._sources.append(source)
+
+    def add_environment(self, environment: Mapping[str, str]) -> None:
+        """Redact the values of its variables that hold keys; they are read when a text is redacted."""
+        self._environments.append(environment)
 
     def add_variables(self, environment: Mapping[str, str]) -> None:
         """Redact the values of environment variables that hold keys of any program."""
@@ -92,7 +97,9 @@ class Redactor:
         self._learn()
         spans = [match.span() for match in _USER_IN_URL.finditer(text)]
         for reading in _readings(text):
-            found = [*shapes_in(reading.text), *values_in_headers(reading.text)]
+            found: list[Span] = []
+            if MAY_HOLD_KEY.search(reading.text):
+                found += (*shapes_in(reading.text), *values_in_headers(reading.text))
             if self._known:
                 masks, words = (
                     [mask.span() for mask in _MASK.finditer(reading.text)],
@@ -109,12 +116,14 @@ class Redactor:
         A known value that may be an ordinary word is not one.
         """
         self._learn()
+        lower = text.translate(_LOWER)
+        pasted = pasted_keys(lower) if MAY_HOLD_KEY.search(lower) else []
         known = (re.finditer(re.escape(key), text) for key in self._known if _is_unmistakable(key))
-        return sorted(
-            {*pasted_keys(text.translate(_LOWER)), *(match.span() for matches in known for match in matches)}
-        )
+        return sorted({*pasted, *(match.span() for matches in known for match in matches)})
 
     def _learn(self) -> None:
+        while self._environments:
+            self.add_variables(self._environments.pop())
         for source in self._sources:
             if (key := source()) is not None:
                 self.add_key(key)

@@ -148,3 +148,21 @@ def test_a_file_that_cannot_be_made_is_reported_by_its_own_name(data, tmp_path):
     code, context = export(data, "trip", "--out", out)
     assert code == ExitCode.LOCAL_IO
     assert f"cannot write {out}: No such file or directory" in context.err
+
+
+PASTED = "sk-proj-aB3dE5gH7jK9mN2pQ4rS6tU8vW0xY1zA3bC5dE7fG9hJ1kL3"
+
+
+@pytest.mark.parametrize("format_name", ["markdown", "html", "json"])
+def test_what_an_export_adds_shows_no_key_and_the_conversation_is_as_it_was(data, format_name):
+    save(data / "sessions" / "keys.jsonl", PASTED)
+    code, context = export(data, "keys", "--format", format_name)
+    assert code == ExitCode.DONE
+    added = {
+        "markdown": "# About \\[key\\]…",
+        "html": "<title>About [key]…</title>",
+        "json": '"title": "About [key]\\u2026"',
+    }
+    assert added[format_name] in context.out
+    # Once where it was written, and in JSON in the id of the file as well.
+    assert context.out.count(PASTED) == (2 if format_name == "json" else 1)

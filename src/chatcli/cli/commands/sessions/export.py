@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from chatcli.sessions.store import SessionFile
 
     Load: TypeAlias = Callable[[SessionFile], Session]
+    Redact: TypeAlias = Callable[[str], str]
 
 _EXAMPLES = """\
 examples:
@@ -46,28 +47,29 @@ has everything. The format follows from the end of the file's name, where --form
 class _Format:
     """A row of the table.
 
-    ``written`` yields one session as the chunks of a document, with all branches if requested.
+    ``written`` yields one session as the chunks of a document, with all branches if requested, and without keys
+    in what the program adds to the conversation.
     """
 
     name: str
     suffixes: tuple[str, ...]
-    written: Callable[[Session, str, bool], Iterable[str]]
+    written: Callable[[Session, str, bool, Redact], Iterable[str]]
 
 
-def _as_markdown(session: Session, _name: str, whole_tree: bool) -> Iterable[str]:
+def _as_markdown(session: Session, _name: str, whole_tree: bool, redact: Redact) -> Iterable[str]:
     from chatcli.render.markdown_ending import ended  # noqa: PLC0415 - the parser behind it is slow to load
 
-    return [to_markdown(transcript(session, whole_tree=whole_tree), ended=ended)]
+    return [to_markdown(transcript(session, whole_tree=whole_tree, redact=redact), ended=ended)]
 
 
-def _as_html(session: Session, _name: str, whole_tree: bool) -> Iterable[str]:
+def _as_html(session: Session, _name: str, whole_tree: bool, redact: Redact) -> Iterable[str]:
     from chatcli.render.html_export import to_html  # noqa: PLC0415 - as above
 
-    return [to_html(transcript(session, whole_tree=whole_tree))]
+    return [to_html(transcript(session, whole_tree=whole_tree, redact=redact))]
 
 
-def _as_json(session: Session, name: str, _whole_tree: bool) -> Iterable[str]:
-    return to_json([to_document(session, name)], as_list=False)
+def _as_json(session: Session, name: str, _whole_tree: bool, redact: Redact) -> Iterable[str]:
+    return to_json([to_document(session, name, redact)], as_list=False)
 
 
 _JSON: Final = _Format("json", (".json",), _as_json)
@@ -103,9 +105,10 @@ def _export(options: Namespace, library: Library, terminal: Terminal) -> ExitCod
         return session
 
     out = None if options.out is None else Path(options.out).expanduser()
-    row = _format(options, out)
+    row, redact = _format(options, out), terminal.redactor.redact
     if out is not None and _is_folder(options.out, out, row, len(files)):
-        written = _Folder(out, row, force=options.force).write(files, load, whole_tree=options.whole_tree)
+        folder = _Folder(out, row, redact, force=options.force)
+        written = folder.write(files, load, whole_tree=options.whole_tree)
     elif row is not _JSON and len(files) > 1:
         raise UsageError(
             f"{len(files)} sessions do not fit into one {row.name} document",
@@ -114,7 +117,12 @@ def _export(options: Namespace, library: Library, terminal: Terminal) -> ExitCod
     else:
         written = [] if out is None else [out]
         _refuse_existing(written, force=options.force)
-        chunks = _one_document(files, row, load, whole_tree=options.whole_tree, as_list=_is_list(options))
+        chunks: Iterable[str]
+        if row is _JSON and _is_list(options):
+            documents = (to_document(load(file), _name(file), redact) for file in files)
+            chunks = to_json(documents, as_list=True)
+        else:
+            chunks = row.written(load(files[0]), _name(files[0]), options.whole_tree, redact)
         if out is None:
             for chunk in chunks:
                 terminal.stdout.write(chunk)
@@ -167,20 +175,13 @@ def _is_folder(given: str, out: Path, row: _Format, sessions: int) -> bool:
     )
 
 
-def _one_document(
-    files: Sequence[SessionFile], row: _Format, load: Load, *, whole_tree: bool, as_list: bool
-) -> Iterable[str]:
-    if row is _JSON and as_list:
-        return to_json((to_document(load(file), _name(file)) for file in files), as_list=True)
-    return row.written(load(files[0]), _name(files[0]), whole_tree)
-
-
 class _Folder:
     """A folder with a file for each session."""
 
-    def __init__(self, folder: Path, row: _Format, *, force: bool) -> None:
+    def __init__(self, folder: Path, row: _Format, redact: Redact, *, force: bool) -> None:
         self._folder = folder
         self._format = row
+        self._redact = redact
         self._force = force
 
     def write(self, files: Sequence[SessionFile], load: Load, *, whole_tree: bool) -> list[Path]:
@@ -194,7 +195,7 @@ class _Folder:
                 hint="check the path and its permissions",
             ) from error
         for file, target in zip(files, targets, strict=True):
-            _write(target, self._format.written(load(file), _name(file), whole_tree))
+            _write(target, self._format.written(load(file), _name(file), whole_tree, self._redact))
         return targets
 
     def _targets(self, files: Sequence[SessionFile]) -> Iterator[Path]:
