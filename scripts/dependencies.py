@@ -36,7 +36,11 @@ def main() -> int:
     lock_parser.add_argument("--upgrade", action="store_true", help="take the newest versions allowed")
     actions.add_parser("audit", help="look for known vulnerabilities")
     options = parser.parse_args()
-    return lock(upgrade=options.upgrade) if options.action == "lock" else audit()
+    try:
+        return lock(upgrade=options.upgrade) if options.action == "lock" else audit()
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"dependencies: {error}", file=sys.stderr)
+        return 1
 
 
 def lock(*, upgrade: bool) -> int:

@@ -48,14 +48,20 @@ def install(purpose: str) -> None:
     if is_fresh(purpose):
         return
     say("making the virtual environment in .venv …")
-    if not PYTHON.exists():
-        venv.create(VENV, with_pip=True, symlinks=os.name != "nt")
+    if not has_pip():
+        # Whatever is there is what an interrupted run left.
+        venv.create(VENV, with_pip=True, clear=True, symlinks=os.name != "nt")
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check"]
     say("installing chatcli and what it needs, about 80 MB …")
     pins = ROOT / "requirements" / f"{purpose}.txt"
     run([*pip, "install", "--quiet", "--require-hashes", "--requirement", str(pins)])
     # What builds it has just been installed.
     run([*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
+
+
+def has_pip() -> bool:
+    command = [str(PYTHON), "-m", "pip", "--version"]
+    return PYTHON.exists() and subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 def fetch_model() -> None:
@@ -74,6 +80,7 @@ def run(command: list[str]) -> None:
             show_seconds(time.monotonic() - started_s)
     if exit_code:
         say(f"this step failed: {' '.join(command)}")
+        say("see the messages above; behind a proxy, set HTTPS_PROXY, and run the same command again")
         raise SystemExit(exit_code)
 
 
@@ -124,6 +131,9 @@ def try_to_lock(descriptor: int) -> bool:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "chat"))
+    except OSError as error:
+        say(f"cannot write {error.filename or ROOT}: {error.strerror or error}")
+        sys.exit(1)
     except KeyboardInterrupt:
         say("stopped; run the same command again to go on")
         sys.exit(130)

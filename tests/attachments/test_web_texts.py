@@ -84,6 +84,10 @@ async def test_html_without_a_type_is_recognized(begins):
     assert await text_of("text/plain", begins.encode()) == begins
 
 
+async def test_a_page_of_comments_is_looked_at_once():
+    assert (await text_of("", b"<!---->" * 280 + b"x")).startswith("<!---->")
+
+
 async def test_a_page_that_has_its_title_or_none_gets_no_other():
     assert await text_of("text/html", b"<p>", Html("T", "# Other\n")) == "# Other\n"
     assert await text_of("text/html", b"<p>", Html(None, "text\n")) == "text\n"

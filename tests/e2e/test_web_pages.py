@@ -48,8 +48,8 @@ def test_a_page_goes_along_as_text_with_its_title_and_is_asked_for_without_keys(
     with site(cats=page(HTML)) as server:
         done = program.run("-f", address(server), "Sum up", server=server, **ALLOWED)
         assert (done.exit_code, done.stdout) == (0, "Paris.\n")
-        ((_, sent),) = asked(server)
-        assert sent.startswith(f'Sum up\n\n<document name="{address(server)}">\n# On cats\n\nThis paragraph')
+        sent = asked(server)[-1][1]
+        assert f'<document name="{address(server)}">\n# On cats\n\nThis paragraph' in sent
         assert "Menu" not in sent
         assert f"attached: {address(server).removeprefix('http://')} “On cats” " in done.stderr
         assert set(server.requests[0].headers) == {"host", "accept", "accept-encoding", "user-agent"}
@@ -98,6 +98,19 @@ def test_a_page_that_cannot_be_reached_is_an_object_where_json_is_wanted(program
         error = json.loads(done.stdout)["error"]
         assert (error["code"], error["status"]) == ("server_failed", 503)
         assert error["message"].endswith("503 Service Unavailable")
+
+
+def test_an_attachment_that_is_refused_is_an_object_where_json_is_wanted(program):
+    done = program.run("-o", "json", "-f", "missing.txt", "Sum up")
+    assert done.exit_code == 2
+    assert json.loads(done.stdout)["error"]["message"].startswith("cannot read missing.txt")
+
+
+def test_where_a_redirect_led_is_said(program):
+    with site(cats=page(HTML), moved=page(status=302, location="/cats")) as server:
+        url = f"http://127.0.0.1:{server.port}/moved"
+        done = program.run("-f", url, "Sum up", server=server, **ALLOWED)
+    assert f"{url} led to http://127.0.0.1:{server.port}/cats" in done.stderr
 
 
 def test_the_own_machine_is_not_read_unless_it_is_allowed(program):

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from chatcli.app.threads import in_thread
 from chatcli.attachments.attached import shown_size
 from chatcli.attachments.html_text import html_text
 from chatcli.attachments.web_texts import web_text
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -69,7 +71,11 @@ async def read_page(
             endpoint_of=endpoint_of, environment=context.environment, guard=guard, progress=count
         )
         page = await reader.read(address)
-        return await web_text(address, page.content_type, page.content, read_html, hints=hints)
+        text = await web_text(address, page.content_type, page.content, read_html, hints=hints)
+        if not page.is_redirected:
+            return text
+        moved = f"{sanitize_line(address)} led to {sanitize_line(page.url)}"
+        return replace(text, note=f"{moved}; {text.note}" if text.note else moved)
     finally:
         reporting.cancel()
         with suppress(asyncio.CancelledError):

@@ -44,7 +44,8 @@ _TEXTS: Final = frozenset(
 _TEXT_SUFFIXES: Final = ("+json", "+xml", "+yaml")
 _PICTURES: Final = "image/"
 _LOOKS_LIKE_HTML: Final = re.compile(
-    r"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|title|meta|script|h1|div|p|table)\b",
+    # Possessive: a page of unfinished comments must not be tried in every way they could end.
+    r"\s*+(?:<!--(?:(?!-->).)*+-->\s*+)*+<(?:!doctype\s+html|html|head|body|title|meta|script|h1|div|p|table)\b",
     re.IGNORECASE | re.DOTALL,
 )
 _BEGINNING: Final = 2_000

@@ -66,8 +66,10 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
     read_page = _page_reader(settings, context, options, terminal)
     try:
         question = compose(options, terminal, template, read_page=read_page)
-    except EndpointError as error:
-        # A page that could not be reached is reported like a model that could not, as JSON where that is wanted.
+    except ChatcliError as error:
+        # What cannot be attached is reported like a model that cannot be reached, as JSON where that is wanted.
+        if not isinstance(error, EndpointError) and options.output not in {"json", "jsonl"}:
+            raise
         return asyncio.run(_OneShot(options, settings, context, terminal).fail(error))
     settings = _with_a_place_to_keep(settings, options, context, terminal)
     if question is not None and options.resume:

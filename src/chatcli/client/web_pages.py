@@ -68,6 +68,7 @@ class FetchedPage:
     url: str
     content_type: str
     content: bytes
+    is_redirected: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +95,10 @@ class PageReader:
         url = checked_url(address)
         try:
             async with asyncio.timeout(self.timeout_s):
-                for _ in range(MOST_REDIRECTS + 1):
+                for redirects in range(MOST_REDIRECTS + 1):
                     answer = await self._answer(url)
                     if isinstance(answer, FetchedPage):
-                        return answer
+                        return replace(answer, is_redirected=redirects > 0)
                     url = _target(url, answer)
         except TimeoutError as error:
             raise TimedOut(

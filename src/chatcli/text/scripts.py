@@ -22,7 +22,9 @@ _LETTERS_A_HAN: Final = 3
 """Letters of an alphabet that carry about as much as one Chinese, Japanese or Korean character."""
 _LEAST_KANA: Final = 0.1
 """Japanese with a smaller share of kana is a title; Chinese with a larger one is about Japanese."""
-_IN_CODE: Final = re.compile(r"^ *(```|~~~).*?(?:^ *\1|\Z)|`[^`\n]*`|\w+://\S+", re.DOTALL | re.MULTILINE)
+_IN_CODE: Final = re.compile(
+    r"^ *(```|~~~).*?(?:^ *\1|\Z)|`[^`\n]*`|\b\w{1,20}://\S+", re.DOTALL | re.MULTILINE
+)
 
 
 def language_of(text: str) -> str:
