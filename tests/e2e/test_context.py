@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import pytest
@@ -41,7 +42,11 @@ def test_context_is_a_bar_and_a_table_as_wide_as_the_terminal(program, terminal,
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal of POSIX")
 @pytest.mark.parametrize(
     ("how", "row"),
-    [({"TERM": "dumb"}, "T  turn 1: France?"), ({"CHATCLI_PLAIN": "1"}, "Turn 1, 12 tokens: France?")],
+    [
+        ({"TERM": "dumb"}, r"T  turn 1: France\?"),
+        # Until the vocabulary is loaded, the count is an estimate.
+        ({"CHATCLI_PLAIN": "1"}, r"Turn 1, (about )?12 tokens: France\?"),
+    ],
     ids=["dumb", "plain"],
 )
 def test_line_by_line_it_is_the_same_table_and_read_aloud_it_is_sentences(program, terminal, how, row):
@@ -50,7 +55,7 @@ def test_line_by_line_it_is_the_same_table_and_read_aloud_it_is_sentences(progra
         screen.wait_for("Paris.")
         screen.type("/context" + ENTER)
         screen.wait_for("trategy truncate")
-        assert row in screen.shown
+        assert re.search(row, screen.shown)
         assert ("[T" in screen.shown) is ("TERM" in how)
 
 

@@ -37,7 +37,7 @@ def test_a_file_is_one_frame_with_one_instruction_and_the_session_has_neither(pr
         done = program.run("-f", "notes.md", "-S", "Be brief.", "What is it?", server=server)
     assert (done.exit_code, done.stderr) == (0, "")
     (system, instructions), (_, question) = asked(server)
-    assert (system, instructions) == ("system", f"Be brief.\n\n{INSTRUCTION}")
+    assert (system, instructions) == ("system", f"{INSTRUCTION}\n\nBe brief.")
     assert question.startswith("What is it?\n\n<data ")
     (framed,) = frames_in(question)
     assert framed.startswith('<document name="notes.md">\nHello.')

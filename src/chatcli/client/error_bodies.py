@@ -237,7 +237,7 @@ def _objects(body: object) -> Iterator[Mapping[str, Any]]:
 
 def _unread(body: object, found: Iterable[Mapping[str, Any]]) -> str:
     """Return a body without known keys unchanged, and known details that have no message."""
-    known = {*_ERROR_KEYS, *MESSAGE_KEYS, *_CODES, *_WAITS_S, "type", "provider_name", "n_ctx"}
+    known = {*_ERROR_KEYS, *_DETAIL_KEYS, *MESSAGE_KEYS, *_CODES, *_WAITS_S, "type", "provider_name", "n_ctx"}
     names = {name for one in found for name in one}
     inner = (
         one[name]

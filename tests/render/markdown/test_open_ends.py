@@ -38,7 +38,7 @@ Title
 
 The end.
 """
-SOURCE = re.compile(r"\*|__|~~|\]\(|\[[a-z]|`{2,}|\|[ :]?-|^\s*[|#]|={3}|\bhttps:\S*\"|^-", re.MULTILINE)
+SOURCE = re.compile(r"\*|__|\]\(|\[[a-z]|`{2,}|\|[ :]?-|^\s*[|#]|={3}|\bhttps:\S*\"|^-", re.MULTILINE)
 
 
 @pytest.mark.parametrize(

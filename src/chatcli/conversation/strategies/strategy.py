@@ -271,7 +271,7 @@ class Selection:
         """Return the plan; ``reason`` says why the other turns are left out."""
         numbers = sorted(self._kept)
         kept = (self._kept[number] for number in numbers)
-        ordered = (*self._opening, *self._framing, *self._summary, *kept, self._question)
+        ordered = (*self._framing, *self._opening, *self._summary, *kept, self._question)
         parts, left_out = tuple(self._as_sent(ordered)), tuple(self._left_out(numbers, reason))
         return ContextPlan(
             parts,
