@@ -14,6 +14,7 @@ PACKAGE = Path(chatcli.__file__).parent
 STARTS_PROGRAMS = {
     "attachments/attached.py": "quotes a path for Windows; starts nothing",
     "attachments/html_text.py": "this Python, to read the HTML of a page the person attached",
+    "config/key_commands.py": "key_command: a list in the person's own config.toml",
     "local/engine.py": "the built-in model",
     "local/fetch.py": "pip, which downloads the built-in model",
     "repl/clipboard.py": "/copy: the answer is the input of the clipboard's program, not its command",
