@@ -29,6 +29,7 @@ SLOW_TO_IMPORT = {
     "tiktoken",
     "tomlkit",
     "trafilatura",
+    "wcwidth",
 }
 
 NOT_GENERATORS = {"self._attempts(wait)"}

@@ -21,7 +21,6 @@ from urllib.request import url2pathname
 
 from chatcli.core.errors import UsageError
 from chatcli.text.documents import heading_of
-from chatcli.text.shortening import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,12 +89,16 @@ class AttachedPage:
     def facts(self) -> str:
         """The title, if it has one, and the size of a fetched page."""
         heading = heading_of(self.text or "")
+        from chatcli.text.shortening import shortened  # noqa: PLC0415 - wcwidth is slow to import
+
         title = f"“{shortened(heading, _LONGEST_LABEL)}” " if heading else ""
         return title + shown_size(self.size_bytes)
 
     @property
     def label(self) -> str:
         """The label shown for it: the address, and the facts once they are known."""
+        from chatcli.text.shortening import shortened  # noqa: PLC0415 - wcwidth is slow to import
+
         address = shortened(self.name.partition("://")[2].removesuffix("/"), _LONGEST_LABEL)
         return address if self.text is None else f"{address} {self.facts}"
 

@@ -15,7 +15,6 @@ from chatcli.core.events import Notice
 from chatcli.core.messages import OF_OTHERS, TextPart, ToolResultPart
 from chatcli.text.documents import read_document
 from chatcli.text.sanitizer import sanitize_line
-from chatcli.text.shortening import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -241,4 +240,6 @@ def _digest(text: str) -> bytes:
 
 
 def _shown(excerpt: str) -> str:
+    from chatcli.text.shortening import shortened  # noqa: PLC0415 - wcwidth is slow to import, and findings are rare
+
     return shortened(sanitize_line(excerpt), _EXCERPT_COLUMNS)
