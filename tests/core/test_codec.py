@@ -39,6 +39,7 @@ MESSAGES = st.builds(
     st.sampled_from(["system", "user", "assistant", "tool"]),
     st.lists(PARTS, max_size=4).map(tuple),
     DATA,
+    st.none() | TEXTS,
 )
 
 
@@ -46,6 +47,7 @@ MESSAGES = st.builds(
 def test_every_message_comes_back_from_its_json(message):
     fields = json.loads(json.dumps(message_fields(message)))
     assert read_message(fields) == message
+    assert read_message(fields).imported == message.imported
     assert checked_role(fields) == (message.role, True)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from chatcli.core.messages import Message, TextPart
 from chatcli.repl.question_attachments import Attachments
 from repl.fakes import KeptFrontend
 from repl.test_repl_session import PARIS, messages, start_repl  # noqa: F401 - the fixture
@@ -281,3 +284,68 @@ class TestPages:
                 assert len([request for request in model.requests if request.method == "POST"]) >= 6
                 assert mention in last_asked(model)
         assert server.requests == []
+
+
+def foreign(*texts, imported=None):
+    return Message("user", tuple(TextPart(text, origin) for text, origin in texts), imported=imported)
+
+
+@pytest.mark.parametrize("command", ["/edit", "/undo"])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        foreign(("See @one.txt and @https://e.example/.", "person"), imported="chatgpt"),
+        foreign((framed("x.md", "@one.txt @https://e.example/"), "document")),
+    ],
+)
+async def test_what_a_text_of_others_mentions_is_not_attached_when_it_is_edited(start_repl, stored, command):  # noqa: F811
+    async with serving(PARIS) as server:
+        repl = start_repl(server, context_window=4096)
+        repl.attachments = Attachments(no_pages)
+        repl.chat.opened.journal.message(stored, parent=None)
+        await repl.take(command)
+        assert repl.attachments.line(repl.frontend.drafted) == ""
+        await repl.take(repl.frontend.drafted + " And @two.txt?")
+    sent = last_asked(server)
+    assert framed("two.txt", "two\n") in sent
+    assert framed("one.txt", "one") not in sent
+    (said,) = (line for line in repl.frontend.output if line.startswith("not attached: "))
+    assert "one.txt, https://e.example/ (it stood in a text of others" in said
+
+
+async def test_the_persons_own_words_attach_again_when_they_are_edited(start_repl):  # noqa: F811
+    async with serving(PARIS) as server:
+        repl = start_repl(server, context_window=4096)
+        repl.chat.opened.journal.message(foreign(("See @one.txt.", "person")), parent=None)
+        await repl.take("/edit")
+        await repl.take(repl.frontend.drafted)
+    assert framed("one.txt", "one") in last_asked(server)
+
+
+async def test_what_stood_in_a_text_of_others_is_attached_by_name(start_repl):  # noqa: F811
+    async with serving(PARIS) as server:
+        repl = start_repl(server, context_window=4096)
+        stored = foreign(("See @one.txt.", "person"), imported="llm")
+        repl.chat.opened.journal.message(stored, parent=None)
+        await repl.take("/edit")
+        await repl.take("/file one.txt")
+        await repl.take(repl.frontend.drafted)
+    assert framed("one.txt", "one") in last_asked(server)
+    assert "not attached" not in repl.frontend.text
+
+
+async def test_a_page_that_is_no_longer_waited_for_is_said_not_to_be_attached(start_repl):  # noqa: F811
+    begun = asyncio.Event()
+
+    async def endless(_address, _hints):
+        begun.set()
+        await asyncio.Event().wait()
+
+    repl = start_repl()
+    repl.attachments = Attachments(endless)
+    task = asyncio.create_task(repl.take("/file https://e.example/"))
+    await begun.wait()
+    task.cancel()
+    await task
+    assert "stopped: https://e.example/ is not attached" in repl.frontend.output
+    assert repl.attachments.named == ()

@@ -86,6 +86,39 @@ async def test_words_of_the_person_the_model_and_the_system_prompt_are_not_scann
     assert scanned == []
 
 
+def imported(role, text, origin="person"):
+    return Message(role, (TextPart(text, origin),), imported="chatgpt")
+
+
+@pytest.mark.parametrize("role", ["system", "user", "assistant"])
+async def test_the_turns_of_an_imported_conversation_are_scanned(screen, role):
+    (notice,) = await screen.check((imported(role, f"Hi\n{PHRASE}"),))
+    assert notice.message.startswith("an imported ")
+    assert ', line 2: it orders: "obey me"' in notice.message
+
+
+async def test_many_imported_turns_are_one_line(screen):
+    turns = [imported("user", f"{PHRASE} {number}") for number in range(3)]
+    attached = question("What?", document("a", PHRASE))
+    messages = told(await screen.check((*turns, attached)))
+    assert [message[:12] for message in messages] == ["a, line 1: i", "an imported "]
+    assert messages[1].endswith("(and 2 more such texts)")
+
+
+async def test_imported_turns_are_blocked_until_they_are_allowed(blocking):
+    sent = (imported("assistant", PHRASE, "model"),)
+    with pytest.raises(UsageError, match="an imported answer"):
+        await blocking.check(sent)
+    blocking.allow(await blocking.blocked(sent))
+    assert await blocking.check(sent) == []
+
+
+async def test_a_message_without_a_text_keeps_its_others(screen):
+    message = question("What?", document("a", PHRASE), document("b", "harmless"))
+    digests = screen.digests(question("", document("a", PHRASE)))
+    assert screen.without(message, digests) == question("What?", document("b", "harmless"))
+
+
 async def test_results_of_tools_are_scanned(screen):
     result = Message("tool", (ToolResultPart("1", (TextPart(PHRASE, "tool"),)),))
     (notice,) = await screen.check((result,))

@@ -28,6 +28,7 @@ class ReportedPart:
 
     ``text`` is its beginning, ``attached`` names the files and web pages attached to it. ``cost_usd`` is the cost of
     sending it, if the price is known. ``is_suspicious``: something was found in a text of others that it holds.
+    ``imported`` is the program its turn was imported from.
     """
 
     kind: PartKind
@@ -37,6 +38,7 @@ class ReportedPart:
     cost_usd: float | None = None
     attached: tuple[str, ...] = ()
     is_suspicious: bool = False
+    imported: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ def context_report(
             resolved.about_usd(part.tokens),
             tuple(filter(None, (label_of(document.text) for document in part.messages[0].documents))),
             resolved.screen is not None and resolved.screen.is_suspect(part.messages),
+            part.messages[0].imported,
         )
         for part in plan.parts
     )

@@ -176,4 +176,5 @@ def recalled(message: Message, longest_tokens: int) -> Message:
     divided = divide(message)
     text = divided.text
     name = text.named(0, len(text.text))
-    return divided.about(name, prompts.left_out(len(text.text), tokens))
+    shortened = divided.about(name, prompts.left_out(len(text.text), tokens))
+    return replace(shortened, imported=message.imported)

@@ -172,8 +172,8 @@ class Turns:
         return 0.0 if resolved.counts is None else resolved.counts.share(resolved.model_name)
 
     async def examine(self, question: Message) -> Examined:
-        """Check once per turn whether a question fits; runs beside the event loop, as large texts take time."""
-        whole, history = self._with_attached(question), self.manager.history
+        """Check once per turn whether a question, as ``whole`` returns it, fits; large texts are counted in a thread."""
+        whole, history = question, self.manager.history
         if self._connected_model.tokens.upper_bound(whole) <= _SHORT_BYTES:
             return Examined(whole, self.long(whole, history))
         return Examined(whole, await asyncio.to_thread(self.long, whole, history))
@@ -184,13 +184,48 @@ class Turns:
         is_long = self._connected_model.cannot_fit(question, history)
         return self.long_questions.long(question, history) if is_long else None
 
-    async def blocked(self, question: Message) -> Sequence[Suspect]:
-        """Return the texts that keep ``question`` from being sent until the person allows them; usually none."""
+    async def blocked(
+        self,
+        question: Message,
+        *,
+        replaced: MessageRecord | None = None,
+        resolved: ResolvedModel | None = None,
+    ) -> Sequence[Suspect]:
+        """Return the texts that keep ``question`` from being sent until the person allows them; usually none.
+
+        It is asked next, or in place of the question ``replaced``; ``resolved`` is another model to ask.
+        """
         screen = self.connected.screen
         if screen is None or not screen.blocks:
             return ()
-        plan = self.manager.context(self._with_attached(question))
+        manager = self.manager
+        if replaced is not None or resolved is not None:
+            model = self._connected_model if resolved is None else self._model_at(resolved)
+            manager = model.manager(self.history_before(replaced), self._opened.journal)
+        plan = manager.context(question)
         return await screen.blocked([message for part in plan.parts for message in part.messages])
+
+    def history_before(self, question: MessageRecord | None) -> History:
+        """Return a new history of the conversation up to ``question``, or of all of it."""
+        history = self._history()
+        if question is not None:
+            ids = [record.id for record in self._opened.session.questions]
+            history.drop_from(ids[ids.index(question.id) :])
+        return history
+
+    def whole(self, question: Message) -> Message:
+        """Return ``question`` with those attachments of the question it replaces that are not attached anew."""
+        edited = self._opened.editing
+        if edited is None:
+            return question
+        anew = {name_of(part.text) for part in question.documents}
+        kept = (
+            part
+            for part in edited.message.parts
+            if not isinstance(part, TextPart)
+            or (part.origin == "document" and name_of(part.text) not in anew)
+        )
+        return replace(question, parts=(*question.parts, *kept))
 
     def send(self, question: Message | Examined) -> AsyncGenerator[Event]:
         """Send a question; see ``ConversationManager.send``. The session becomes the last used.
@@ -200,7 +235,7 @@ class Turns:
         if isinstance(question, Examined):
             whole, long = question
         else:
-            whole = self._with_attached(question)
+            whole = self.whole(question)
             long = self.long(whole)
         edited = self._opened.editing
         if edited is None:
@@ -211,16 +246,26 @@ class Turns:
         self.branches.go_before(edited)
         return self._restoring_if_unsent(self._asking(self.manager, whole, long), stood)
 
-    def retry(self, resolved: ResolvedModel | None = None) -> AsyncGenerator[Event]:
+    def retry(
+        self, resolved: ResolvedModel | None = None, *, question: Message | None = None
+    ) -> AsyncGenerator[Event]:
         """Ask the last question again, for an answer in place of the current one.
 
         The old answer stays in the session as a sibling, and becomes current again if the new one fails.
-        ``resolved`` replaces the conversation's model for this answer.
+        ``resolved`` replaces the conversation's model for this answer, ``question`` the question, as a sibling.
         """
-        return self._ask_again(self.branches.latest(1)[0], resolved=resolved)
+        return self._ask_again(self.branches.latest(1)[0], question, resolved=resolved)
 
-    def continue_answer(self) -> AsyncGenerator[Event]:
-        """Request the remainder of a cut last answer, and store the whole in its place."""
+    def continue_answer(self, *, question: Message | None = None) -> AsyncGenerator[Event]:
+        """Request the remainder of a cut last answer, and store the whole in its place.
+
+        ``question`` replaces the question it answers, as a sibling.
+        """
+        partial = self.partial_answer()
+        return self._ask_again(self.branches.latest(1)[0], question, partial_answer=partial)
+
+    def partial_answer(self) -> str:
+        """Return the text of the last answer. Raise ``UsageError`` if there is none, or it is complete."""
         last = [record for record in self._opened.session.context() if record.role != "system"][-1:]
         if not last or last[0].role != "assistant":
             raise UsageError(
@@ -235,7 +280,7 @@ class Turns:
                 hint="ask for more in your own words",
                 code="complete_answer",
             )
-        return self._ask_again(self.branches.latest(1)[0], partial_answer=last[0].message.text)
+        return last[0].message.text
 
     def aside(
         self, question: Message, *, system: str | None = None, with_history: bool = True
@@ -253,17 +298,22 @@ class Turns:
     def _ask_again(
         self,
         question_record: MessageRecord,
+        question: Message | None = None,
         *,
         partial_answer: str = "",
         resolved: ResolvedModel | None = None,
     ) -> AsyncGenerator[Event]:
+        question = question or question_record.message
         session, path = self._opened.session, self._opened.session.path()
         stood, at = session.head, self.branches.place(question_record)
         if question_record.id in session.dropped:
             # A retried question is sent even if the person had dropped it.
             self._opened.mark("undrop", question_record.id)
         # If the system prompt was set after the question, the question is asked anew after it.
-        stored_id = None if any(record.role == "system" for record in path[at:]) else question_record.id
+        is_stored = question == question_record.message and all(
+            record.role != "system" for record in path[at:]
+        )
+        stored_id = question_record.id if is_stored else None
         if stored_id is None:
             self.branches.go_before(question_record)
         else:
@@ -273,12 +323,12 @@ class Turns:
             model = self._model_at(resolved)
             manager = model.manager(history, self._opened.journal)
         long, long_questions = None, None
-        if model.cannot_fit(question_record.message, history):
+        if model.cannot_fit(question, history):
             long_questions = self.long_questions if resolved is None else model.long_questions()
-            long = long_questions.long(question_record.message, history, partial_answer=partial_answer)
+            long = long_questions.long(question, history, partial_answer=partial_answer)
         events = self._asking(
             manager,
-            question_record.message,
+            question,
             long,
             long_questions=long_questions,
             stored_id=stored_id,
@@ -329,20 +379,6 @@ class Turns:
         manager.resume(history)
         if manager is self._manager:
             self._applied_changes = self._opened.changes
-
-    def _with_attached(self, question: Message) -> Message:
-        """Return ``question`` with those attachments of the question it replaces that are not attached anew."""
-        edited = self._opened.editing
-        if edited is None:
-            return question
-        anew = {name_of(part.text) for part in question.documents}
-        kept = (
-            part
-            for part in edited.message.parts
-            if not isinstance(part, TextPart)
-            or (part.origin == "document" and name_of(part.text) not in anew)
-        )
-        return replace(question, parts=(*question.parts, *kept))
 
     async def _then_changed(self, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
         """Pass on a turn whose question was sent in another form than it is stored in."""

@@ -71,7 +71,7 @@ class OthersTextModel:
         self._screen = screen
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
-        if any(message.holds_text_of_others for message in request.messages):
+        if any(message.holds_text_of_others or message.imported for message in request.messages):
             for notice in () if self._screen is None else await self._screen.check(request.messages):
                 yield notice
             request = replace(request, messages=self._frames.messages(request.messages))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from chatcli.core.messages import answer, question
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from chatcli.core.messages import Message
 
@@ -135,6 +135,12 @@ class History:
             self.pinned.pop()
         if self.summary is not None and self.summary.turns > len(self.turns):
             self.summary = None
+
+    def drop_from(self, question_ids: Collection[str]) -> None:
+        """Remove the newest turns as long as their questions are among ``question_ids``."""
+        dropped = set(question_ids)
+        while self.turns and not dropped.isdisjoint(self.turns[-1].ids[:1]):
+            self.drop_last()
 
     def _note_pin(self) -> None:
         newest = len(self.turns) - 1

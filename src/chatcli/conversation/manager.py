@@ -211,7 +211,9 @@ class ConversationManager:
 
     async def checked(self, sent: Sequence[Message]) -> Sequence[Notice]:
         """Return notices about ``sent``; raise ``UsageError`` if it must not be sent."""
-        if self._screen is None or not any(message.holds_text_of_others for message in sent):
+        if self._screen is None or not any(
+            message.holds_text_of_others or message.imported for message in sent
+        ):
             return ()
         return await self._screen.check(sent)
 

@@ -23,6 +23,7 @@ from chatcli.core.json_values import (
     as_list,
     as_object,
     optional_count,
+    optional_text,
     required_text,
 )
 from chatcli.core.messages import (
@@ -57,6 +58,8 @@ def message_fields(message: Message) -> dict[str, Any]:
     fields: dict[str, Any] = {"role": message.role, "parts": [part_fields(part) for part in message.parts]}
     if message.provider_data is not None:
         fields["provider_data"] = dict(message.provider_data)
+    if message.imported is not None:
+        fields["imported"] = message.imported
     return fields
 
 
@@ -129,7 +132,12 @@ def checked_role(fields: Any) -> tuple[Role, bool]:
 def read_message(fields: Any) -> Message:
     """Return the message that ``fields`` describe; raise ``UnknownRole`` or ``TypeError``."""
     role, _ = checked_role(fields)
-    return Message(role, tuple(_read_parts(fields["parts"])), _json_object(fields.get("provider_data")))
+    return Message(
+        role,
+        tuple(_read_parts(fields["parts"])),
+        _json_object(fields.get("provider_data")),
+        optional_text(fields.get("imported")),
+    )
 
 
 def read_part(fields: Any) -> Part | None:

@@ -98,12 +98,14 @@ class Message:
     """One message of a conversation.
 
     ``provider_data`` are JSON values that a provider expects back with the message; only its dialect reads
-    them.
+    them. ``imported`` is the program a message of an imported conversation came from: its turns are sent as turns, but
+    nobody knows who wrote them.
     """
 
     role: Role
     parts: tuple[Part, ...]
     provider_data: Mapping[str, Any] | None = field(default=None, hash=False)
+    imported: str | None = field(default=None, compare=False)
     text: str = field(init=False, repr=False, compare=False)
     """The words of all text parts, of a refusal and of what tools returned, parts apart by a blank line."""
     holds_text_of_others: bool = field(init=False, repr=False, compare=False)

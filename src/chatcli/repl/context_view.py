@@ -88,6 +88,16 @@ def suspicion_lines(report: ContextReport) -> Iterator[str]:
         yield f"suspicious text: {_turns(sorted(turns))}; /drop N leaves one out"
 
 
+def imported_lines(report: ContextReport) -> Iterator[str]:
+    """Yield a line about the turns that were imported, for each program they came from."""
+    programs: dict[str, list[int]] = {}
+    for part in report.parts:
+        if part.imported is not None and part.turn is not None:
+            programs.setdefault(part.imported, []).append(part.turn)
+    for program, turns in programs.items():
+        yield f"imported from {program}: {_turns(sorted(turns))}"
+
+
 def comparison(now: ContextReport, then: ContextReport, columns: int) -> str:
     """Return a table that compares the context now sent with another."""
     return table(_compared_rows(now, then), columns, right={1, 2})

@@ -30,15 +30,13 @@ async def settle_length(
     say: Callable[[str], object],
     ask: Callable[[str], Awaitable[str | None]],
     columns: int,
-) -> Message | Examined | None:
+) -> Examined | None:
     """Let the person choose a strategy for a long question; return the question, ``None`` to cancel.
 
     Nothing is asked if the setting ``long`` decides.
     """
-    if settings.origin("long") != "default":
-        return message
     question = await chat.turns.examine(message)
-    if question.long is None:
+    if question.long is None or settings.origin("long") != "default":
         return question
     with suppress(InputTooLong):  # the turn itself reports that nothing can be done
         cost_of = chat.turns.long_questions.cost_of

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from chatcli.attachments.attached import Attachment
     from chatcli.attachments.encodings import EncodingHints, Text
     from chatcli.attachments.web_texts import WebText
+    from chatcli.core.messages import Message
 
     ReadPage: TypeAlias = Callable[[str, EncodingHints], Awaitable[WebText]]
 
@@ -54,6 +55,7 @@ class Attachments:
         self._looked_into: set[Path] = set()
         self._data: set[Path] = set()
         self._densities: dict[str, float] = {}
+        self._untyped: set[str] = set()
 
     @property
     def named(self) -> Sequence[Attachment]:
@@ -88,7 +90,27 @@ class Attachments:
 
     def of(self, question: str) -> list[Attachment]:
         """Return the attachments of ``question``, each once."""
-        return [*self._named, *(found for found in mentioned(question) if not self._has(found))]
+        return [*self._named, *(found for found in self._mentioned(question) if not self._has(found))]
+
+    def offer(self, stored: Message) -> str:
+        """Return the text of a stored question for editing.
+
+        If it is of others (imported, or an attached text alone), what it mentions stays words in this run: the person
+        has not typed it.
+        """
+        text = stored.person_text
+        if stored.imported is not None or all(part.origin != "person" for part in stored.texts):
+            self._untyped |= {found.key for found in mentioned(text)}
+            self._looked_at = ("", [])
+        return text
+
+    def untyped(self, question: str) -> list[str]:
+        """Return the names of what ``question`` mentions in words that were not typed; it is not attached."""
+        found = (each for each in mentioned(question) if each.key in self._untyped)
+        return [each.name for each in found if not self._has(each)]
+
+    def _mentioned(self, question: str) -> list[Attachment]:
+        return [found for found in mentioned(question) if found.key not in self._untyped]
 
     def line(self, written: str) -> str:
         """Return the attachments of a draft in a line; each file is checked once."""
@@ -121,7 +143,7 @@ class Attachments:
 
     def _attached_to(self, written: str) -> list[Attachment]:
         if written != self._looked_at[0]:
-            self._looked_at = written, [] if written.startswith("/") else mentioned(written)
+            self._looked_at = written, [] if written.startswith("/") else self._mentioned(written)
             paths = {attached.path for attached in self._looked_at[1] if isinstance(attached, Attached)}
             new = {path for path in paths - self._looked_into if is_surely_data(beginning_of_file(path))}
             self._data, self._looked_into = new | self._data & paths, paths

@@ -125,6 +125,10 @@ class ReplSession:
         else:
             files = self.attachments.of(shown)
             self.frontend.echo(shown, attached_line(files))
+            if untyped := self.attachments.untyped(shown):
+                self.frontend.remark(
+                    f"not attached: {', '.join(untyped)} (it stood in a text of others; /file attaches it)"
+                )
             await self.frontend.work(self._answer(line, files), _WAITING)
         if shown and not self.is_leaving:
             self.frontend.pause()
@@ -248,7 +252,13 @@ class ReplSession:
         was_editing, stood = chat.branches.editing is not None, chat.session.head
         is_unasked = False
         try:
-            allowed = await settle_suspects(chat, message, say=frontend.say, ask=frontend.ask)
+            allowed = await settle_suspects(
+                chat,
+                chat.turns.whole(message),
+                frontend,
+                redact=self.context.redactor.redact,
+                replaced=chat.branches.editing,
+            )
             if allowed is None:
                 return
             asked = await settle_length(

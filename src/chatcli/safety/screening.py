@@ -6,8 +6,9 @@ Each text is scanned once, whichever requests hold it. A scan only warns: it nev
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from chatcli.core.errors import UsageError
@@ -17,9 +18,9 @@ from chatcli.text.documents import read_document
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from chatcli.core.messages import Message, Part
+    from chatcli.core.messages import Message, Part, Role
 
 INJECTION: Final = "injection"
 OUTGOING_LINK: Final = "outgoing_link"
@@ -28,6 +29,14 @@ OUTGOING_LINK: Final = "outgoing_link"
 _EXCERPT_COLUMNS: Final = 60
 _AT_ONCE_CHARACTERS: Final = 10_000
 """A text of this length is scanned in a thread, so that keys and signals are handled meanwhile."""
+_IMPORTED: Final[Mapping[Role, str]] = MappingProxyType(
+    {
+        "system": "an imported system prompt",
+        "user": "an imported question",
+        "assistant": "an imported answer",
+        "tool": "an imported result of a tool",
+    }
+)
 _LINK_SIGNS: Final = ("://", "](", "//", "www.")
 
 
@@ -78,7 +87,8 @@ SCANNER: Final = Scanner(_scan, _find_links)
 class Suspect:
     """A text named ``name`` that seems to give the model orders: its first finding, and how ``many`` there are.
 
-    ``phrases`` are what was found, ``digest`` is the SHA-256 of the text.
+    ``phrases`` are what was found, ``digest`` is the SHA-256 of the text. ``is_turn``: it is a question or an answer of an
+    imported conversation.
     """
 
     name: str
@@ -88,11 +98,19 @@ class Suspect:
     many: int
     phrases: frozenset[str]
     digest: bytes
+    is_turn: bool = False
+
+    @property
+    def place(self) -> str:
+        return f"{self.name}, line {self.line:,}"
+
+    @property
+    def more(self) -> str:
+        return f" (and {self.many - 1:,} more)" if self.many > 1 else ""
 
     @property
     def message(self) -> str:
-        more = f" (and {self.many - 1:,} more)" if self.many > 1 else ""
-        return f'{self.name}, line {self.line:,}: {self.reason}: "{self.excerpt}"{more}'
+        return f'{self.place}: {self.reason}: "{self.excerpt}"{self.more}'
 
 
 @dataclass(slots=True)
@@ -121,7 +139,8 @@ class Screening:
 
         Raise ``UsageError`` instead if such texts are blocked, and this one was not allowed.
         """
-        notices = []
+        notices: list[str] = []
+        turns: list[str] = []
         for suspect in await self._suspects(messages):
             if self.blocks and not self._is_allowed(suspect):
                 raise UsageError(
@@ -130,8 +149,12 @@ class Screening:
                     code=INJECTION,
                 )
             if self._is_new(suspect):
-                notices.append(Notice(INJECTION, suspect.message))
-        return notices
+                (turns if suspect.is_turn else notices).append(suspect.message)
+        if turns:
+            # A long conversation may hold many: one line says so, and /context names the turns.
+            others = f" (and {len(turns) - 1:,} more such texts)" if len(turns) > 1 else ""
+            notices.append(turns[0] + others)
+        return [Notice(INJECTION, message) for message in notices]
 
     async def blocked(self, messages: Iterable[Message]) -> Sequence[Suspect]:
         """Return the texts for which ``check`` would raise, each once."""
@@ -146,13 +169,23 @@ class Screening:
 
     def is_suspect(self, messages: Iterable[Message]) -> bool:
         """Return whether something was found in a text of ``messages``; nothing is scanned for it."""
-        parts = (part for message in messages for part in message.parts)
-        return any(self.screened.scanned.get(digest) for part in parts for digest in self.digests(part))
+        digests = (digest for message in messages for digest in self.digests(message))
+        return any(map(self.screened.scanned.get, digests))
 
     @staticmethod
-    def digests(part: Part) -> set[bytes]:
-        """Return the digests of the texts of others in ``part``."""
-        return {_digest(text) for _, text in _texts_of_others(part)}
+    def digests(message: Message) -> set[bytes]:
+        """Return the digests of the texts in ``message`` that are scanned."""
+        return {_digest(text) for part in message.parts for _, text in _scanned_texts(message, part)}
+
+    @staticmethod
+    def without(message: Message, digests: Collection[bytes]) -> Message:
+        """Return ``message`` without the parts that hold a scanned text of ``digests``."""
+        kept = tuple(
+            part
+            for part in message.parts
+            if not any(_digest(text) in digests for _, text in _scanned_texts(message, part))
+        )
+        return replace(message, parts=kept)
 
     async def links(self, answer: str, messages: Iterable[Message]) -> Sequence[Notice]:
         """Return a notice if a link in ``answer`` repeats something of ``messages``, which it was given."""
@@ -190,8 +223,8 @@ class Screening:
 
     async def _suspects(self, messages: Iterable[Message]) -> list[Suspect]:
         suspects = []
-        parts = (part for message in messages for part in message.parts)
-        for name, text in (each for part in parts for each in _texts_of_others(part)):
+        parts = ((message, part) for message in messages for part in message.parts)
+        for name, text in (each for message, part in parts for each in _scanned_texts(message, part)):
             digest = _digest(text)
             if digest not in self.screened.scanned:
                 if len(text) > _AT_ONCE_CHARACTERS:
@@ -216,15 +249,18 @@ def _suspect(name: str, text: str, digest: bytes, findings: Sequence[ScanFinding
         len(findings),
         frozenset(text[finding.start : finding.end] for finding in findings),
         digest,
+        name in _IMPORTED.values(),
     )
 
 
-def _texts_of_others(part: Part) -> Iterator[tuple[str, str]]:
-    """Yield the names and texts of others in ``part``."""
+def _scanned_texts(message: Message, part: Part) -> Iterator[tuple[str, str]]:
+    """Yield the names and texts of others in ``part`` of ``message``, the turns of imported conversations among them."""
     if isinstance(part, TextPart) and part.origin in OF_OTHERS:
         yield read_document(part.text) or (f"text of a {part.origin}", part.text)
     elif isinstance(part, ToolResultPart):
         yield from (("the result of a tool", each.text) for each in part.parts if isinstance(each, TextPart))
+    elif isinstance(part, TextPart) and message.imported is not None:
+        yield _IMPORTED[message.role], part.text
 
 
 def _names_of_whole(name: str) -> Iterator[str]:

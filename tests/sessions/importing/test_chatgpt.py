@@ -38,6 +38,7 @@ def test_a_conversation_keeps_its_texts_times_model_and_title():
     assert (said.at, said.reply.model) == ("2023-11-14T22:13:50.500Z", "gpt-4o")
     assert asked.message.parts == (TextPart("About c1?", "person"),)
     assert said.message.parts == (TextPart("Yes.", "model"),)
+    assert {asked.message.imported, said.message.imported} == {"chatgpt"}
     assert conversation.last_at == datetime.fromtimestamp(BEGAN_S + 60, UTC)
     assert not conversation.left_out
 

@@ -65,6 +65,8 @@ def test_fragments_attachments_and_tools_are_kept_as_far_as_can_be(make):
 def test_threads_are_a_tree_of_messages(make):
     read_now = read(make(LLM_RESPONSES, LLM_FRAGMENTS, LLM_THREADS))
     assert set(read_now) == {"llm-01old", "llm-r3", "llm-02new", "llm-03thread", "llm-04fork"}
+    for each in read_now.values():
+        assert {record.message.imported for record in session_of(each).messages()} == {"llm"}
     conversation = read_now["llm-03thread"]
     session = session_of(conversation)
     assert texts(session) == [

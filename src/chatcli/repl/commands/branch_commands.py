@@ -10,6 +10,7 @@ from chatcli.repl.commands.command import NO_QUESTION_YET, Choice, Command, has_
 from chatcli.repl.commands.context_commands import questions_to_choose
 from chatcli.repl.commands.setting_commands import models_to_choose
 from chatcli.repl.recap import show_exchange
+from chatcli.repl.suspect_texts import settle_suspects
 from chatcli.repl.tree_view import tree_rows, tree_sentences
 from chatcli.sessions.titles import beginning_of
 from chatcli.text.wording import counted
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from chatcli.chat.branches import Alternatives
+    from chatcli.chat.resolved_model import ResolvedModel
+    from chatcli.core.messages import Message
     from chatcli.repl.repl_session import ReplSession
+    from chatcli.sessions.records import MessageRecord
     from chatcli.sessions.tree import Exchange
 
 
@@ -27,17 +31,42 @@ _BACK: Final = "back"
 
 
 async def _retry(repl: ReplSession, model: str) -> None:
-    chat = await repl.connected()
+    await repl.connected()
     if not model:
-        await repl.play(chat.turns.retry())
+        await _ask_again(repl)
         return
     async with repl.beside(model=model) as resolved:
-        await repl.play(chat.turns.retry(resolved))
+        await _ask_again(repl, resolved)
+
+
+async def _ask_again(repl: ReplSession, resolved: ResolvedModel | None = None) -> None:
+    chat = repl.chat
+    last = chat.branches.latest(1)[0]
+    question = await _allowed(repl, last.message, replaced=last, resolved=resolved)
+    if question is not None:
+        await repl.play(chat.turns.retry(resolved, question=question))
 
 
 async def _continue(repl: ReplSession, _: str) -> None:
     chat = await repl.connected()
-    await repl.play(chat.turns.continue_answer())
+    chat.turns.partial_answer()
+    last = chat.branches.latest(1)[0]
+    question = await _allowed(repl, last.message, replaced=last)
+    if question is not None:
+        await repl.play(chat.turns.continue_answer(question=question))
+
+
+async def _allowed(
+    repl: ReplSession,
+    question: Message,
+    *,
+    replaced: MessageRecord | None = None,
+    resolved: ResolvedModel | None = None,
+) -> Message | None:
+    redact = repl.context.redactor.redact
+    return await settle_suspects(
+        repl.chat, question, repl.frontend, redact=redact, replaced=replaced, resolved=resolved
+    )
 
 
 async def _edit(repl: ReplSession, argument: str) -> None:
@@ -48,7 +77,12 @@ async def _edit(repl: ReplSession, argument: str) -> None:
         repl.frontend.remark(
             f"your next message replaces question {branches.number(edited)}; the old branch is kept (/alt)"
         )
-    repl.frontend.draft(edited.message.person_text)
+    _offer(repl, edited.message)
+
+
+def _offer(repl: ReplSession, question: Message) -> None:
+    # Line by line it is only shown: whoever sends it types it.
+    repl.frontend.draft(repl.attachments.offer(question) if repl.frontend.draws else question.person_text)
 
 
 def _one_further_back(repl: ReplSession) -> int | None:
@@ -68,7 +102,7 @@ async def _undo(repl: ReplSession, argument: str) -> None:
     taken_back = repl.chat.branches.undo(whole_number(argument, otherwise=1))
     count = len(taken_back)
     repl.frontend.remark(f"took back {counted(count, 'turn')} (still in /tree)")
-    repl.frontend.draft(taken_back[0].person_text)
+    _offer(repl, taken_back[0])
 
 
 def _can_undo(repl: ReplSession) -> bool:
@@ -152,7 +186,10 @@ async def _aside(repl: ReplSession, question: str) -> None:
     if not question:
         raise UsageError("/btw needs a question", hint="type /btw QUESTION")
     chat = await repl.connected()
-    await repl.play(chat.turns.aside(messages.question(question)))
+    allowed = await _allowed(repl, messages.question(question))
+    if allowed is None:
+        return
+    await repl.play(chat.turns.aside(allowed))
     repl.frontend.remark("aside: not saved, and not part of the conversation")
 
 

@@ -23,6 +23,7 @@ from chatcli.repl.context_view import (
     context_sentences,
     context_view,
     differences,
+    imported_lines,
     left_out_lines,
     suspicion_lines,
 )
@@ -65,7 +66,7 @@ async def _show_context(repl: ReplSession) -> None:
     chat = await repl.connected()
     report = chat.turns.report()
     _draw_context(repl, report)
-    for line in (*left_out_lines(report), *suspicion_lines(report)):
+    for line in (*left_out_lines(report), *imported_lines(report), *suspicion_lines(report)):
         repl.frontend.remark(line)
     repl.frontend.remark(f"strategy {report.context}: {CONTEXT_STRATEGIES[report.context].summary}")
     if beyond := chat.turns.counted_beyond():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from asyncio import CancelledError
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -40,7 +41,11 @@ async def _file(repl: ReplSession, argument: str) -> None:
         elif name.startswith(_REMOVED) and len(name) > 1:
             attachments.remove(name.removeprefix(_REMOVED))
         else:
-            await attachments.add(name)
+            try:
+                await attachments.add(name)
+            except CancelledError:
+                repl.frontend.remark(f"stopped: {name} is not attached")
+                raise
     repl.frontend.remark(attached_line(attachments.named) or "removed all attachments")
 
 

@@ -237,7 +237,8 @@ class _ConversationReader:
             at = moment(message.get("create_time"))
             times[node_id] = timestamp(at) if at else times.get(parent or "", timestamp(began))
             reply = _reply(message) if content.is_reply else None
-            yield MessageRecord(node_id, parent, times[node_id], Message(content.role, content.parts), reply)
+            read = Message(content.role, content.parts, imported=SOURCE)
+            yield MessageRecord(node_id, parent, times[node_id], read, reply)
 
     def _parents_first(self) -> Iterator[str]:
         """Yield every node after its parent, siblings in the order of the export."""

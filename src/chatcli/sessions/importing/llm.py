@@ -148,7 +148,7 @@ class _Thread:
     def _message(self, message_hash: str, role: str) -> Message:
         parts = (self._read_part(part, role) for part in self._parts.get(message_hash, []))
         read = tuple(part for found in parts for part in found if part.text)
-        return Message(_ROLES.get(role, "assistant"), read)
+        return Message(_ROLES.get(role, "assistant"), read, imported=SOURCE)
 
     def _read_part(self, part: dict[str, Any], role: str) -> Iterator[TextPart]:
         payload, origin = _payload(part), _ORIGINS.get(role, "tool")

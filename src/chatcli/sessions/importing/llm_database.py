@@ -254,7 +254,9 @@ class _Line:
         kept: tuple[Part, ...] = tuple(part for part in parts if part.text)
         if kept or may_be_empty:
             parent = self._messages[-1].id if self._messages else None
-            self._messages.append(MessageRecord(message_id, parent, self.at, Message(role, kept), reply))
+            self._messages.append(
+                MessageRecord(message_id, parent, self.at, Message(role, kept, imported="llm"), reply)
+            )
 
     def conversation(self, title: str) -> ImportedConversation:
         first = self._messages[0].at if self._messages else self.at
