@@ -52,13 +52,13 @@ FORMATS = """\
 block by block, in colour on a terminal or with `FORCE_COLOR`. In both, control characters are made visible, in a pipe
 too, because a pipe often ends on a terminal. `--raw` and the JSON formats keep every character.
 
-`-o json` is one object, also if the turn failed or was cut off:
+`-o json` is one object, also if the turn failed or was cut off, or if a wrong option or setting kept it from beginning:
 
 ```json
 {"text": "…", "model": "…", "finish_reason": "stop",
  "usage": {"input_tokens": 27, "output_tokens": 8, "cached_tokens": 0, "reasoning_tokens": null, "estimated": false},
  "cost_usd": null, "latency_s": 0.412, "ttft_s": 0.301, "session": "2026-11-23-2105-a1b2", "cached": false,
- "attempts": 1, "error": null, "refusal": null, "tool_calls": [], "sources": []}
+ "attempts": 1, "error": null, "refusal": null, "tool_calls": [], "sources": [], "notices": []}
 ```
 
 `error` is `{"code", "message", "hint", "status", "request_id"}`; then `text` is the partial answer. `cost_usd` is `null`
@@ -69,6 +69,9 @@ if the price is unknown. These keys are always present:
   is a string of JSON: `jq '.tool_calls[0].arguments | fromjson'`.
 - `sources`: what the answer cites, `[{"n", "title", "url"}]`. A file has `path` instead of `url`. If the answer numbers
   its sources, `n` is that number.
+- `notices`: what went on beside the answer, `[{"code", "message"}]`, also with `-q`: `injection` for an attached text that seems to
+  give the model orders, `outgoing_link` for a link in the answer that repeats your text. Other codes: a context window that is
+  assumed, a file that could not be written.
 
 `-o jsonl` is one event per line. Ignore types and keys you do not know:
 

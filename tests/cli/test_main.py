@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -33,6 +34,58 @@ sys.exit(code or ", ".join(sorted(set(sys.modules) & set({SLOW_TO_IMPORT!r}))) o
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-o", "json", "--unknown", "hi"],
+        ["--max-cots", "1", "-o", "json", "hi"],
+        ["-t", "hot", "-o", "json", "hi"],
+        ["-o", "json", "--schema", "x", "hi"],
+        ["-o", "json", "-c", "-s", "x", "hi"],
+        ["-o", "json", "--resume", "hi"],
+        ["-o", "json", "-m"],
+    ],
+    ids=" ".join,
+)
+def test_a_usage_error_is_an_object_where_json_was_asked_for(arguments):
+    recorded = terminal()
+    assert main(arguments, recorded) == 2
+    (line,) = recorded.out.splitlines()
+    shown = json.loads(line)
+    assert list(shown)[:2] == ["text", "model"]
+    assert recorded.err.startswith(f"error: {shown['error']['message']}\n")
+    assert shown["notices"] == []
+
+
+def test_a_usage_error_is_a_last_line_where_json_lines_were_asked_for():
+    recorded = terminal()
+    assert main(["-o", "jsonl", "--unknown"], recorded) == 2
+    (line,) = recorded.out.splitlines()
+    assert json.loads(line)["type"] == "turn_failed"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--unknown"],
+        ["-o", "text", "--unknown"],
+        ["--", "-o", "json"],
+        ["sessions", "list", "-o", "json", "--unknown"],
+    ],
+)
+def test_a_usage_error_is_only_text_otherwise(arguments):
+    recorded = terminal()
+    assert main([*arguments, "--resume", "--continue"] if arguments[0] == "--" else arguments, recorded) != 0
+    assert recorded.out == ""
+
+
+def test_a_usage_error_goes_to_the_file_of_the_answer(tmp_path):
+    recorded, path = terminal(), tmp_path / "answer.json"
+    assert main(["-o", "json", "--out", str(path), "--unknown"], recorded) == 2
+    assert recorded.out == ""
+    assert json.loads(path.read_text("utf-8"))["error"]["code"] == "usage"
 
 
 @pytest.mark.parametrize("name", [command.name for command in COMMANDS if command.is_reserved])

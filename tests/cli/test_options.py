@@ -10,6 +10,7 @@ from chatcli.cli.options import (
     RESERVED_OPTIONS,
     Parser,
     first_word,
+    given_value,
     main_parser,
     option_hint,
     parse,
@@ -173,6 +174,36 @@ WORDS = st.text(st.characters(exclude_characters="-", exclude_categories=["Cs"])
 @given(st.lists(WORDS), st.lists(st.text()))
 def test_words_come_back_as_they_were_typed(words, after):
     assert parse(main_parser(""), [*words, "--", *after]).prompt == [*words, *after]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value"),
+    [
+        (["-o", "json"], "json"),
+        (["-ojson", "hi"], "json"),
+        (["-qo", "json"], "json"),
+        (["-qojson"], "json"),
+        (["--output", "json"], "json"),
+        (["--output=json", "--unknown"], "json"),
+        (["-t", "hot", "-o", "json"], "json"),
+        (["-o", "text", "-o", "json"], "json"),
+        (["hi", "-o"], None),
+        (["--", "-o", "json"], None),
+        (["-m", "-o", "json"], None),
+        (["-mo", "json"], None),
+        (["--prompt", "-o"], None),
+        (["json"], None),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_the_value_of_an_option_is_found_beside_invalid_ones(parser, arguments, value):
+    assert given_value(parser, arguments, ("-o", "--output")) == value
+
+
+@given(st.lists(st.text() | st.sampled_from(["-o", "--output", "-", "--", "json"])))
+def test_looking_for_a_value_never_fails_and_takes_it_from_the_arguments(arguments):
+    value = given_value(main_parser(""), arguments, ("-o", "--output"))
+    assert value is None or any(value in argument for argument in arguments)
 
 
 @given(st.lists(st.text()))

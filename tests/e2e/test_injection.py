@@ -26,9 +26,10 @@ def test_a_file_with_orders_is_sent_with_one_line_that_says_where_they_are(progr
         done = program.run("-f", "notes.md", "What is it?", server=server)
         assert ORDER in server.requests[-1].json["messages"][-1]["content"]
     assert (done.exit_code, done.stdout) == (0, "Paris.\n")
-    (line,) = done.stderr.splitlines()
-    assert "notes.md, line 3: " in line
+    line, hint = done.stderr.splitlines()
+    assert line.startswith("warning: notes.md, line 3: ")
     assert "Ignore all previous instructions" in line
+    assert hint == "→ sent as data all the same: check whether the answer obeys it"
 
 
 def test_programs_get_it_as_a_notice_before_anything_is_sent(program, notes):
@@ -38,6 +39,7 @@ def test_programs_get_it_as_a_notice_before_anything_is_sent(program, notes):
     types = [event["type"] for event in events]
     (notice,) = [event for event in events if event["type"] == "notice"]
     assert notice["code"] == "injection"
+    assert events[-1]["notices"] == [{"code": "injection", "message": notice["message"]}]
     assert types.index("notice") < types.index("context_fitted")
 
 
@@ -52,6 +54,15 @@ def test_blocked_it_is_a_usage_error_and_nothing_is_sent_or_stored(program, note
     said = json.loads(done.stdout)["error"]["message"] if output == "json" else done.stderr
     assert "not sent: stdin, line 1: " in said
     assert len(program.session_paths) == 1
+
+
+def test_a_script_sees_it_in_the_json_object_even_quietly(program, notes):
+    with serving_in_thread(PARIS) as server:
+        done = program.run("-q", "-o", "json", "-f", "notes.md", "What is it?", server=server)
+    (notice,) = json.loads(done.stdout)["notices"]
+    assert notice["code"] == "injection"
+    assert notice["message"].startswith("notes.md, line 3: ")
+    assert done.stderr == ""
 
 
 def test_off_nothing_is_said(program, notes):

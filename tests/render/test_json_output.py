@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.core.errors import NothingToExtract
-from chatcli.core.events import CitedSource, TextDelta, TurnResult
+from chatcli.core.events import CitedSource, Notice, TextDelta, TurnFinished, TurnResult
 from chatcli.core.messages import ToolCallPart
 from chatcli.render.json_output import JsonLinesRenderer, JsonRenderer, result_object, to_json
 from render.turns import FAILED, TURNS, show
@@ -42,6 +42,17 @@ async def test_the_last_line_carries_the_keys_of_the_object(turn):
     assert list(last.items()) == list(json.loads(await written(JsonRenderer, TURNS[turn])).items())
 
 
+async def test_notices_from_before_the_turn_come_first_and_hold_no_keys():
+    chunks = []
+    before = [Notice("model", "using sk-secret")]
+    turn = [Notice("injection", "a.txt, line 1"), TurnFinished(TurnResult("Hi", "m"))]
+    await show(JsonRenderer(chunks.append, lambda text: text.replace("sk-secret", "[key]"), before), turn)
+    assert json.loads(chunks[-1])["notices"] == [
+        {"code": "model", "message": "using [key]"},
+        {"code": "injection", "message": "a.txt, line 1"},
+    ]
+
+
 def test_an_error_that_is_not_the_endpoints_has_the_same_keys():
     error = result_object(TurnResult("", "m", error=NothingToExtract("no code")))["error"]
     assert error == {
@@ -62,7 +73,7 @@ def test_parts_beside_the_text_have_the_keys_of_the_format():
         sources=(CitedSource(1, "Paris", "https://example.com"), CitedSource(2, "deep.pdf", path="deep.pdf")),
     )
     shown = result_object(result)
-    assert list(shown)[-4:] == ["error", "refusal", "tool_calls", "sources"]
+    assert list(shown)[-5:] == ["error", "refusal", "tool_calls", "sources", "notices"]
     assert shown["refusal"] == "No."
     assert shown["tool_calls"] == [{"id": "call_1", "name": "search", "arguments": '{"q": "a"}'}]
     assert shown["sources"] == [

@@ -50,6 +50,32 @@ async def status_lines(*events, look=PLAIN, verbose=False, quiet=False):
     return lines
 
 
+async def test_a_warning_says_what_to_do_once_behind_all_of_its_kind():
+    lines = await status_lines(
+        Notice("injection", "a.txt, line 1: it orders"),
+        Notice("injection", "b.txt, line 2: it orders"),
+        ContextFitted(980, 1008, 0),
+        TextDelta("Hi"),
+        Notice("outgoing_link", "a link in the answer: it repeats your text"),
+        FINISHED,
+    )
+    assert lines[:5] == [
+        "warning: a.txt, line 1: it orders",
+        "warning: b.txt, line 2: it orders",
+        "→ sent as data all the same: check whether the answer obeys it",
+        "warning: a link in the answer: it repeats your text",
+        "→ open it only if you know where it leads",
+    ]
+
+
+async def test_a_warning_stands_out_and_quiet_leaves_it_out():
+    event = Notice("injection", "a.txt, line 1: it orders")
+    (line,) = await status_lines(event, look=COLORED)
+    (remark,) = await status_lines(Notice("model", "using x"), look=COLORED)
+    assert line.split("warning")[0] != remark.split("using")[0]
+    assert await status_lines(event, FINISHED, quiet=True) == []
+
+
 @pytest.mark.parametrize(
     ("event", "line"),
     [

@@ -88,14 +88,14 @@ def _folder_instructions(
         found, is_trusted = folder_instructions(folder, context.paths)
     except ConfigurationError as error:
         # Nobody named this file, so its errors must not stop anybody.
-        notify(Notice("folder_instructions", f"ignored: {error.clause}"))
+        notify(Notice("folder_instructions", f"chatcli: ignored: {error.clause}"))
         return
     if found is not None and is_trusted:
         yield f"Instructions of this folder ({FOLDER_FILE}):\n\n{found.text}"
     elif found is not None and mention_once(
         Untrusted(found.path, found.sha256, (FOLDER_FILE,)), context.paths, remember=settings.save
     ):
-        notify(Notice("folder_instructions", f"not used: {FOLDER_FILE} (use it: chatcli trust)"))
+        notify(Notice("folder_instructions", f"chatcli: not used: {FOLDER_FILE} (use it: chatcli trust)"))
 
 
 def frames_for(data: Path, *, is_saved: bool, may_write: bool = True) -> Frames:

@@ -6,13 +6,14 @@ import argparse
 import itertools
 import sys
 import traceback
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from chatcli.cli.commands import COMMANDS_BY_NAME, actions_of, summary
-from chatcli.cli.options import Parser, add_general_options, first_word, main_parser, parse
+from chatcli.cli.options import Parser, add_general_options, first_word, given_value, main_parser, parse
 from chatcli.cli.signals import Signalled, raising_signals
 from chatcli.cli.standard_streams import ClosedPipe, Terminal, redacted_reports
-from chatcli.core.errors import ChatcliError, ExitCode, UsageError
+from chatcli.core.errors import ChatcliError, ExitCode, LocalIOError, UsageError
 from chatcli.core.version import __version__
 from chatcli.text.sanitizer import sanitize, sanitize_line
 
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = Non
             return _run(arguments, terminal)
     except ChatcliError as error:
         show_error(error, terminal)
+        _write_failure(error, arguments, terminal)
         return _after_traceback(error.exit_code, arguments, terminal)
     except ClosedPipe:
         return ExitCode.CLOSED_PIPE
@@ -50,6 +52,28 @@ def show_error(error: ChatcliError, terminal: Terminal) -> None:
 
     for line in error_lines(error):
         terminal.warn(line)
+
+
+def _write_failure(error: ChatcliError, arguments: Sequence[str], terminal: Terminal) -> None:
+    """Write the object of ``-o json`` for an error from before a turn, where that format was asked for."""
+    if isinstance(error, LocalIOError):
+        return  # it may be the output that cannot be written
+    parser = main_parser("")
+    kind = given_value(parser, arguments, ("-o", "--output"))
+    at = first_word(parser, arguments)
+    if kind not in {"json", "jsonl"} or (at is not None and arguments[at] in COMMANDS_BY_NAME):
+        return
+    from chatcli.cli.output_file import OutputFile  # noqa: PLC0415 - --help needs none of it
+    from chatcli.render.json_output import failure_object, to_json  # noqa: PLC0415 - as above
+
+    line = to_json(failure_object(error, kind, terminal.redactor.redact)) + "\n"
+    out = given_value(parser, arguments, ("--out",))
+    with suppress(ChatcliError, ClosedPipe):
+        if out is None:
+            terminal.stdout.write(line)
+            return
+        with closing(OutputFile(out)) as file:
+            file.write(line)
 
 
 def _run(arguments: Sequence[str], terminal: Terminal) -> ExitCode:

@@ -392,6 +392,30 @@ def first_word(parser: Parser, arguments: Sequence[str]) -> int | None:
     return None
 
 
+def given_value(parser: Parser, arguments: Sequence[str], names: Collection[str]) -> str | None:
+    """Return the last value of the option with these ``names``, though other arguments may be invalid."""
+    value, position = None, 0
+    while position < len(arguments) and (argument := arguments[position]) != "--":
+        following = arguments[position + 1] if position + 1 < len(arguments) else None
+        if argument.startswith("--"):
+            name, is_joined, joined = argument.partition("=")
+            value = (joined if is_joined else following) if name in names else value
+        elif argument.startswith("-"):
+            for place, letter in enumerate(argument[1:], start=2):
+                if f"-{letter}" in names:
+                    value = argument[place:] or following
+                if _takes_value(parser, f"-{letter}"):
+                    break
+        position += 2 if argument.startswith("-") and _takes_next(parser, argument) else 1
+    return value
+
+
+def _takes_value(parser: Parser, name: str) -> bool:
+    """Whether the rest of a word of short options is the value of this one, or means nothing."""
+    action = parser._option_string_actions.get(name)  # noqa: SLF001 - as below
+    return action is None or action.nargs is None
+
+
 def _takes_next(parser: Parser, argument: str) -> bool:
     """Whether the option's value is the next argument: not ``--seed=1``, not ``-mNAME``."""
     actions = parser._option_string_actions  # noqa: SLF001 - argparse has no public table of its options

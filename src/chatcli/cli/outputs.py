@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from chatcli.cli.standard_streams import Stream, Terminal
     from chatcli.config.settings import Settings
-    from chatcli.core.events import Event
+    from chatcli.core.events import Event, Notice
     from chatcli.core.ports import Observer
     from chatcli.render.waiting_line import WaitingLine
 
@@ -174,6 +174,12 @@ class Outputs(NamedTuple):
     options: Namespace
     settings: Settings
     terminal: Terminal
+    notices: list[Notice]
+
+    def notify(self, notice: Notice) -> None:
+        """Write a notice from outside a turn, and keep it for the JSON formats."""
+        self.status.notify(notice)
+        self.notices.append(notice)
 
     def observers(
         self,
@@ -223,12 +229,13 @@ def turn_outputs(
         if shows_gap and status.has_written:
             terminal.warn("")
 
-    render = _renderer(options, settings, terminal, destination, speaker)
+    notices: list[Notice] = []
+    render = _renderer(options, settings, terminal, destination, speaker, notices=notices)
     # Pushed last, it is called first.
     destination.at_close.callback(destination.keyboard.close)
     answer = AnswerOutput(render, destination, complain=complain, before_text=leave_gap)
     always: tuple[Observer, ...] = (answer, status, *_beside(options, settings, terminal))
-    return Outputs(answer, status, always, options, settings, terminal)
+    return Outputs(answer, status, always, options, settings, terminal, notices)
 
 
 def status_output(
@@ -342,6 +349,8 @@ def _renderer(
     terminal: Terminal,
     destination: _Destination,
     speaker: str,
+    *,
+    notices: list[Notice],
 ) -> Observer:
     write, say = destination.file.write, line_writer(terminal, plain=settings.plain)
     if options.extract:
@@ -350,11 +359,11 @@ def _renderer(
         case "json":
             from chatcli.render.json_output import JsonRenderer  # noqa: PLC0415
 
-            return JsonRenderer(write, terminal.redactor.redact)
+            return JsonRenderer(write, terminal.redactor.redact, notices)
         case "jsonl":
             from chatcli.render.json_output import JsonLinesRenderer  # noqa: PLC0415
 
-            return JsonLinesRenderer(write, terminal.redactor.redact)
+            return JsonLinesRenderer(write, terminal.redactor.redact, notices)
         case "markdown" if options.out or not _redraws(settings, terminal):
             from chatcli.render.markdown.renderer import MarkdownRenderer  # noqa: PLC0415 - a parser only it needs
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from chatcli.app.run_context import RunContext
+    from chatcli.app.run_context import Notify, RunContext
     from chatcli.attachments.encodings import EncodingHints
     from chatcli.attachments.web_texts import WebText
     from chatcli.chat import Conversation
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from chatcli.conversation.long_input.long_question import LongQuestion
     from chatcli.core.events import TurnEnd
     from chatcli.core.messages import Message
-    from chatcli.render.status import StatusRenderer
 
 _REPORT_EVERY_S: Final = 10.0
 _NO_PLACE: Final = "no folder to keep it in"
@@ -247,7 +246,7 @@ class _OneShot:
 
     async def run(self, question: Message) -> ExitCode:
         shown = turn_outputs(self._options, self._settings, self._terminal, is_one_shot=True)
-        answer, status = shown.answer, shown.status
+        answer = shown.answer
         is_lost = False
         with closing(answer):
             self._free_keyboard = answer.free_keyboard
@@ -256,16 +255,16 @@ class _OneShot:
                     self._settings,
                     _chat_options(self._options),
                     self._context,
-                    status.notify,
+                    shown.notify,
                     approve=self._approves if self._terminal.is_attended else None,
                 ) as chat:
                     if self._options.dry_run:
                         for notice in await chat.manager.checked((question,)):
-                            status.notify(notice)
+                            shown.notify(notice)
                         answer.write(_dry_run(chat, self._settings, question, self._context))
                         return ExitCode.DONE
                     if "context" in self._settings.asked_for:
-                        await _get_ready(chat, question, status)
+                        await _get_ready(chat, question, shown.notify)
                     asked = await self._examined(chat, question) if self._terminal.is_attended else question
                     if asked is None:
                         return ExitCode.INTERRUPTED
@@ -321,18 +320,18 @@ class _OneShot:
             return agrees(message, self._terminal)
 
 
-async def _get_ready(chat: Conversation, question: Message, status: StatusRenderer) -> None:
+async def _get_ready(chat: Conversation, question: Message, notify: Notify) -> None:
     """Summarize the turns that would be left out, as a conversation does between two questions.
 
     A caller that did not choose a context strategy in this call skips the wait.
     """
     if chat.manager.fold(question) is None:
         return
-    status.notify(Notice("summing_up", "summarizing older turns"))
+    notify(Notice("summing_up", "summarizing older turns"))
     try:
         await chat.get_ready(question)
     except ChatcliError as error:
-        status.notify(
+        notify(
             Notice("summary_failed", f"older turns could not be summarized and are left out: {error.message}")
         )
 

@@ -24,6 +24,7 @@ from chatcli.core.events import (
     TurnCancelled,
     TurnFailed,
     TurnFinished,
+    TurnResult,
     TurnStarted,
     Waiting,
 )
@@ -31,10 +32,10 @@ from chatcli.text.sanitizer import SUSPICIOUS
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from chatcli.core.errors import ChatcliError
-    from chatcli.core.events import Event, TurnResult
+    from chatcli.core.events import Event
 
 _PROGRESS: Final[dict[type, str]] = {
     TurnStarted: "turn_started",
@@ -60,36 +61,55 @@ _FIELDS: Final = {kind: tuple(field.name for field in fields(kind)) for kind in 
 class JsonRenderer:
     """Writes one JSON object, on one line, when the turn ends, even if it failed or was stopped.
 
-    ``redact`` removes keys from everything but the answer.
+    ``redact`` removes keys from everything but the answer. ``notices`` are those from before the turn; those of the
+    turn are added.
     """
 
-    def __init__(self, write: Callable[[str], object], redact: Callable[[str], str] = str) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        redact: Callable[[str], str] = str,
+        notices: list[Notice] | None = None,
+    ) -> None:
         self._write = write
         self._redact = redact
+        self._notices = [] if notices is None else notices
 
     async def __call__(self, event: Event) -> None:
-        if isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
-            self._write(to_json(result_object(event.result, self._redact)) + "\n")
+        if isinstance(event, Notice):
+            self._notices.append(event)
+        elif isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
+            self._write(to_json(result_object(event.result, self._redact, self._notices)) + "\n")
 
 
 class JsonLinesRenderer:
     """Writes each event as a JSON object on its own line; the last has the fields of ``-o json``.
 
-    ``redact`` removes keys from everything but the answer.
+    ``redact`` and ``notices`` as for ``JsonRenderer``.
     """
 
-    def __init__(self, write: Callable[[str], object], redact: Callable[[str], str] = str) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        redact: Callable[[str], str] = str,
+        notices: list[Notice] | None = None,
+    ) -> None:
         self._write = write
         self._redact = redact
+        self._notices = [] if notices is None else notices
 
     async def __call__(self, event: Event) -> None:
-        line = _event_object(event, self._redact)
+        if isinstance(event, Notice):
+            self._notices.append(event)
+        line = _event_object(event, self._redact, self._notices)
         if line is not None:
             self._write(to_json(line) + "\n")
 
 
-def result_object(result: TurnResult, redact: Callable[[str], str] = str) -> dict[str, Any]:
-    """Return the object of ``-o json``. Its fields and their order are part of the public surface.
+def result_object(
+    result: TurnResult, redact: Callable[[str], str] = str, notices: Sequence[Notice] = ()
+) -> dict[str, Any]:
+    """Return the object of ``-o json``, with the ``notices`` about the turn. Its fields and their order are part of the public surface.
 
     Times are in seconds, to the millisecond.
     """
@@ -108,7 +128,14 @@ def result_object(result: TurnResult, redact: Callable[[str], str] = str) -> dic
         "refusal": result.refusal,
         "tool_calls": [tool_call_fields(call) for call in result.tool_calls],
         "sources": [source_fields(source) for source in result.sources],
+        "notices": [{"code": notice.code, "message": redact(notice.message)} for notice in notices],
     }
+
+
+def failure_object(error: ChatcliError, kind: str, redact: Callable[[str], str] = str) -> dict[str, Any]:
+    """Return the object of ``-o json`` or, if that is the ``kind``, the line of ``-o jsonl`` for an error before a turn."""
+    own = result_object(TurnResult(text="", model="", error=error), redact)
+    return {"type": _ENDS[TurnFailed], **own} if kind == "jsonl" else own
 
 
 def to_json(value: dict[str, Any]) -> str:
@@ -116,11 +143,13 @@ def to_json(value: dict[str, Any]) -> str:
     return SUSPICIOUS.sub(_escape, json.dumps(value, ensure_ascii=False))
 
 
-def _event_object(event: Event, redact: Callable[[str], str]) -> dict[str, Any] | None:
+def _event_object(
+    event: Event, redact: Callable[[str], str], notices: Sequence[Notice]
+) -> dict[str, Any] | None:
     """Return the object of one line, ``None`` for an event that has none."""
     kind = type(event)
     if isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
-        return {"type": _ENDS[kind], **result_object(event.result, redact)}
+        return {"type": _ENDS[kind], **result_object(event.result, redact, notices)}
     if kind not in _PROGRESS:
         return None
     values = {name: getattr(event, name) for name in _FIELDS[kind]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import Cancelled, EndpointError, clause
@@ -20,7 +21,7 @@ from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.times import in_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from chatcli.core.errors import ChatcliError
     from chatcli.core.events import CitedSource, Event, TurnResult, Usage
@@ -39,6 +40,14 @@ _CONTINUE: Final = re.compile(
 )
 _AFTER_ANSWER: Final = {"refusal", "tool_calls", "media_not_shown", "no_finish_reason"}
 """Notices that wait for the end of the turn, as the last lines of the answer may not be printed yet."""
+WARNING: Final = "warning: "
+_WARNINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "injection": "sent as data all the same: check whether the answer obeys it",
+        "outgoing_link": "open it only if you know where it leads",
+    }
+)
+"""The notices that warn of a text or a link, with what to do; it is said once, behind all of a kind."""
 
 
 class StatusRenderer:
@@ -69,6 +78,7 @@ class StatusRenderer:
         self._lists_sources = lists_sources
         self._reword = reword
         self._waiting: list[Notice] = []
+        self._due_hints: dict[str, None] = {}
         self.has_written = False
 
     async def __call__(self, event: Event) -> None:
@@ -80,6 +90,7 @@ class StatusRenderer:
         if isinstance(event, Retrying) and not self._lists_retries:
             return
         if not self._quiet:
+            self._write_hints(event)
             if isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
                 for notice in self._waiting:
                     self._write_dimmed(_remark(notice))
@@ -99,9 +110,19 @@ class StatusRenderer:
         if not self._quiet:
             self._write_dimmed(sanitize_line(text))
 
+    def _write_hints(self, event: Event) -> None:
+        """Write what to do about the warnings before ``event``, unless it is one more."""
+        code = event.code if isinstance(event, Notice) else ""
+        for due in [due for due in self._due_hints if due != code]:
+            self._write_dimmed(f"→ {_WARNINGS[due]}")
+            del self._due_hints[due]
+        if code in _WARNINGS:
+            self._due_hints.setdefault(code)
+
     def _write_dimmed(self, line: str | None) -> None:
         if line is not None:
-            self._write(self._theme.paint(line, "remark") if self._theme else line)
+            role = "finding.warning" if line.startswith(WARNING) else "remark"
+            self._write(self._theme.paint(line, role) if self._theme else line)
 
     def _write_error(self, error: ChatcliError) -> None:
         for line in error_lines(error):
@@ -192,7 +213,8 @@ def _remark(event: Event) -> str | None:
             wait = in_seconds(event.wait_s)
             return f"{clause(sanitize_line(event.reason))}, retrying in {wait} (attempt {event.attempt})"
         case Notice():
-            return sanitize_line(event.message)
+            mark = WARNING if event.code in _WARNINGS else ""
+            return mark + sanitize_line(event.message)
         case TurnFinished(result):
             return _cut(result) or _unnamed_call(result)
         case TurnCancelled(result):

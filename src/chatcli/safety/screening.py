@@ -27,6 +27,7 @@ OUTGOING_LINK: Final = "outgoing_link"
 """The codes of the notices, and of the error."""
 
 _EXCERPT_COLUMNS: Final = 60
+_LONGEST_CUT_WORD: Final = 20
 _AT_ONCE_CHARACTERS: Final = 10_000
 """A text of this length is scanned in a thread, so that keys and signals are handled meanwhile."""
 _IMPORTED: Final[Mapping[Role, str]] = MappingProxyType(
@@ -278,4 +279,12 @@ def _digest(text: str) -> bytes:
 def _shown(excerpt: str) -> str:
     from chatcli.text.shortening import shortened  # noqa: PLC0415 - wcwidth is slow to import, and findings are rare
 
-    return shortened(sanitize_line(excerpt), _EXCERPT_COLUMNS)
+    line = sanitize_line(excerpt)
+    shown = shortened(line, _EXCERPT_COLUMNS)
+    if shown == line:
+        return shown
+    # Not within a word, unless it is a long one, or of a script without blanks.
+    kept = len(shown) - 1
+    words = shown[:kept].rpartition(" ")[0].rstrip()
+    is_cut = line[kept : kept + 1].isalnum() and line[kept - 1 : kept].isascii()
+    return f"{words}…" if is_cut and kept - len(words) <= _LONGEST_CUT_WORD else shown

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.events import TurnCancelled, TurnFailed
 from chatcli.render.printing import as_written
-from chatcli.render.status import AnswerGap, StatusRenderer, error_lines
+from chatcli.render.status import WARNING, AnswerGap, StatusRenderer, error_lines
 from chatcli.render.themes import theme as theme_of
 from chatcli.render.word_wrap import wrapped
 from chatcli.repl.frontend import USUAL, Frontend
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from chatcli.terminal.screen import Screen
 
 
+_MARKED: Final = (("error: ", "error"), (WARNING, "finding.warning"))
 _WORDS: Final = USUAL._replace(
     keys="""\
 Enter sends, or queues while an answer streams; Shift-Enter, Alt-Enter or Ctrl-J adds a line
@@ -201,10 +202,11 @@ class TerminalFrontend(Frontend):
         self._screen.composer.put(text)
 
     def _print_status(self, line: str) -> None:
-        """Print a line about a turn, dimmed unless it is an error."""
+        """Print a line about a turn, dimmed unless it is an error or a warning."""
         self._has_remarked = True
         shown = wrapped(self._redact(line), self.columns())
-        self._print(self._theme().paint(shown, "error" if line.startswith("error: ") else "remark"))
+        role = next((role for mark, role in _MARKED if line.startswith(mark)), "remark")
+        self._print(self._theme().paint(shown, role))
 
     def _print(self, text: str) -> None:
         self._screen.print(text + "\n")
