@@ -46,10 +46,10 @@ def paths(tmp_path) -> Paths:
 def examination(paths, tmp_path) -> Callable[..., Examination]:
     """Return a function that makes an examination from variables and other fields."""
 
-    def make(environment=None, terminal=PLAIN, **fields):
+    def make(environment=None, terminal=PLAIN, folder=None, **fields):
         variables = {"CHATCLI_CONNECT_TIMEOUT_S": "5", "CHATCLI_TIMEOUT_S": "5", **(environment or {})}
         settings = resolve({}, variables, paths, tmp_path)
-        return Examination(RunContext(variables, paths), terminal, settings, **fields)
+        return Examination(RunContext(variables, paths, folder), terminal, settings, **fields)
 
     return make
 

@@ -74,7 +74,14 @@ async def test_without_settings_only_what_needs_none_is_looked_at(examination):
         given.context, given.terminal, error=ConfigurationError("config.toml is torn", hint="mend it")
     )
     found = await findings_of(broken, CHECKS)
-    assert {one.name for one in found} == {"versions", "terminal", "folders", "sessions", "config"}
+    assert {one.name for one in found} == {
+        "versions",
+        "terminal",
+        "folders",
+        "sessions",
+        "config",
+        "standing",
+    }
     (config,) = [one for one in found if one.name == "config"]
     assert (config.status, config.text, config.hint) == (Status.PROBLEM, "config.toml is torn", "mend it")
 

@@ -7,12 +7,15 @@ from dataclasses import replace
 
 import pytest
 
+from chatcli.config.env_files import TrustedFolders
+from chatcli.config.instructions import folder_instructions
 from chatcli.core.messages import question
 from chatcli.doctor.examination import Status
 from chatcli.doctor.local_checks import check_configuration as check
 from chatcli.doctor.local_checks import (
     check_embedded_model,
     check_folders,
+    check_instructions,
     check_sessions,
     check_terminal,
     check_versions,
@@ -62,6 +65,67 @@ async def test_what_a_terminal_lacks_is_reported(examination, change, status, te
     *_, found = await check_terminal(examination(terminal=replace(PLAIN, **change)))
     assert found.status is status
     assert text in found.text
+
+
+def reported(findings):
+    return [(finding.status, finding.text) for finding in findings]
+
+
+async def test_missing_instructions_are_named_by_their_place(examination, paths):
+    (found,) = await check_instructions(examination())
+    assert (found.status, found.text) == (
+        Status.OK,
+        f"none: {paths.config / 'instructions.md'} would be read",
+    )
+
+
+async def test_instructions_are_reported_with_their_length(examination, paths):
+    paths.config.mkdir()
+    path = paths.config / "instructions.md"
+    path.write_text("Answer in French.", encoding="utf-8")
+    path.chmod(0o600)
+    ((status, text),) = reported(await check_instructions(examination()))
+    assert status is Status.OK
+    assert text.startswith(f"{path} is sent with every question: 17 bytes, about ")
+    path.write_text(" \n", encoding="utf-8")
+    assert reported(await check_instructions(examination())) == [
+        (Status.OK, f"{path} is empty, nothing is sent")
+    ]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a\0b", b"x" * 40_000])
+async def test_instructions_that_cannot_be_used_are_a_problem(examination, paths, content):
+    paths.config.mkdir()
+    (paths.config / "instructions.md").write_bytes(content)
+    (found,) = await check_instructions(examination())
+    assert found.status is Status.PROBLEM
+    assert found.hint == "make it a text file of at most 32,768 bytes, or move it away"
+
+
+@posix
+async def test_instructions_others_can_change_are_a_warning(examination, paths):
+    paths.config.mkdir()
+    path = paths.config / "instructions.md"
+    path.write_text("Hi", encoding="utf-8")
+    path.chmod(0o666)
+    _, found = await check_instructions(examination())
+    assert (found.status, found.hint) == (Status.WARNING, f"chmod go-w {path}")
+
+
+async def test_the_instructions_of_a_folder_are_used_if_they_are_wanted_and_trusted(
+    examination, paths, tmp_path
+):
+    agents = tmp_path / "AGENTS.md"
+    agents.write_text("Be terse.", encoding="utf-8")
+    wanted = {"CHATCLI_AGENTS_MD": "true"}
+    _, unread = reported(await check_instructions(examination(folder=tmp_path)))
+    assert unread == (Status.OK, f"{agents} is not read: agents_md is off")
+    _, untrusted = await check_instructions(examination(wanted, folder=tmp_path))
+    assert (untrusted.status, untrusted.hint) == (Status.WARNING, "chatcli trust")
+    found, _ = folder_instructions(tmp_path, paths)
+    TrustedFolders.of(paths).trust(found.path, found.sha256)
+    _, used = reported(await check_instructions(examination(wanted, folder=tmp_path)))
+    assert used[1].startswith(f"{agents} is sent with every question: 9 bytes")
 
 
 async def test_folders_that_are_made_when_needed_are_fine(examination, paths):

@@ -10,6 +10,8 @@ import pytest
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.messages import ImagePart, Message, answer, question
+from chatcli.sessions.log import SessionLog
+from chatcli.sessions.session import Session
 from chatcli.sessions.store import SessionFile, SessionStore
 from sessions.fake_runtime import RESULT, texts
 
@@ -213,6 +215,19 @@ def test_without_a_pointer_the_newest_in_the_folder_is_the_last(store, keep, fol
     if pointer is not None:
         (folder / "last").write_bytes(pointer)
     assert store.last_used() == newest
+
+
+def test_a_session_a_script_began_is_not_the_one_the_person_used_last(store, folder):
+    for name, app in (("mine", "chatcli 1.2.3"), ("script", "chatcli 1.2.3 (Python API)")):
+        log = SessionLog(store.resolve(name), app=app, session=Session())
+        log.message(question("Hi"), parent=None)
+        log.close()
+    os.utime(folder / "sessions" / "mine.jsonl", (1_000, 1_000))
+    assert store.last_used() == store.resolve("mine")
+    (folder / "sessions" / "mine.jsonl").unlink()
+    assert store.last_used() is None
+    store.remember(store.resolve("script"))
+    assert store.last_used() == store.resolve("script")
 
 
 def test_a_pointer_to_a_session_that_is_gone_counts_for_nothing(store, keep, tmp_path):

@@ -13,7 +13,7 @@ from chatcli.chat import Conversation
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.version import __version__
 from chatcli.sessions.log import SessionLog
-from chatcli.sessions.store import SessionStore
+from chatcli.sessions.store import OF_A_SCRIPT, SessionStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,7 +36,8 @@ def open_session(settings: Settings, options: ChatOptions, context: RunContext) 
     """
     store = SessionStore(context.paths.data, keeps_last=options.becomes_last)
     file = _session_file(store, options)
-    app, folder = f"chatcli {__version__}", str(context.folder) if context.folder else None
+    app = f"chatcli {__version__}" + ("" if options.becomes_last else OF_A_SCRIPT)
+    folder = str(context.folder) if context.folder else None
     if settings.save and not options.dry:
         log = (
             SessionLog.resume(file, store.load, app=app, folder=folder)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatcli.app.run_context import RunContext
 from chatcli.cli.questions import system_prompt
+from chatcli.config.config_file import read_profiles
+from chatcli.config.credentials import StoredKeys
 from chatcli.config.env_files import mention_once
 from chatcli.config.key_commands import KeyCommands
 from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve
 from chatcli.config.settings import SETTINGS_BY_NAME
+from chatcli.core.errors import ChatcliError
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
@@ -78,6 +82,32 @@ def settings_of(
     ):
         terminal.warn(f"chatcli: {untrusted.notice}")
     return settings
+
+
+def learn_keys(terminal: Terminal) -> None:
+    """Let what is said hide every configured key that is known without a command or an unlocked keyring.
+
+    For commands that need no settings: a configuration that cannot be read does not stop them.
+    """
+    context = run_context(terminal)
+    with suppress(ChatcliError):
+        for credential in StoredKeys(context.paths.config).credentials():
+            terminal.redactor.add_source(credential.secret.revealed)
+    profiles: tuple[str | None, ...] = (None,)
+    with suppress(ChatcliError):
+        profiles = (None, *read_profiles(context.paths))
+    folder = context.folder or Path("/nonexistent")
+    for profile in profiles:
+        with suppress(ChatcliError):
+            settings = resolve(
+                {"profile": profile},
+                terminal.environment,
+                context.paths,
+                folder,
+                key_commands=context.key_commands,
+            )
+            for credential in settings.every_credential:
+                terminal.redactor.add_source(credential.secret.revealed)
 
 
 def _working_folder() -> Path | None:

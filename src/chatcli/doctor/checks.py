@@ -35,6 +35,7 @@ CHECKS: tuple[Check, ...] = (
     Check("folders", local_checks.check_folders),
     Check("sessions", local_checks.check_sessions),
     Check("config", local_checks.check_configuration),
+    Check("standing", local_checks.check_instructions),
     Check("embedded", local_checks.check_embedded_model, of_embedded=True),
     Check("proxy", network_checks.check_proxy, of_embedded=False),
     Check("dns", network_checks.check_dns, ("proxy",), of_embedded=False),

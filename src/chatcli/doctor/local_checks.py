@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from chatcli.app.resolver import DEFAULT_MODEL, endpoint_at
 from chatcli.config.endpoints import refuse_key_in_clear
+from chatcli.config.instructions import FOLDER_FILE, PERSONAL_FILE, folder_instructions, personal_instructions
 from chatcli.config.paths import obstacle
+from chatcli.conversation.counting import likely_tokens
 from chatcli.core.errors import ChatcliError, ConfigurationError
 from chatcli.core.version import __version__
 from chatcli.cost.ledger import FILE_NAME as LEDGER
@@ -29,10 +31,11 @@ from chatcli.storage.private_files import check_regular, open_regular
 from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from chatcli.client.endpoint import Endpoint
+    from chatcli.config.instructions import Instructions
     from chatcli.config.settings import Settings
     from chatcli.doctor.examination import Examination, Finding, TerminalFacts
 
@@ -320,6 +323,50 @@ def _key(examination: Examination, settings: Settings) -> Finding:
             _CONFIG, f"no key is set{withheld and f'; {withheld}'}", "chatcli config login stores one"
         )
     return ok(_CONFIG, f"no key is set{withheld and f'; {withheld}'}")
+
+
+_INSTRUCTIONS = "standing"
+_WRITABLE_FOR_OTHERS = 0o022
+
+
+async def check_instructions(examination: Examination) -> Iterable[Finding]:
+    context, settings = examination.context, examination.settings
+    path = context.paths.config / PERSONAL_FILE
+    findings = [*_instructions(path, lambda: personal_instructions(context.paths))]
+    if settings is None or context.folder is None:
+        return findings
+    of_folder = context.folder / FOLDER_FILE
+    if not settings.agents_md:
+        unread = (
+            [ok(_INSTRUCTIONS, f"{of_folder} is not read: agents_md is off")] if of_folder.exists() else []
+        )
+        return [*findings, *unread]
+    found, is_trusted = folder_instructions(context.folder, context.paths)
+    if found is not None and not is_trusted:
+        return [
+            *findings,
+            warning(_INSTRUCTIONS, f"{of_folder} is not used: it is not trusted", "chatcli trust"),
+        ]
+    return [*findings, *_instructions(of_folder, lambda: found)]
+
+
+def _instructions(path: Path, read: Callable[[], Instructions | None]) -> Iterator[Finding]:
+    """Yield whether the instructions in ``path`` are sent, and who else can change them."""
+    try:
+        found = read()
+    except ConfigurationError as error:
+        yield of_error(_INSTRUCTIONS, error)
+        return
+    if found is None:
+        yield ok(
+            _INSTRUCTIONS,
+            f"{path} is empty, nothing is sent" if path.exists() else f"none: {path} would be read",
+        )
+        return
+    length = f"{path.stat().st_size:,} bytes, about {counted(likely_tokens(found.text), 'token')}"
+    yield ok(_INSTRUCTIONS, f"{path} is sent with every question: {length}")
+    if _HAS_MODES and path.stat().st_mode & _WRITABLE_FOR_OTHERS:
+        yield warning(_INSTRUCTIONS, f"{path} can be changed by others", f"chmod go-w {path}")
 
 
 _EMBEDDED = "embedded"

@@ -19,7 +19,7 @@ from chatcli.sessions.titles import preview_of, title_of
 from chatcli.storage import private_files
 from chatcli.storage.file_lock import is_locked
 from chatcli.storage.json_lines import lines_of
-from chatcli.storage.private_files import read_regular
+from chatcli.storage.private_files import open_regular, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,8 @@ _LONGEST_SILENCE: Final = timedelta(minutes=10)
 """An answer is written at least every second; before its first word a model may reason for this long."""
 NOT_READ: Final = "session_not_read"
 """The code of the error for a file that exists and cannot be opened or read."""
+OF_A_SCRIPT: Final = " (Python API)"
+"""The end of ``app`` in the header of a session that a Python script began: it is not the session the person used last."""
 _MANY_RECORDS: Final = 20_000
 _LONGEST_LAST_BYTES: Final = 1 << 20
 _READ_BYTES: Final = 1_048_576
@@ -202,8 +204,13 @@ class SessionStore:
             ) from error
 
     def last_used(self) -> SessionFile | None:
-        """Return the session used last wherever it is, else the newest in the folder, ``None`` without any."""
-        path = self._remembered() or next(iter(self._newest_first()), None)
+        """Return the session the person used last wherever it is, ``None`` without any.
+
+        If that is not known, it is the newest in the folder that no script began.
+        """
+        path = self._remembered() or next(
+            (each for each in self._newest_first() if not _is_of_a_script(each)), None
+        )
         return None if path is None else self._at(path)
 
     def _named(self, name: str) -> SessionFile:
@@ -238,6 +245,16 @@ class SessionStore:
         except ConfigurationError:
             return None
         return self.summary(file, session, last_used=moment_of(_modified_ns(path)))
+
+
+def _is_of_a_script(path: Path) -> bool:
+    """Whether a Python script began the session; one that cannot be read is nobody's."""
+    try:
+        with open_regular(path) as file:
+            header = find_header(file.read(HEADER_SEARCH_BYTES), path)
+    except (OSError, ConfigurationError):
+        return False
+    return header is not None and header.app.endswith(OF_A_SCRIPT)
 
 
 def _replayed(path: Path) -> Session:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
 from chatcli.cli.main import main
+from chatcli.config.credentials import StoredKeys
+from chatcli.config.endpoints import origin_of
 from chatcli.core.errors import ExitCode
 from chatcli.core.messages import answer, question
 from chatcli.sessions.exporting import records_of
@@ -33,8 +36,9 @@ def save(path, name):
     )
 
 
-def export(data, *arguments):
-    context = terminal(CHATCLI_DATA_DIR=str(data), CHATCLI_CACHE_DIR=str(data.parent / "cache"))
+def export(data, *arguments, **variables):
+    folders = {"CHATCLI_DATA_DIR": str(data), "CHATCLI_CACHE_DIR": str(data.parent / "cache")}
+    context = terminal(**{"CHATCLI_CONFIG_DIR": str(data.parent / "config"), **folders, **variables})
     return main(["sessions", "export", *map(str, arguments)], context), context
 
 
@@ -151,6 +155,31 @@ def test_a_file_that_cannot_be_made_is_reported_by_its_own_name(data, tmp_path):
 
 
 PASTED = "sk-proj-aB3dE5gH7jK9mN2pQ4rS6tU8vW0xY1zA3bC5dE7fG9hJ1kL3"
+
+
+def test_the_keys_that_are_configured_are_hidden_in_what_an_export_adds_and_no_program_is_run(data, tmp_path):
+    config, ran = tmp_path / "config", tmp_path / "ran"
+    config.mkdir()
+    command = [sys.executable, "-c", f"open({str(ran)!r}, 'w')"]
+    (config / "config.toml").write_text(
+        f'key_command = {json.dumps(command)}\n[profiles.desk]\nbase_url = "https://desk.example/v1"\n'
+        'api_key_env = "DESK"\n',
+        encoding="utf-8",
+    )
+    stored, of_profile = "correct-horse-battery", "staple-of-the-desk-42"
+    StoredKeys(config, lambda: None).store(origin_of("https://llm.example"), stored)
+    variables = {"CHATCLI_CONFIG_DIR": str(config), "DESK": of_profile}
+    for number, key in enumerate((stored, of_profile)):
+        save(data / "sessions" / f"keys{number}.jsonl", key)
+        code, context = export(data, f"keys{number}", **variables)
+        assert code == ExitCode.DONE
+        assert "# About \\[key\\]" in context.out
+    assert not ran.exists()
+
+
+def test_an_export_does_not_need_a_sound_configuration(data, tmp_path):
+    (tmp_path / "config.toml").write_text("broken = [", encoding="utf-8")
+    assert export(data, "trip", CHATCLI_CONFIG_DIR=str(tmp_path))[0] == ExitCode.DONE
 
 
 @pytest.mark.parametrize("format_name", ["markdown", "html", "json"])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.cli.actions import Action
 from chatcli.cli.commands.sessions.listing import warn_of_damage, warn_of_unreadable
 from chatcli.cli.output_file import OutputFile
+from chatcli.cli.setup import learn_keys
 from chatcli.core.errors import ExitCode, LocalIOError, UsageError
 from chatcli.sessions.exporting import to_document, to_json, to_markdown, transcript
 from chatcli.text.sanitizer import sanitize_line
@@ -96,6 +97,7 @@ def _export_arguments(parser: Parser) -> None:
 
 
 def _export(options: Namespace, library: Library, terminal: Terminal) -> ExitCode:
+    learn_keys(terminal)
     files = _chosen(options, library)
     damaged: dict[str, int] = {}
 
