@@ -18,6 +18,8 @@ import venv
 from pathlib import Path
 from typing import Final
 
+from checkout import writing
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 REQUIREMENTS: Final = ROOT / "requirements"
 TOOLS: Final = ROOT / ".cache" / "dependency-tools"
@@ -37,7 +39,8 @@ def main() -> int:
     actions.add_parser("audit", help="look for known vulnerabilities")
     options = parser.parse_args()
     try:
-        return lock(upgrade=options.upgrade) if options.action == "lock" else audit()
+        with writing():
+            return lock(upgrade=options.upgrade) if options.action == "lock" else audit()
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"dependencies: {error}", file=sys.stderr)
         return 1

@@ -15,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from checkout import writing
+
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 FUZZ = TESTS / "fuzz"
 NAMES = (
@@ -117,7 +119,8 @@ def keep(name: str, data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--one"]:
-        one_with_atheris(sys.argv[2], sys.argv[3:])
-    else:
-        sys.exit(main())
+    with writing():
+        if sys.argv[1:2] == ["--one"]:
+            one_with_atheris(sys.argv[2], sys.argv[3:])
+        else:
+            sys.exit(main())

@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from checkout import writing
+
 from chatcli.cost.model_names import snapshot_of, spelled
 from chatcli.cost.model_table import FORMAT, SHIPPED_FILE, check_table, table_bytes
 from chatcli.cost.price import KINDS
@@ -412,4 +414,5 @@ def made(today: date) -> tuple[dict[str, Any], dict[str, dict[str, dict[str, Any
 
 
 if __name__ == "__main__":
-    main()
+    with writing():
+        main()

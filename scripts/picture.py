@@ -19,6 +19,7 @@ from pathlib import Path
 
 import bench_endpoint
 import pyte
+from checkout import writing
 from rich.color import Color
 from rich.console import Console
 from rich.style import Style
@@ -132,4 +133,5 @@ def color_of(name: str) -> Color | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with writing():
+        sys.exit(main())

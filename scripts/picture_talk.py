@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyte
+from checkout import writing
 from picture import write_picture
 
 from chatcli.core import messages
@@ -234,4 +235,5 @@ def serve(answers: list[tuple[str, str]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with writing():
+        sys.exit(main())

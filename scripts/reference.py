@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from checkout import writing
+
 from chatcli.cli.commands import COMMANDS, summary
 from chatcli.cli.options import main_parser
 from chatcli.config.key_bindings import KEY_ACTIONS, shown_keys
@@ -210,4 +212,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with writing():
+        sys.exit(main())

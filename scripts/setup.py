@@ -133,6 +133,7 @@ if __name__ == "__main__":
         sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "chat"))
     except OSError as error:
         say(f"cannot write {error.filename or ROOT}: {error.strerror or error}")
+        print("→ run it in a checkout that you can write to, such as a clone of this one", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         say("stopped; run the same command again to go on")

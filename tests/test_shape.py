@@ -30,6 +30,7 @@ ACROSS_MODULES = {
     "terminal/test_drawing.py": "the rows of the screen, whichever module draws them",
     "terminal/test_printed_screens.py": "golden screens of what is drawn besides answers",
     "test_architecture.py": "rules for the whole source",
+    "test_checkout.py": "what scripts say in a checkout that cannot be written",
     "test_documents.py": "the documents",
     "test_requirements.py": "the pinned requirements",
     "test_shape.py": "the shape of the source",
