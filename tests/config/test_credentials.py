@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import keyring
 import pytest
@@ -388,6 +389,16 @@ def test_every_key_is_read_back_for_the_endpoint_it_was_stored_for(tmp_path_fact
     assert revealed(StoredKeys(folder, lambda: keyring)) == {
         origin: (key, IN_KEYRING if in_keyring else IN_FILE) for origin, (key, in_keyring) in keys.items()
     }
+
+
+def test_keys_stored_and_removed_at_the_same_time_are_all_kept_and_all_removed(stored):
+    there, new = [[origin_of(f"https://{n}.{kind}.example") for n in range(8)] for kind in ("there", "new")]
+    for origin in there:
+        stored().store(origin, KEY)
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda origin: stored().store(origin, KEY), new))
+        list(pool.map(lambda origin: stored().remove(origin), [*there[::2], *new[::2]]))
+    assert set(revealed(stored())) == {*there[1::2], *new[1::2]}
 
 
 def test_a_pipe_in_the_place_of_the_file_is_a_clear_error(stored, tmp_path):

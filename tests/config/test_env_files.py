@@ -6,6 +6,7 @@ import codecs
 import hashlib
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -331,6 +332,17 @@ def test_trust_can_be_taken_back(machine):
     assert trusted.remove(machine.dotenv.parent)
     assert not trusted.remove(machine.dotenv.parent)
     assert trusted.all() == {}
+
+
+def test_trust_given_and_taken_back_at_the_same_time_stays_so(machine, tmp_path):
+    trusted = TrustedFolders.of(machine.paths)
+    there, new = [[tmp_path / kind / str(n) for n in range(8)] for kind in ("there", "new")]
+    for folder in there:
+        trusted.trust(folder, "sum")
+    with ThreadPoolExecutor(16) as pool:
+        changed = pool.map(lambda n: (trusted.remove(there[n]), trusted.trust(new[n], "sum")), range(8))
+        assert list(changed) == [(True, None)] * 8
+    assert set(trusted.all()) == {str(folder.resolve()) for folder in new}
 
 
 # Nobody named the file, so it must not stop anybody.

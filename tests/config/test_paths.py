@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import platformdirs
@@ -9,6 +10,7 @@ import pytest
 
 from chatcli.config.paths import (
     PATH_VARIABLES,
+    changing,
     ensure_private_folder,
     env_file_of,
     find_paths,
@@ -129,6 +131,25 @@ def test_a_place_that_cannot_be_written_is_a_clear_error_and_leaves_nothing(tmp_
     with pytest.raises(LocalIOError, match=r"cannot write .*keys\.json"):
         write_private_file(tmp_path / "keys.json", b"x")
     assert [path.name for path in tmp_path.iterdir()] == ["keys.json"]
+
+
+def test_changes_of_one_file_wait_for_each_other(tmp_path):
+    path = tmp_path / "count"
+    path.write_bytes(b"0")
+
+    def count_on(_):
+        with changing(path):
+            write_private_file(path, str(int(path.read_bytes()) + 1).encode())
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(count_on, range(32)))
+    assert path.read_bytes() == b"32"
+
+
+def test_a_lock_that_cannot_be_taken_is_a_clear_error(tmp_path):
+    (tmp_path / ".lock").mkdir()
+    with pytest.raises(LocalIOError, match=r"cannot write .*keys\.json"), changing(tmp_path / "keys.json"):
+        pytest.fail("without the lock nothing is changed")
 
 
 def test_a_folder_named_dotenv_is_no_env_file(tmp_path):

@@ -264,6 +264,20 @@ def test_any_text_is_taken(text, key):
     assert len(key) < PART_CHARACTERS or key.lower() not in left.lower().replace(MARK, "")
 
 
+@given(st.text(st.characters(), min_size=8, max_size=40), st.text(st.characters(), max_size=40))
+def test_a_variable_of_any_characters_is_a_key(value, text):
+    redactor = Redactor()
+    redactor.add_variables({"WORK_API_KEY": value})
+    assert value not in redactor.redact(f"{text} {value} {text}")
+    redactor.keys_in(text)
+
+
+def test_the_bytes_of_a_variable_that_is_no_text_are_found_encoded():
+    content = b"sk-\xff\xfe Ab3dEf6hIj9lMn2pQr5tUv8x"
+    key = content.decode("utf-8", "surrogateescape")
+    assert redact(f"{quote(content, safe='')} {content.hex()}", key) == f"{MARK} {MARK}"
+
+
 @given(st.text(st.sampled_from("abc *.x"), max_size=60))
 def test_text_without_a_key_is_left_as_it_is(text):
     assert redact(text, KEY) == text

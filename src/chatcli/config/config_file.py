@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from chatcli.config.endpoints import validated_url
 from chatcli.config.parsers import NO_PROFILE
-from chatcli.config.paths import write_private_file
+from chatcli.config.paths import changing, write_private_file
 from chatcli.config.settings import SETTINGS, SETTINGS_BY_NAME
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.json_values import as_text
@@ -198,23 +198,25 @@ def set_setting(path: Path, name: str, value: str | float | bool) -> None:
 
     Raise ``ConfigurationError`` if the file is not TOML, ``LocalIOError`` if it cannot be written.
     """
-    text = file_text(path) or ""
-    document = _document(path, text)
-    if name in document:
-        document[name] = value
-        text = document.as_string()
-    else:
-        text = _with_new_setting(text, name, value)
-    write_private_file(path, text.encode())
+    with changing(path):
+        text = file_text(path) or ""
+        document = _document(path, text)
+        if name in document:
+            document[name] = value
+            text = document.as_string()
+        else:
+            text = _with_new_setting(text, name, value)
+        write_private_file(path, text.encode())
 
 
 def unset_setting(path: Path, name: str) -> bool:
     """Remove a top-level setting; return whether it was set. Raise like ``set_setting``."""
-    document = _document(path, file_text(path) or "")
-    if name not in document:
+    if name not in _document(path, file_text(path) or ""):
         return False
-    del document[name]
-    write_private_file(path, document.as_string().encode())
+    with changing(path):
+        document = _document(path, file_text(path) or "")
+        document.pop(name, None)
+        write_private_file(path, document.as_string().encode())
     return True
 
 

@@ -22,7 +22,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from chatcli.config.endpoints import OPENAI_URL, EndpointOrigin, origin_of, refuse_quotes
-from chatcli.config.paths import write_private_file
+from chatcli.config.paths import changing, write_private_file
 from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError
 from chatcli.storage.private_files import close_to_others, read_regular
 
@@ -228,8 +228,9 @@ class StoredKeys(NamedTuple):
     def store(self, origin: EndpointOrigin, key: str) -> str:
         """Store the only key of an endpoint; return ``IN_KEYRING`` or ``IN_FILE``. Raise ``LocalIOError``."""
         kept = self._put_into_keyring(origin, key)
-        # Read after the keyring, which may have waited for the person.
-        self._write({**_read(self._path), origin: None if kept else Secret(key)})
+        # After the keyring, which may have waited for the person.
+        with changing(self._path):
+            self._write({**_read(self._path), origin: None if kept else Secret(key)})
         return IN_KEYRING if kept else IN_FILE
 
     def remove(self, origin: EndpointOrigin) -> bool:
@@ -237,9 +238,10 @@ class StoredKeys(NamedTuple):
         keys = _read(self._path)
         if origin not in keys:
             return False
-        if keys.pop(origin) is None:
+        if keys[origin] is None:
             self._take_out_of_keyring(origin)
-        self._write(keys)
+        with changing(self._path):
+            self._write({other: secret for other, secret in _read(self._path).items() if other != origin})
         return True
 
     def set_aside(self) -> Path:

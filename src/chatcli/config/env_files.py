@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.config.endpoints import OPENAI_URL, origin_of
-from chatcli.config.paths import write_private_file
+from chatcli.config.paths import changing, write_private_file
 from chatcli.config.settings import SETTINGS_BY_NAME, SETTINGS_BY_VARIABLE
 from chatcli.core.errors import ConfigurationError, LocalIOError
 from chatcli.storage.private_files import close_to_others, read_regular, read_regular_or_pipe
@@ -194,17 +194,20 @@ class TrustedFolders:
 
     def trust(self, folder: Path, sha256: str) -> None:
         """Trust this content in this folder, replacing any other. Raise ``LocalIOError``."""
-        folders = self.all()
-        folders.pop(_real(folder), None)
-        newest = {**folders, _real(folder): sha256}
-        self._write(newest if self._most is None else dict(list(newest.items())[-self._most :]))
+        with changing(self._path):
+            folders = self.all()
+            folders.pop(_real(folder), None)
+            newest = {**folders, _real(folder): sha256}
+            self._write(newest if self._most is None else dict(list(newest.items())[-self._most :]))
 
     def remove(self, folder: Path) -> bool:
         """Stop trusting the folder; return whether it was trusted. Raise ``LocalIOError``."""
-        folders = self.all()
-        if folders.pop(_real(folder), None) is None:
+        if _real(folder) not in self.all():
             return False
-        self._write(folders)
+        with changing(self._path):
+            folders = self.all()
+            folders.pop(_real(folder), None)
+            self._write(folders)
         return True
 
     def all(self) -> dict[str, str]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError, LocalIOError
+from chatcli.storage.file_lock import holding
 from chatcli.storage.private_files import make_folder, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 PATH_VARIABLES: Mapping[str, str] = {
     "CHATCLI_CONFIG_DIR": "Folder of config.toml",
@@ -26,6 +27,7 @@ DOT_ENV: Final = ".env"
 """The name of the file, and of the origin of its values."""
 
 _PRIVATE = 0o700
+_LOCK: Final = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +106,29 @@ def write_private_file(path: Path, content: bytes) -> None:
     try:
         replace(path.resolve(), content, durably=True)
     except OSError as error:
-        raise LocalIOError(
-            f"cannot write {path}: {error.strerror or error}",
-            hint="check the permissions of the file and its folder, and the space on the disk",
-        ) from error
+        raise _not_written(path, error) from error
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Keep other chatclis from changing ``path`` between reading and replacing it, which both belong in here.
+
+    A change that was made from an older content would undo another's. Raise ``LocalIOError``.
+    """
+    ensure_private_folder(path.parent)
+    with ExitStack() as held:
+        try:
+            held.enter_context(holding(path.with_name(_LOCK)))
+        except OSError as error:
+            raise _not_written(path, error) from error
+        yield
+
+
+def _not_written(path: Path, error: OSError) -> LocalIOError:
+    return LocalIOError(
+        f"cannot write {path}: {error.strerror or error}",
+        hint="check the permissions of the file and its folder, and the space on the disk",
+    )
 
 
 def _restrict(path: Path) -> None:

@@ -9,11 +9,13 @@ import errno
 import os
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from chatcli.storage.private_files import open_regular
+from chatcli.storage.private_files import open_for_append, open_regular
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 if sys.platform == "win32":
@@ -71,6 +73,17 @@ def lock(descriptor: int, *, patience_s: float = 5.0, is_required: bool = False)
     else:
         return
     raise OSError(errno.EAGAIN, "another program holds its lock")
+
+
+@contextmanager
+def holding(path: Path) -> Iterator[None]:
+    """Hold the lock of the file at ``path``, which is made if necessary; raise ``OSError`` as ``lock`` does."""
+    descriptor = open_for_append(path)
+    try:
+        lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 if sys.platform == "win32":

@@ -15,10 +15,10 @@ from __future__ import annotations
 import errno
 import json
 import os
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.storage.file_lock import lock
+from chatcli.storage.file_lock import holding, lock
 from chatcli.storage.private_files import (
     create,
     make_folder,
@@ -96,7 +96,7 @@ class SharedJsonLines:
 
     def append(self, lines: bytes) -> None:
         """Append lines, each with its line feed; create the file and its folder if necessary."""
-        with self._locked():
+        with holding(self._lock_path):
             descriptor = open_for_append(self.path, follow_link=True)
             try:
                 append_lines(descriptor, lines)
@@ -109,20 +109,11 @@ class SharedJsonLines:
         ``fewer`` reads the file while other writers are locked out. On file systems without locks the file is
         left alone if it was written to meanwhile.
         """
-        with self._locked():
+        with holding(self._lock_path):
             size_bytes = self.path.stat().st_size
             lines = fewer()
             if lines is not None and self.path.stat().st_size == size_bytes:
                 replace(self.path.resolve(), b"".join(lines))
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        descriptor = open_for_append(self._lock_path)
-        try:
-            lock(descriptor)
-            yield
-        finally:
-            os.close(descriptor)
 
 
 class LineFollower:

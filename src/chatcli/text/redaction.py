@@ -194,7 +194,8 @@ class _Key:
         value = key.translate(_LOWER)
         prefix = _PUBLIC_PREFIX.match(value)
         secret = value[prefix.end() :] if prefix else value
-        spellings = {value, quote(key, safe="").translate(_LOWER), json.dumps(key)[1:-1].translate(_LOWER)}
+        in_url = quote(_bytes_of(key), safe="").translate(_LOWER)
+        spellings = {value, in_url, json.dumps(key)[1:-1].translate(_LOWER)}
         return cls(
             value,
             tuple(spellings),
@@ -296,6 +297,14 @@ def _is_unmistakable(key: str) -> bool:
     return len(key) >= _SHORTEST_UNMISTAKABLE and not key.isalpha()
 
 
+def _bytes_of(key: str) -> bytes:
+    """Return the bytes of a key; an environment variable may hold some that are no text."""
+    try:
+        return key.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return key.encode("utf-8", "surrogatepass")
+
+
 def _windows(text: str, length: int, *, step: int = 1) -> Iterator[str]:
     return (text[at : at + length] for at in range(0, len(text) - length + 1, step))
 
@@ -305,7 +314,7 @@ def _encoded_parts(key: str, secret: str) -> Iterator[_Parts]:
     if len(key) < _SHORTEST_INSIDE_WORDS:
         return
     is_whole = len(secret) < PART_CHARACTERS
-    of = (key if is_whole else secret).encode("utf-8", "surrogatepass")
+    of = _bytes_of(key if is_whole else secret)
     for encoded, length in [(of.hex(), _HEX_PART), *((text, _BASE64_PART) for text in _base64_of(of))]:
         n = len(encoded) if is_whole else min(length, len(encoded))
         yield _Parts.of(encoded.translate(_LOWER), n)
