@@ -36,7 +36,7 @@ EXIT_CODES = {
     ExitCode.INCOMPLETE: "an incomplete answer: cut off, filtered, refused, a tool call that nobody answers, or `length` without a limit of "
     "yours; the partial answer is on stdout",
     ExitCode.LOCAL_IO: "a local file could not be read or written",
-    ExitCode.BUDGET: "a budget is used up (reserved)",
+    ExitCode.BUDGET: "a budget is used up: nothing was sent, or the answer was cut there and is kept",
     ExitCode.NOTHING_TO_EXTRACT: "`-x` found no code block; the whole answer is printed",
     ExitCode.ALERT: "an alert is firing (reserved)",
     ExitCode.BATCH_ROWS_FAILED: "a batch has failed rows (reserved)",

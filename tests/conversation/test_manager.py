@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from decimal import Decimal
 
 import pytest
 
@@ -15,6 +16,7 @@ from chatcli.conversation.play import play
 from chatcli.conversation.strategies.strategy import STRATEGIES, Truncate
 from chatcli.core.errors import (
     BadResponse,
+    BudgetReached,
     ContextOverflow,
     IncompleteAnswer,
     InputTooLong,
@@ -71,10 +73,11 @@ def conversation(
     happened=None,
     strategy=None,
     screen=None,
+    model=None,
 ):
     """Return a manager with a fake model and a fake journal."""
     happened = [] if happened is None else happened
-    model = ScriptedModel(*scripts, happened=happened)
+    model = model or ScriptedModel(*scripts, happened=happened)
     journal = journal or ScriptedJournal(happened=happened)
     manager = ConversationManager(
         model=model,
@@ -290,6 +293,39 @@ class TestTheResult:
     async def test_counts_the_tokens_itself_where_the_endpoint_did_not(self):
         manager, _, _ = conversation((TextDelta("Paris"), Completion("stop")))
         assert (await turn(manager))[-1].result.usage == Usage(25, 5, estimated=True)
+
+    @pytest.mark.parametrize(
+        ("reported", "usage"),
+        [
+            (Usage(None, None, 4), Usage(25, 5, 4, estimated=True)),
+            (Usage(12, None), Usage(12, 5, estimated=True)),
+        ],
+    )
+    async def test_counts_the_tokens_that_the_endpoint_left_out(self, reported, usage):
+        manager, _, _ = conversation((TextDelta("Paris"), Completion("stop", None, reported)))
+        assert (await turn(manager))[-1].result.usage == usage
+
+    async def test_counts_the_tokens_of_an_answer_that_was_cut_as_well(self):
+        cut = (TextDelta("Paris"), Completion("length"), BudgetReached("cut"))
+        manager, _, _ = conversation(cut)
+        result = (await turn(manager))[-1].result
+        assert (result.usage, result.error.code) == (Usage(25, 5, estimated=True), "budget_reached")
+
+    async def test_of_an_answer_that_broke_off_has_the_cost_that_was_booked(self):
+        class Charging(ScriptedModel):
+            async def stream(self, request):
+                try:
+                    async with aclosing(super().stream(request)) as events:
+                        async for event in events:
+                            yield event
+                finally:
+                    request.receipt.costs_usd += [Decimal("0.25"), None, Decimal("0.5")]
+
+        broken = (TextDelta("Par"), NetworkError("gone"))
+        manager, _, journal = conversation(model=Charging(broken, PARIS))
+        assert (await turn(manager))[-1].result.cost_usd == 0.75
+        assert journal.replies[0].finished[0][1].cost_usd == 0.75
+        assert (await turn(manager))[-1].result.cost_usd is None
 
     async def test_counts_no_tokens_of_an_answer_that_failed(self):
         manager, _, _ = conversation((TextDelta("Par"), NetworkError("gone")))

@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chatcli.core.errors import (
     BudgetReached,
     ChatcliError,
     ContextOverflow,
+    LocalIOError,
     NetworkError,
     QuotaExceeded,
     RateLimited,
     RequestRefused,
     ServerFailed,
+    UsageError,
 )
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, Usage, Waiting
 from chatcli.core.messages import question
-from chatcli.core.request import Parameters, Request
-from chatcli.cost.budget import TYPICAL_ANSWER_TOKENS, Account, Budget, Need, Payer, Refusal, Spending
+from chatcli.core.request import Parameters, Receipt, Request
+from chatcli.cost.budget import Account, Budget, Need, Payer, Refusal, Spending
 from chatcli.cost.budgeted_model import BudgetedModel
 from chatcli.cost.charge import Cashier
-from chatcli.cost.ledger import Expense, Ledger
+from chatcli.cost.ledger import Expense, Ledger, total
 from chatcli.cost.pricing import Pricing
+from chatcli.cost.request_options import TYPICAL_ANSWER_TOKENS
 from client.scripted_model import ScriptedModel
 from client.wire import events_of, failure_of
 
@@ -65,7 +73,7 @@ class BudgetedRun:
         self.asked = []
         account = Account(
             self.spending,
-            lambda: Payer(self.session, self.session_cost_usd),
+            lambda: Payer(self.session, self.session_cost_usd, NOW - timedelta(days=40)),
             None if answers is None else self._approve,
         )
         self._answers = list(answers or ())
@@ -154,8 +162,14 @@ async def test_where_the_endpoint_counts_nothing_the_cost_is_about_what_went_out
     assert (await run.events())[-1].cost_usd == pytest.approx(0.1 + 0.002 * 8)
 
 
-@pytest.mark.parametrize("usage", [Usage(100, 50, cached_tokens=20), Usage(None, 50)])
-async def test_a_cost_that_is_not_known_to_the_cent_is_booked_as_what_it_can_have_been(budgeted, usage):
+@pytest.mark.parametrize("usage", [Usage(None, 50), Usage(100, None), Usage(None, None), None])
+async def test_a_count_that_is_missing_is_replaced(budgeted, usage):
+    run = budgeted((TextDelta("x" * 50), Completion("stop", "small", usage)))
+    assert (await run.events())[-1].cost_usd == COST
+
+
+async def test_a_cost_that_is_not_known_to_the_cent_is_booked_as_what_it_can_have_been(budgeted):
+    usage = Usage(100, 50, cached_tokens=20)
     run = budgeted((TextDelta("Paris"), Completion("stop", "small", usage)))
     assert (await run.events())[-1].cost_usd is None
     assert run.booked == [("small", Decimal("0.2"))]
@@ -164,9 +178,11 @@ async def test_a_cost_that_is_not_known_to_the_cent_is_booked_as_what_it_can_hav
 @pytest.mark.parametrize("failure", [NetworkError("gone"), RuntimeError("a bug")])
 async def test_what_came_of_an_answer_that_broke_off_is_paid_for(budgeted, failure):
     run = budgeted((TextDelta("Paris"), failure))
+    receipt = Receipt()
     with suppress(NetworkError, RuntimeError):
-        await run.events()
+        await run.events(replace(ASKED, receipt=receipt))
     assert run.booked == [("small", Decimal("0.11"))]
+    assert receipt.cost_usd == 0.11
 
 
 async def test_who_hangs_up_pays_for_what_came(budgeted):
@@ -242,6 +258,27 @@ class TestBudget:
         for run.session_cost_usd in (0.15, 0.35):
             assert "$0.35 of this session's $0.46" in (await run.failure()).message
 
+    async def test_a_session_counts_what_earlier_runs_recorded_for_it(self, budgeted):
+        for session, days, usd in (
+            ("trip", 39, "0.15"),
+            ("trip", 1, "0.05"),
+            ("trip", 41, "9"),  # a deleted session of the same name
+            ("trips", 1, "9"),
+            (None, 1, "9"),
+        ):
+            at = NOW - timedelta(days=days)
+            budgeted().ledger.append(Expense(at, "m", "e", Decimal(usd), session))
+        run = budgeted(PARIS, limits={"session": 0.66})
+        run.session_cost_usd = 0.1
+        await run.events()
+        assert "$0.40 of this session's $0.66" in (await run.failure()).message
+
+    async def test_nothing_is_sent_while_what_a_session_spent_cannot_be_read_or_recorded(self, budgeted):
+        run = budgeted(PARIS, limits={"session": 5.0})
+        run.ledger.path.mkdir()
+        assert (await run.failure()).code in {"spending_unreadable", "spending_unwritable"}
+        assert run.model.requests == []
+
     async def test_another_session_begins_anew(self, budgeted):
         run = budgeted(PARIS, PARIS, limits={"session": 0.4})
         await run.events()
@@ -253,7 +290,10 @@ class TestBudget:
     async def test_where_nothing_limits_the_answer_a_typical_one_is_named(self, budgeted):
         run = budgeted(PARIS, limits={"run": 0.2})
         error = await run.failure(Request("small", ASKED.messages))
-        assert f"about ${0.1 + 0.002 * TYPICAL_ANSWER_TOKENS:.2f}" in error.message
+        assert (
+            f"costs about ${0.1 + 0.002 * TYPICAL_ANSWER_TOKENS:.2f} with a 1,000-token answer"
+            in error.message
+        )
 
     async def test_a_limit_among_the_extra_values_counts_as_well(self, budgeted):
         run = budgeted(PARIS, limits={"run": 0.3})
@@ -408,6 +448,23 @@ class TestCap:
         run = budgeted(long_answer(tokens), limits={"run": 0.5})
         assert (await run.events(OPEN))[-1].finish_reason == "length"
 
+    @pytest.mark.parametrize(
+        "usage",
+        [
+            Usage(100, 10, reasoning_tokens=190),
+            Usage(100, 110, reasoning_tokens=90),
+            Usage(100, None, reasoning_tokens=200),
+            None,
+        ],
+    )
+    async def test_an_answer_whose_hidden_reasoning_it_ends_is_a_failure_as_well(self, budgeted, usage):
+        text = TextDelta("x" * min(110, (usage or Usage(None, 0)).output_tokens or 0))
+        texts = [text] if text.text else []
+        run = budgeted((*texts, Completion("length", "small", usage)), limits={"run": 0.5})
+        _, error = await failure_of(run.layer, OPEN)
+        assert error.code == "answer_cut_by_budget"
+        assert run.booked in ([("small", Decimal("0.5"))], [("small", Decimal("0.32"))])
+
     async def test_a_stream_that_does_not_end_there_is_ended(self, budgeted):
         endless = [TextDelta("x" * 50)] * 1_000
         run = budgeted((*endless, Completion("stop", "small", Usage(100, 0))), limits={"run": 0.5})
@@ -474,6 +531,81 @@ class TestCap:
         assert run.sent_limits == [None]
 
 
+class TestOptions:
+    def request(self, **extra):
+        return Request("small", ASKED.messages, Parameters(extra=extra))
+
+    async def test_the_model_that_the_body_names_is_paid_for(self, budgeted):
+        own = {**OWN, "large": {"input": 1_000, "output": 20_000}}
+        answer = (TextDelta("Paris"), Completion("stop", "large", Usage(100, 20)))
+        run = budgeted(answer, limits={"run": 0.5}, own={**own, "small": {"input": 0, "output": 0}})
+        with pytest.raises(BudgetReached):
+            await run.events(self.request(model="large"))
+        run = budgeted(answer, limits={"run": 2.5}, own=own)
+        assert (await run.events(self.request(model="large")))[-1].cost_usd == 0.5
+        assert run.sent_limits == [120]
+
+    @pytest.mark.parametrize("limit", [9_000.0, "9000", None, -1, [], True, "all", 9_000])
+    @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "max_output_tokens"])
+    async def test_whatever_limits_the_answer_is_lowered(self, budgeted, name, limit):
+        run = budgeted(PARIS, limits={"run": 0.6})
+        await run.events(self.request(**{name: limit}))
+        sent = run.model.requests[0].parameters
+        assert sent.max_tokens is None
+        assert 0 < sent.extra[name] <= 250
+
+    async def test_usage_is_asked_for_whatever_the_person_sets(self, budgeted):
+        run = budgeted(PARIS, limits={"run": 9.0})
+        await run.events(self.request(stream_options={"include_usage": False, "chunk": 1}))
+        assert run.model.requests[0].parameters.extra == {
+            "stream_options": {"include_usage": True, "chunk": 1}
+        }
+
+    @pytest.mark.parametrize(
+        "extra",
+        [
+            {"service_tier": "priority"},
+            {"web_search_options": {}},
+            {"tools": [{"type": "web_search"}]},
+            {"models": ["large"]},
+            {"n": "many"},
+            {"model": 5},
+            {"modalities": ["text", "audio"]},
+            {"previous_response_id": "resp_1"},
+        ],
+    )
+    async def test_what_cannot_be_priced_is_refused_within_a_budget(self, budgeted, extra):
+        run = budgeted(PARIS, PARIS, limits={"day": 9_999.0})
+        error = await run.failure(self.request(**extra))
+        (name,) = extra
+        assert (type(error), error.code) == (UsageError, "option_not_priced")
+        assert error.message == f"-O {name} changes what a request costs, so the budget cannot be kept"
+        assert run.model.requests == []
+        assert run.spending.reserved_usd == 0
+        for other in (budgeted(PARIS), budgeted(PARIS, own={}, is_free=True, limits={"run": 1.0})):
+            assert await other.events(self.request(**extra))
+
+    @pytest.mark.parametrize(
+        "extra",
+        [
+            {"service_tier": "flex"},
+            {"tools": [{"type": "function", "function": {"name": "f"}}]},
+            {"n": 1.0, "models": [], "modalities": ["text"], "top_k": 5, "background": False},
+        ],
+    )
+    async def test_what_costs_no_more_is_sent(self, budgeted, extra):
+        assert await budgeted(PARIS, limits={"run": 9.0}).events(self.request(**extra))
+
+    async def test_text_among_the_extra_values_is_input(self, budgeted):
+        run = budgeted(PARIS, limits={"run": 1.0})
+        assert isinstance(await run.failure(self.request(messages=["x" * 1_000])), BudgetReached)
+
+    async def test_all_answers_of_one_that_broke_off_are_paid_for(self, budgeted):
+        run = budgeted((TextDelta("Paris"), NetworkError("gone")), limits={"run": 9.0})
+        assert isinstance(await run.failure(self.request(n="3")), NetworkError)
+        assert run.booked == [("small", Decimal("0.13"))]
+
+
 class TestReportedUsage:
     async def doubts(self, run, request=ASKED):
         return [
@@ -498,6 +630,27 @@ class TestReportedUsage:
         (message,) = await self.doubts(run)
         assert "a cost of 0 (about $0.20 at its price)" in message
         assert run.booked == [("small", Decimal("0.2"))]
+
+    async def test_absurdly_many_tokens_are_booked_as_the_most_there_can_be(self, budgeted):
+        lie = (TextDelta("Paris"), Completion("stop", "small", Usage(100, 10**9)))
+        run = budgeted(lie, lie, limits={"day": 9_999.0})
+        (message,) = await self.doubts(run)
+        assert message == (
+            "models.example reports 1,000,000,000 answer tokens (at most 131,072 possible) for small; "
+            f"$262.24 is booked; if it was less, lower cost_usd in the last line of {run.ledger.path}"
+        )
+        assert run.booked == [("small", Decimal("262.244"))]
+
+    async def test_an_absurdly_high_cost_is_not_believed(self, budgeted):
+        lie = (TextDelta("Paris"), Completion("stop", "small", Usage(100, 50), 100_000.0))
+        run = budgeted(lie, lie)
+        (message,) = await self.doubts(run)
+        assert "reports a cost of $100,000.00 (at most $4.10 possible) for small; $0.20 is booked" in message
+        assert run.booked == [("small", Decimal("0.2"))]
+        unknown = budgeted(lie, own={})
+        (message,) = await self.doubts(unknown)
+        assert message.endswith("its cost is booked as unknown")
+        assert (unknown.spending.run_usd, budgeted(lie, own={}, is_free=True).spending.run_usd) == (0, 0)
 
     async def test_a_server_that_lies_comes_to_its_end(self, budgeted):
         lie = (TextDelta("x" * 100), Completion("stop", "small", Usage(0, 0), 0.0))
@@ -541,13 +694,15 @@ class TestPrivateRun:
 
 
 class TestSharedLimit:
-    async def test_nothing_is_sent_while_the_ledger_cannot_be_written(self, budgeted):
+    async def test_nothing_is_sent_while_the_ledger_cannot_be_written(self, budgeted, tmp_path):
         run = budgeted(PARIS, limits={"day": 5.0})
         run.ledger.append(Expense(NOW, "m", "e", Decimal(1)))
         run.ledger.path.with_name("reserved").write_text("in the way")
         error = await run.failure()
         assert (error.code, error.exit_code) == ("spending_unwritable", 9)
-        assert str(run.ledger.path) in error.message
+        assert (
+            f"{run.ledger.path.with_name('reserved')}/lock, which records what requests in" in error.message
+        )
         assert error.hint == "make it writable, or take the budget out of config.toml"
         assert run.model.requests == []
 
@@ -556,8 +711,11 @@ class TestSharedLimit:
         async with aclosing(run.layer.stream(ASKED)) as events:
             await anext(events)
             run.ledger.path.mkdir()
-            notices = [event.code async for event in events if isinstance(event, Notice)]
-        assert notices == ["spending_unwritten"]
+            assert isinstance(await anext(events), Completion)
+            with pytest.raises(
+                LocalIOError, match=r"cannot write .*; \$0\.20 of this answer is not recorded"
+            ):
+                await anext(events)
         other = Budget(
             {"day": 5.0}, Account(Spending()), Ledger(tmp_path / "spending.jsonl", clock=lambda: NOW)
         )
@@ -591,3 +749,61 @@ class TestSharedLimit:
         assert second.now_s == pytest.approx(10, abs=0.5)
         (asked,) = second.asked
         assert "none of today's $0.60 has been spent, $0.60 set aside for requests in flight" in asked
+
+
+COUNTS = st.none() | st.integers(0, 400) | st.integers(0, 10**12)
+REPORTS = st.none() | st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS)
+COSTS = st.none() | st.sampled_from([0.0, 0.1, 1e6])
+ENDS = st.sampled_from(["whole", "broken", "stopped"])
+STEPS = st.lists(st.tuples(st.integers(0, 300), ENDS, REPORTS, COSTS, st.booleans()), min_size=1, max_size=6)
+LIMIT = 2.0
+SMALLEST = Decimal("0.3")
+"""The input, and the smallest answer that is worth it."""
+INPUT = Decimal("0.1")
+
+
+async def after(step, run, spending):
+    """Return how much of an answer was received, as one step of a session ends it."""
+    tokens, end, usage, cost_usd, _ = step
+    length = min(tokens, int((Decimal(str(LIMIT)) - spending - INPUT) / Decimal("0.002")))
+    last = NetworkError("gone") if end == "broken" else Completion("stop", "small", usage, cost_usd)
+    run.model._scripts = [(*[TextDelta("x")] * length, last)]
+    received = 0
+    with suppress(NetworkError):
+        async with aclosing(run.layer.stream(replace(OPEN, receipt=run.receipt))) as events:
+            async for event in events:
+                received += isinstance(event, TextDelta)
+                if end == "stopped" and received == max(1, length // 2):
+                    break
+    return received
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS, st.sampled_from(["session", "day", "month"]))
+def test_whatever_is_reported_over_any_runs_of_a_session_a_limit_holds(steps, period):
+    with TemporaryDirectory() as folder:
+        run = None
+        for step in steps:
+            if run is None or step[-1]:
+                run = BudgetedRun(Path(folder), limits={period: LIMIT})
+                # Of what was spent, the session itself may have nothing.
+                run.receipt = Receipt()
+            before = total(run.ledger.expenses()).usd
+            run.model.requests.clear()
+            try:
+                received = asyncio.run(after(step, run, before))
+            except BudgetReached:
+                assert before + SMALLEST > Decimal(str(LIMIT))
+                assert run.model.requests == []
+                continue
+            assert before + SMALLEST <= Decimal(str(LIMIT))
+            (request,) = run.model.requests
+            reserved = INPUT + Decimal("0.002") * (request.parameters.max_tokens or 0)
+            booked = total(run.ledger.expenses()).usd - before
+            # At our count, by no more than vocabularies and prices may differ.
+            assert booked * 20 >= Decimal("0.002") * received
+            is_whole = step[1] == "whole" or (step[1] == "stopped" and not received)
+            if not is_whole:
+                assert booked == (INPUT + Decimal("0.002") * received if received else 0)
+            if not is_whole or (step[2] is None and step[3] is None):
+                assert booked <= reserved <= Decimal(str(LIMIT)) - before

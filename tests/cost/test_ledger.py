@@ -48,6 +48,17 @@ def test_a_line_is_as_scripts_read_it(ledger):
     }
 
 
+@pytest.mark.parametrize("name", ["trip", 'a "b" ü \udc80 旅行', "a\\b"])
+def test_a_session_has_spent_what_stands_under_its_name_since_it_began(ledger, name):
+    for session in (name, "another", None, f"{name}2"):
+        for days, usd in ((0, CENT), (2, CENT), (9, CENT), (1, None)):
+            at = NOW - timedelta(days=days)
+            ledger.append(Expense(at, "m", "e", usd, session))
+    assert ledger.of_session(name, NOW - timedelta(days=2)) == 2 * CENT
+    ledger.path.unlink()
+    assert ledger.of_session(name, NOW) == 0
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="rights of POSIX")
 def test_only_its_owner_can_read_it(ledger):
     ledger.append(expense())

@@ -49,10 +49,14 @@ def test_reasoning_beside_the_answer_is_added_to_it():
         (Usage(0, 200), Usage(400, 200)),
         (Usage(400, 24), Usage(400, 200)),
         (Usage(49, 200), Usage(400, 200)),
-        (Usage(400_000, 200), Usage(400_000, 200)),
+        (Usage(400_000, 200), Usage(14_000, 200)),
+        (Usage(400, 1_000_000_000), Usage(400, 131_072)),
+        (Usage(400, 20, reasoning_tokens=1_000_000_000), Usage(400, 131_072, reasoning_tokens=1_000_000_000)),
+        (Usage(400, 200, cached_tokens=1_000_000_000), Usage(400, 200, cached_tokens=14_000)),
+        (Usage(10**9, 200, cached_tokens=10**9), Usage(14_000, 200, cached_tokens=14_000)),
     ],
 )
-def test_what_cannot_be_is_doubted_and_the_higher_figure_taken(usage, higher):
+def test_what_cannot_be_is_doubted_and_the_counted_or_the_highest_possible_taken(usage, higher):
     believed = believed_usage(usage, COUNTED)
     assert believed.usage == higher
     assert believed.doubt is not None
@@ -66,24 +70,40 @@ def test_an_empty_answer_has_no_tokens():
     assert doubt(Usage(400, 0), Counted(400, 0, 0)) is None
 
 
-@given(sent=TOKENS, answered=TOKENS, cached=TOKENS, reasoning=TOKENS, counted=st.tuples(TOKENS, TOKENS))
-def test_no_figure_is_believed_that_is_lower_than_reported(sent, answered, cached, reasoning, counted):
-    usage = Usage(sent, answered, cached, reasoning)
-    believed = believed_usage(usage, Counted(counted[0], counted[1], counted[1])).usage
-    assert (believed.input_tokens or 0) >= sent
-    assert (believed.output_tokens or 0) >= answered
-    assert 8 * (believed.output_tokens or 0) >= counted[1]
+@given(
+    reported=st.tuples(TOKENS, TOKENS, TOKENS, TOKENS).map(lambda tokens: Usage(*tokens)),
+    counted=st.tuples(st.integers(0, 100_000), st.integers(0, 100_000)),
+    limit=st.none() | st.integers(1, 300_000),
+    answers=st.integers(1, 5),
+)
+def test_a_figure_is_as_reported_or_what_can_be(reported, counted, limit, answers):
+    what = Counted(*counted, counted[1], limit_tokens=limit, answers=answers)
+    believed = believed_usage(reported, what).usage
+    most_sent, most_answered = what.most_input_tokens, what.most_answer_tokens
+    assert min(reported.input_tokens, most_sent) <= believed.input_tokens <= most_sent
+    assert believed.cached_tokens <= most_sent
+    assert min(reported.output_tokens, most_answered) <= believed.output_tokens <= most_answered
+    assert 8 * believed.output_tokens >= counted[1]
+    assert 8 * max(believed.input_tokens, believed.cached_tokens) >= counted[0]
+
+
+@pytest.mark.parametrize(("tokens", "is_high"), [(11_000, False), (11_001, True)])
+def test_far_more_than_the_limit_is_doubted_and_booked(tokens, is_high):
+    believed = believed_usage(Usage(400, tokens), COUNTED._replace(limit_tokens=100))
+    assert believed.usage.output_tokens == tokens
+    assert (believed.doubt is not None and believed.doubt.is_high) == is_high
 
 
 @pytest.mark.parametrize(
-    ("reported", "doubted"), [("1", False), ("0.05", False), ("0.049", True), ("0", True), ("3", False)]
+    ("reported", "doubted"),
+    [("1", False), ("0.05", False), ("0.049", True), ("0", True), ("20.1", False), ("20.2", True)],
 )
-def test_a_cost_may_be_a_twentieth_of_the_price(reported, doubted):
-    assert (cost_doubt(Decimal(reported), Decimal(1)) is not None) == doubted
+def test_a_cost_may_be_twenty_times_less_or_more_than_the_price(reported, doubted):
+    assert (cost_doubt(Decimal(reported), Decimal(1), Decimal(1)) is not None) == doubted
 
 
 def test_a_cost_of_nothing_for_what_costs_nothing_is_right():
-    assert cost_doubt(Decimal(0), Decimal(0)) is None
+    assert cost_doubt(Decimal(0), Decimal(0), Decimal(0)) is None
 
 
 TEXTS = [

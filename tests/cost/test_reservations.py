@@ -67,7 +67,7 @@ from chatcli.cost.reservations import Reservations
 
 reservations = Reservations(Path(sys.argv[1]), lambda: datetime(2026, 11, 26, 12, tzinfo=UTC))
 with reservations.locked():
-    reservations.add(Decimal("0.25"))
+    reservation = reservations.add(Decimal("0.25"))
 print("reserved", flush=True)
 sys.stdin.read()
 """
@@ -86,6 +86,43 @@ def test_what_a_killed_process_reserved_is_free_at_once(reservations, folder):
         process.wait()
     assert total_of(reservations) == 0
     assert list(folder.glob("*.json")) == []
+
+
+FORK_AND_DIE = """
+import os, signal, sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from chatcli.cost.reservations import Reservations
+
+reservations = Reservations(Path(sys.argv[1]), lambda: datetime(2026, 11, 26, 12, tzinfo=UTC))
+with reservations.locked():
+    reservation = reservations.add(Decimal("0.25"))
+    if not (child := os.fork()):
+        print("forked", flush=True)
+        sys.stdin.read()
+        # It neither releases what its parent has reserved, nor does it mind.
+        reservation.release()
+        os._exit(0)
+if sys.argv[2] == "dies":
+    os.kill(os.getpid(), signal.SIGKILL)
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.parametrize(("end", "usd"), [("dies", Decimal(0)), ("waits", USD)])
+def test_a_forked_child_keeps_nothing_reserved_and_locked(reservations, folder, end, usd):
+    with subprocess.Popen(
+        [sys.executable, "-c", FORK_AND_DIE, str(folder), end], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == b"forked"
+        if end == "dies":
+            process.wait()
+        assert total_of(reservations) == usd
+        process.stdin.close()
 
 
 def test_what_is_left_of_a_machine_that_restarted_is_removed(reservations, folder):
@@ -127,8 +164,9 @@ def test_an_amount_that_is_none_counts_nothing(reservations, folder, usd):
 
 
 def test_one_process_at_a_time_has_the_lock(reservations, folder):
-    with reservations.locked(), pytest.raises(OSError, match="another program holds its lock"):
+    with reservations.locked(), pytest.raises(OSError, match="another program holds its lock") as raised:
         total_of(reservations)
+    assert raised.value.filename.endswith("lock")
     assert total_of(reservations) == 0
 
 
@@ -181,8 +219,7 @@ class SeveralProcesses(RuleBasedStateMachine):
         for process, admission in self.in_flight:
             if process is budget and admission.reservation is not None:
                 # The operating system closes the files of a dead process, and nothing else happens.
-                os.close(admission.reservation._descriptor)
-                admission.reservation._descriptor = None
+                admission.reservation.leave_to_parent()
         self.in_flight = [each for each in self.in_flight if each[0] is not budget]
         self.processes[number] = self._process()
 

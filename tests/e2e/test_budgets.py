@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
 
 from e2e.program import records_of
-from scripted_server import HOLD, Answer, event_stream, json_answer, serving_in_thread, text_events
+from scripted_server import CUT, HOLD, Answer, event_stream, json_answer, serving_in_thread, text_events
 
 # Ten dollars for a million tokens of an answer; what is sent costs next to nothing.
 PRICES = '[prices."small"]\ninput = 0.001\ncached = 0.001\noutput = 10\n'
@@ -118,10 +120,93 @@ def test_one_that_does_not_end_there_is_ended(program, configured):
     with serving_in_thread(endless) as server:
         done = program.run("--max-cost", "0.05", "All of it", server=server)
     assert done.exit_code == 9
-    assert "error: the endpoint ignored the limit of 4,999 tokens" in done.stderr
+    assert re.search(r"error: the answer was cut at 5,\d{3} tokens to stay within this run's", done.stderr)
     received = done.stdout.count("tree")
     assert 4_990 < received < 10_000
     assert booked_usd(program) == pytest.approx(received * TOKEN_USD, rel=Decimal("0.01"))
+
+
+def test_what_a_session_spent_on_a_broken_answer_counts_in_the_next_run(program, configured):
+    configured("[budget]\nsession = 0.05\n")
+    answers = iter([Answer([*text_events(*[WORD * 10] * 300), CUT])])
+    long = of_length(LONG_TOKENS)
+    with serving_in_thread(choose=lambda request: next(answers, None) or long(request)) as server:
+        first = program.run("-s", "trip", "All of it", server=server, CHATCLI_AUTO_CONTINUE="0")
+        second = program.run("-s", "trip", "Again", server=server)
+        other = program.run("-s", "other", "All of it", server=server)
+        allowed = [request.json["max_tokens"] for request in server.requests]
+    assert (first.exit_code, second.exit_code, other.exit_code) == (7, 9, 9)
+    assert allowed[0] == allowed[2]
+    assert allowed[0] - 3_200 < allowed[1] <= allowed[0] - 3_000
+    records = records_of(program.data_folder / "sessions" / "trip.jsonl")
+    partial = next(record for record in records if "cost_usd" in record)
+    assert partial["finish_reason"] == "interrupted"
+    assert 0.03 <= partial["cost_usd"] < 0.032
+    # Without the ledger, what the session itself recorded is left.
+    (program.data_folder / "spending.jsonl").unlink()
+    refused = program.run("-s", "trip", "And again", server=server)
+    assert (refused.exit_code, "of this session's $0.05" in refused.stderr) == (9, True)
+
+
+def test_a_new_session_with_the_name_of_a_deleted_one_has_spent_nothing(program, configured):
+    configured("[budget]\nsession = 0.05\n")
+    with serving_in_thread(choose=of_length(LONG_TOKENS)) as server:
+        first = program.run("-s", "trip", "All of it", server=server)
+        assert program.run("sessions", "rm", "trip").exit_code == 0
+        second = program.run("-s", "trip", "All of it", server=server)
+        assert [request.json["max_tokens"] for request in server.requests] == [4_999, 4_999]
+    assert (first.exit_code, second.exit_code) == (9, 9)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("-O", "max_tokens=60000.0"), ("-O", 'max_tokens="60000"'), ("-O", "max_tokens=null"), ("-O", "n=5.0")],
+)
+def test_no_extra_value_passes_a_limit(program, configured, options):
+    with serving_in_thread(choose=of_length(LONG_TOKENS)) as server:
+        done = program.run("--max-cost", "0.05", *options, "All of it", server=server)
+        (request,) = server.requests
+    assert done.exit_code == 9
+    assert request.json["max_tokens"] <= 4_999 / request.json.get("n", 1)
+
+
+def test_an_extra_value_with_a_price_of_its_own_is_refused_while_a_limit_is_set(program, configured):
+    option = ("-O", "service_tier=priority")
+    with serving_in_thread(completion("Paris.", 2)) as server:
+        refused = program.run("--max-cost", "0.05", *option, "Capital?", server=server)
+        assert server.requests == []
+        done = program.run(*option, "Capital?", server=server)
+    assert (refused.exit_code, done.exit_code) == (2, 0)
+    assert "-O service_tier changes what a request costs" in refused.stderr
+
+
+def test_one_absurd_report_says_how_to_correct_it(program, configured):
+    configured("[budget]\nmonth = 50\n")
+    with serving_in_thread(completion("Paris.", 10**11), completion("Paris.", 2)) as server:
+        first = program.run("Capital?", server=server)
+        ledger = program.data_folder / "spending.jsonl"
+        assert f"lower cost_usd in the last line of {ledger}" in first.stderr
+        assert first.exit_code == 0
+        assert Decimal("1.31") < booked_usd(program) < Decimal("1.32")
+        assert program.run("Capital?", server=server).exit_code == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+@pytest.mark.parametrize("period", ["day", "session"])
+def test_an_answer_whose_cost_cannot_be_recorded_is_kept_and_a_failure(program, configured, period):
+    configured(f"[budget]\n{period} = 5\n")
+    ledger = program.data_folder / "spending.jsonl"
+
+    def choose(_) -> Answer:
+        ledger.mkdir()
+        return completion("Paris.", 2)
+
+    with serving_in_thread(choose=choose) as server:
+        done = program.run("-o", "json", "Capital?", server=server)
+    result = json.loads(done.stdout)
+    assert (done.exit_code, result["text"], result["finish_reason"]) == (8, "Paris.", "stop")
+    assert result["error"]["code"] == "spending_unwritten"
+    assert program.saved == [("user", "Capital?"), ("assistant", "Paris.")]
 
 
 def test_a_limit_of_the_person_is_as_it_was(program, configured):
@@ -164,13 +249,25 @@ def test_the_responses_api_has_its_own_name_for_it(program, configured):
 
 def test_the_parts_of_a_long_text_share_the_budget(program, configured):
     text = "The committee met again in the afternoon. " * 1_200
-    with serving_in_thread(choose=of_length(400)) as server:
-        cheap = program.run("--long", "map-reduce", "--max-cost", "0.02", "Facts?", server=server, stdin=text)
-        spent = booked_usd(program)
-        enough = program.run("--long", "map-reduce", "--max-cost", "0.5", "Facts?", server=server, stdin=text)
-    assert (cheap.exit_code, enough.exit_code) == (9, 0)
-    assert Decimal("0.015") < spent <= Decimal("0.0201")
-    assert len(server.requests) > 5
+    cheap = ("--long", "map-reduce", "--max-cost", "0.015", "Facts?")
+    answers = iter([completion("Nothing.", 2), *[Answer(status=400)] * 8])
+    whole = of_length(400)
+    with serving_in_thread(choose=lambda request: next(answers, None) or whole(request)) as server:
+        unread = program.run(*cheap, server=server, stdin=text)
+        assert server.requests == []
+        alone = {"CHATCLI_LONG_CONCURRENCY": "1"}
+        begun = program.run("--long", "map-reduce", "Facts?", server=server, stdin=text, **alone)
+        list(answers)
+        before = booked_usd(program)
+        more = program.run(*cheap, server=server, stdin=text)
+        spent = booked_usd(program) - before
+        enough = program.run("--long", "map-reduce", "--max-cost", "0.9", "Facts?", server=server, stdin=text)
+    # Nothing is begun that may not be paid to its end; what was begun goes on as far as it can be paid.
+    assert (unread.exit_code, begun.exit_code, more.exit_code, enough.exit_code) == (9, 5, 9, 0)
+    assert re.search(
+        r"budget reached: reading this text costs up to \$0\.\d+; none of this run's \$0.0150", unread.stderr
+    )
+    assert Decimal("0.01") < spent <= Decimal("0.0151")
 
 
 def test_a_summary_is_paid_from_it_as_well(program, configured):
@@ -214,7 +311,7 @@ def test_nothing_is_sent_where_a_days_budget_cannot_be_kept(program, configured)
         free = program.run("Capital?", server=server)
         assert len(server.requests) == 1
     assert done.exit_code == 9
-    assert f"error: cannot write {program.data_folder / 'spending.jsonl'}" in done.stderr
+    assert f"error: cannot write {program.data_folder / 'reserved' / 'lock'}, which" in done.stderr
     assert "→ make it writable, or take the budget out of config.toml" in done.stderr
     assert free.exit_code == 0
 

@@ -74,7 +74,9 @@ def test_in_a_pipe_nothing_is_sent_that_would_pass_the_limit_of_the_run(program,
     assert done.exit_code == 9
     error = json.loads(done.stdout)["error"]
     assert error["code"] == "budget_reached"
-    assert error["message"].startswith("budget reached: this question costs about $1.00; none of this run's")
+    assert error["message"].startswith(
+        "budget reached: this question costs about $1.00 with a 1,000-token answer; none of this run's"
+    )
     assert "--max-cost" in error["hint"]
     assert again.exit_code == 0
     # What was not sent is not part of the conversation.
@@ -129,7 +131,7 @@ def test_a_dry_run_tells_what_the_question_would_cost(program, configured):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal of POSIX")
 class TestOnATerminal:
-    QUESTION = "this question costs about $1.00; none of today's $0.05 has been spent. Send it? [y/N]"
+    QUESTION = "this question costs about $1.00 with a 1,000-token answer; none of today's $0.05 has been spent. Send it? [y/N]"
 
     @pytest.fixture(autouse=True)
     def budget(self, configured):

@@ -57,6 +57,23 @@ def test_the_first_header_stands():
     assert replay(first, second).header == first
 
 
+@pytest.mark.parametrize(
+    ("records", "year"),
+    [
+        ((), None),
+        ((mark("title", "x"),), None),
+        ((HeaderRecord("a", AT, "x"),), 2026),
+        ((HeaderRecord("a", "some day", "x"),), 1970),
+        ((HeaderRecord("a", "2026-11-23", "x"),), 2026),
+        ((asked("q", None),), 1970),
+    ],
+)
+def test_it_began_with_its_header(records, year):
+    began_at = replay(*records).began_at
+    assert (began_at and began_at.year) == year
+    assert began_at is None or began_at.tzinfo is not None
+
+
 def test_the_last_message_is_the_head():
     session = replay(*EXCHANGE)
     assert session.head == "r2"

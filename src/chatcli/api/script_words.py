@@ -31,7 +31,13 @@ _COMMANDS: Final = "clear|drop|edit|keys|model|note|pin|retry|undo|unpin"
 _PHRASES: Final = (
     (r".*\bconfig login\b.*", "pass api_key=, or set OPENAI_API_KEY"),
     (r" \((?:/continue|others: chatcli --help)\)", ""),
+    # A budget that is used up refuses the same question.
+    (r"(changes the limit); /continue\b.*", r"\1; partial is what had arrived"),
     (r".*/continue\b.*", "ask again; partial is what had arrived"),
+    (r"\[budget\] (\w+) in config\.toml", r'settings={"budget": {"\1": …}}'),
+    (r"(?:set )?\[prices\.\"([^\"]+)\"\] in config\.toml", r'settings={"prices": {"\1": …}}'),
+    (r"take the budget out of config\.toml", 'leave out settings={"budget": …}'),
+    (r"-O (\w+)", r'settings={"options": {"\1": …}}'),
     (r"/retry asks\b[^;,]*", "ask again"),
     (r"run again with --debug and report this", "report this"),
     (r"-m or /model changes it", "model= changes it"),

@@ -110,7 +110,11 @@ def budget_of(
     """Return the budget of ``chat``, which pays."""
     run = {} if settings.max_cost is None else {RUN: settings.max_cost}
     ledger = Ledger(context.paths.data / FILE_NAME, is_private=not settings.save)
-    account = Account(context.spending, lambda: Payer(chat.opened.name, chat.session.cost_usd), approve)
+    account = Account(
+        context.spending,
+        lambda: Payer(chat.opened.name, chat.session.cost_usd, chat.session.began_at),
+        approve,
+    )
     return Budget({**settings.budget, **run}, account, ledger)
 
 

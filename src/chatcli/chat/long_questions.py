@@ -6,7 +6,6 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from chatcli.conversation.counting import CorrectedCounter
-from chatcli.core.events import Usage
 from chatcli.core.strategy_table import FAIL
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ class LongQuestions:
 
     def cost_of(self, plan: Plan) -> float | None:
         """Return the maximum cost of a plan in US dollars, ``None`` if the price is unknown."""
-        return self._resolved.long_input.cost_of(Usage(plan.sent_tokens, plan.answer_tokens, estimated=True))
+        return self._resolved.long_input.cost_of(plan.usage)
 
     async def ask(
         self,

@@ -25,7 +25,7 @@ from chatcli.config.paths import obstacle
 from chatcli.conversation.play import play
 from chatcli.core.errors import ChatcliError, ConfigurationError, EndpointError, ExitCode, UsageError
 from chatcli.core.events import Notice, TurnFailed, TurnFinished, TurnResult
-from chatcli.cost.budget import longest_answer_tokens
+from chatcli.cost.request_options import longest_answer_tokens
 from chatcli.render.background import background_from_environment
 from chatcli.sessions.folder import SUFFIX
 from chatcli.sessions.store import SessionStore

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 from chatcli.core import messages
-from chatcli.core.errors import AnswerTooLarge, BudgetReached, EndpointError, IncompleteAnswer
+from chatcli.core.errors import AnswerTooLarge, BudgetReached, EndpointError, IncompleteAnswer, LocalIOError
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, TextReclassified, Usage
 from chatcli.core.messages import ReasoningPart
 
@@ -68,8 +68,8 @@ class ContinuationModel:
                 async with aclosing(self._part(request, answer)) as events:
                     async for event in events:
                         yield event
-            except BudgetReached:
-                # The part that the budget has cut is complete as well, and its cost is known.
+            except (BudgetReached, LocalIOError):
+                # The part that the budget has cut, or whose cost could not be recorded, is complete as well.
                 if answer.is_complete:
                     yield answer.completion()
                 raise
@@ -83,7 +83,7 @@ class ContinuationModel:
         overlap = OverlapRemover(answer.text)
         rest_request = self._rest_request(request, answer.text)
         answer.begin_part()
-        reached: BudgetReached | None = None
+        reached: BudgetReached | LocalIOError | None = None
         try:
             async with aclosing(self._inner.stream(rest_request)) as events:
                 async for event in events:
@@ -99,7 +99,7 @@ class ContinuationModel:
                         yield TextDelta(new)
         except EndpointError as error:
             answer.fail(error)
-        except BudgetReached as error:
+        except (BudgetReached, LocalIOError) as error:
             reached = error
         if new := answer.grow(overlap.rest()):
             yield TextDelta(new)

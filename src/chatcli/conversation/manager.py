@@ -32,7 +32,7 @@ from chatcli.core.events import (
     Usage,
 )
 from chatcli.core.messages import EMPTY_REPLY
-from chatcli.core.request import Parameters, Request
+from chatcli.core.request import Parameters, Receipt, Request
 from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class ConversationManager:
                     yield event
             for notice in await self._closing_notices(turn):
                 yield notice
-            result = turn.result(self._estimated(turn) if turn.lacks_usage else None)
+            result = self._result(turn)
             self._keep(turn, result)
         except (CancelledError, GeneratorExit):
             self._keep_partial(turn)
@@ -203,7 +203,7 @@ class ConversationManager:
         identity = stored_id or self._journal.message(question, parent=self.history.head)
         turn.question_entry = Entry(identity, question)
         turn.reply = self._journal.begin_reply(parent=identity)
-        async with aclosing(self._ask(question, plan, turn.partial_answer)) as events:
+        async with aclosing(self._ask(question, plan, turn)) as events:
             async for event in events:
                 turn.see(event)
                 if not isinstance(event, Completion):
@@ -223,7 +223,7 @@ class ConversationManager:
         return await self._screen.links(turn.text, turn.sent) if self._screen and turn.text else ()
 
     async def _ask(
-        self, question: Message, plan: ContextPlan, partial_answer: str
+        self, question: Message, plan: ContextPlan, turn: _RunningTurn
     ) -> AsyncGenerator[ModelEvent | ContextFitted]:
         """Ask the model, with fewer older turns each time the endpoint refuses the prompt as too long.
 
@@ -236,7 +236,8 @@ class ConversationManager:
             if recalled := [part for part in plan.parts if part.kind == "retrieved"]:
                 yield Notice("recalled", _quoted(recalled))
             try:
-                async with aclosing(self._model.stream(self._request(plan, partial_answer))) as events:
+                request = replace(self._request(plan, turn.partial_answer), receipt=turn.receipt)
+                async with aclosing(self._model.stream(request)) as events:
                     async for event in events:
                         began = began or isinstance(event, TextDelta | ReasoningDelta)
                         yield event
@@ -301,9 +302,13 @@ class ConversationManager:
     def _tokens_of(self, partial_answer: str) -> int:
         return self._tokens.estimate_text(partial_answer) if partial_answer else 0
 
-    def _estimated(self, turn: _RunningTurn) -> Usage:
-        """Add estimates for counts the endpoint does not report."""
-        return Usage(turn.sent_tokens, self._tokens.estimate_text(turn.text), estimated=True)
+    def _result(self, turn: _RunningTurn) -> TurnResult:
+        """Return the result, with estimates for counts that a complete answer lacks."""
+        result = turn.result()
+        if turn.completion is None or result.usage.is_complete:
+            return result
+        counted = Usage(turn.sent_tokens, self._tokens.estimate_text(turn.text))
+        return replace(result, usage=result.usage.filled(counted))
 
     def _keep(self, turn: _RunningTurn, result: TurnResult) -> None:
         """Store the reply as far as received, and append the turn to the history."""
@@ -330,7 +335,7 @@ class ConversationManager:
             self.history.append(Entry(head, message))
 
     def _keep_partial(self, turn: _RunningTurn) -> TurnResult:
-        result = turn.result()
+        result = self._result(turn)
         # The turn has failed already; that its partial answer could not be stored changes nothing.
         with suppress(LocalIOError):
             self._keep(turn, result)
@@ -366,6 +371,7 @@ class _RunningTurn:
         self.sent: Sequence[Message] = ()
         self.sent_tokens: int | None = None
         self.error: ChatcliError | None = None
+        self.receipt = Receipt()
         self._model = model
         self._journal = journal
         self._clock = clock
@@ -374,7 +380,7 @@ class _RunningTurn:
         self.partial_answer = partial_answer
         self._gathered = TextBuffer()
         self._attempts = 1
-        self._completion: Completion | None = None
+        self.completion: Completion | None = None
         self._has_reported_error = False
 
     @property
@@ -384,7 +390,7 @@ class _RunningTurn:
     @property
     def message(self) -> Message:
         """The reply as far as received."""
-        return (self._completion.message if self._completion else EMPTY_REPLY).with_answer(self.text)
+        return (self.completion.message if self.completion else EMPTY_REPLY).with_answer(self.text)
 
     @property
     def is_empty(self) -> bool:
@@ -395,10 +401,6 @@ class _RunningTurn:
     def emptiness(self) -> str:
         thought = self._first_delta_s is not None
         return "the model sent reasoning but no answer" if thought else "the model sent an empty answer"
-
-    @property
-    def lacks_usage(self) -> bool:
-        return self._completion is not None and self._completion.usage is None
 
     def see(self, event: ModelEvent | ContextFitted) -> None:
         match event:
@@ -419,21 +421,21 @@ class _RunningTurn:
             case ContextFitted(sent_tokens):
                 self.sent_tokens = sent_tokens
             case Completion():
-                self._completion = event
+                self.completion = event
             case Notice("refusal" | "tool_calls" | "media_not_shown"):
                 self._has_reported_error = True
             case _:
                 pass
 
-    def result(self, estimated: Usage | None = None) -> TurnResult:
+    def result(self) -> TurnResult:
         """Return the current result: complete after the completion, else interrupted."""
-        text, done = self.text, self._completion
+        text, done = self.text, self.completion
         return TurnResult(
             text=text,
             model=(done and done.model) or self._model,
             finish_reason=done.finish_reason if done else "interrupted" if text else None,
-            usage=(done and done.usage) or estimated or Usage(),
-            cost_usd=done.cost_usd if done else None,
+            usage=(done and done.usage) or Usage(),
+            cost_usd=done.cost_usd if done else self.receipt.cost_usd,
             latency_s=self._clock() - self._started_s,
             ttft_s=None if self._first_delta_s is None else self._first_delta_s - self._started_s,
             session=self._journal.name,

@@ -32,6 +32,20 @@ class Usage:
     reasoning_tokens: int | None = None
     estimated: bool = False
 
+    @property
+    def is_complete(self) -> bool:
+        return self.input_tokens is not None and self.output_tokens is not None
+
+    def filled(self, counted: Usage) -> Usage:
+        """Return the usage with the tokens of ``counted`` where it has none."""
+        return Usage(
+            counted.input_tokens if self.input_tokens is None else self.input_tokens,
+            counted.output_tokens if self.output_tokens is None else self.output_tokens,
+            self.cached_tokens,
+            self.reasoning_tokens,
+            estimated=self.estimated or not self.is_complete,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TurnStarted:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
     from chatcli.core.messages import Message
 
@@ -45,6 +46,19 @@ class ResponseFormat(NamedTuple):
     schema: Mapping[str, Any]
 
 
+@dataclass(eq=False, slots=True)
+class Receipt:
+    """The costs booked for one turn in US dollars, attempts that broke off included; ``None`` is an unknown cost."""
+
+    costs_usd: list[Decimal | None] = field(default_factory=list)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """The sum of the known costs, ``None`` if no cost is known."""
+        known = [cost_usd for cost_usd in self.costs_usd if cost_usd is not None]
+        return float(sum(known)) if known else None
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request to a model.
@@ -54,7 +68,7 @@ class Request:
     answer, of which only the remainder is requested; ``is_continuation`` marks such a request. ``counted_tokens`` is
     the length of the messages by the model's vocabulary, if counted. ``tools`` are the tools offered,
     ``response_format`` is the required form of the answer. ``is_capped``: ``max_tokens`` is what a budget
-    leaves, and says nothing about the length of the answer.
+    leaves, and says nothing about the length of the answer. ``receipt`` collects what is booked for it.
     """
 
     model: str
@@ -67,3 +81,4 @@ class Request:
     tools: tuple[Tool, ...] = field(default=(), hash=False)
     response_format: ResponseFormat | None = field(default=None, hash=False)
     is_capped: bool = False
+    receipt: Receipt | None = field(default=None, compare=False, repr=False)

@@ -10,29 +10,30 @@ from decimal import Decimal
 from functools import reduce
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chatcli.core.errors import BudgetReached
-from chatcli.core.request import LIMIT_FIELDS
-from chatcli.cost.ledger import Expense, Total
+from chatcli.core.errors import BudgetReached, LocalIOError
+from chatcli.cost.ledger import Expense, Total, total
 from chatcli.cost.price import dollars, limit_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-    from datetime import date
-    from typing import TypeAlias
+    from datetime import date, datetime
+    from typing import TypeAlias, TypeVar
 
-    from chatcli.core.request import Parameters
     from chatcli.cost.ledger import Ledger
     from chatcli.cost.reservations import Reservation, Reservations
+
+    Spent = TypeVar("Spent", Decimal, Total)
 
     Approve: TypeAlias = Callable[[str], Awaitable[bool]]
     """Asks the person whether something may cost the stated amount."""
 
 
 class Payer(NamedTuple):
-    """The conversation that pays: its name, if it is saved, and the cost of its answers so far."""
+    """The conversation that pays: its name, if it is saved, the cost of its answers so far, and when it began."""
 
     name: str | None = None
     cost_usd: float | None = None
+    since: datetime | None = None
 
 
 @dataclass(eq=False)
@@ -51,11 +52,21 @@ class Spending:
     _before: dict[str | None, Decimal] = field(default_factory=dict)
     _in_run: dict[str | None, Decimal] = field(default_factory=dict)
 
-    def of_session(self, payer: Payer) -> Decimal:
-        """Return the cost of a conversation: its answers before this run and its requests since."""
-        name, cost_usd = payer
-        before = self._before.setdefault(name, Decimal(str(cost_usd or 0)) - self._in_run.get(name, 0))
-        return max(Decimal(0), before) + self._in_run.get(name, 0)
+    def of_session(self, payer: Payer, ledger: Ledger) -> Decimal:
+        """Return the cost of a conversation: what it spent before this run, and its requests since.
+
+        The ledger also has what its answers do not show: those that broke off, titles, questions aside. It may
+        have been deleted, so the higher figure counts. Raise ``OSError`` if it cannot be read.
+        """
+        name, cost_usd, since = payer
+        in_run = self._in_run.get(name, Decimal(0))
+        if name not in self._before:
+            answers_usd, recorded_usd = Decimal(str(cost_usd or 0)), Decimal(0)
+            if name is not None and since is not None:
+                unwritten = (each for each in self.unwritten if each.session == name)
+                recorded_usd = ledger.of_session(name, since) + total(unwritten).usd
+            self._before[name] = max(Decimal(0), answers_usd - in_run, recorded_usd - in_run)
+        return self._before[name] + in_run
 
     @property
     def reserved_usd(self) -> Decimal:
@@ -283,6 +294,15 @@ class Budget:
         month = self.ledger.month()
         return reduce(Total.plus, self._unwritten(month.first), month.total)
 
+    def spent_in_session(self) -> Decimal:
+        """Return the spending of the conversation over all runs. Raise ``OSError`` if the ledger cannot be read."""
+        return self.spending.of_session(self.account.payer(), self.ledger)
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether a limit is kept by the ledger, so that an expense it lacks could be spent again."""
+        return self.is_shared or (SESSION in self.limits and self.account.payer().name is not None)
+
     @property
     def unreadable_lines(self) -> int:
         """The number of unreadable ledger lines that the standings lack."""
@@ -292,7 +312,12 @@ class Budget:
     def _alone(self) -> Iterator[Decimal]:
         """Yield the amount reserved over all processes, which does not grow until the end; 0 without a shared limit."""
         if not self.is_shared:
-            yield Decimal(0)
+            try:
+                if self.is_recorded:
+                    self.spending.catch_up(self.ledger)
+                yield Decimal(0)
+            except OSError as error:
+                raise self.not_kept(error) from error
             return
         reservations = self._shared()
         if not self._one_at_a_time.acquire(timeout=_PATIENCE_S):
@@ -309,18 +334,28 @@ class Budget:
     def not_kept(self, error: OSError, *, reading: bool = False) -> BudgetReached:
         """Return the error of a limit that cannot be enforced: nothing is sent then."""
         verb, adjective = ("read", "readable") if reading else ("write", "writable")
+        path = error.filename or self.ledger.path
+        content = "is spent" if str(path) == str(self.ledger.path) else "requests in flight may cost"
         return BudgetReached(
-            f"cannot {verb} {self.ledger.path}, which records what was spent: {error.strerror or error}",
+            f"cannot {verb} {path}, which records what {content}: {error.strerror or error}",
             hint=f"make it {adjective}, or take the budget out of config.toml",
             code=f"spending_un{adjective}",
         )
 
+    def not_recorded(self, error: OSError, usd: Decimal | None) -> LocalIOError:
+        """Return the error of an expense that could not be recorded: later runs would spend it again."""
+        cost = "the cost" if usd is None else dollars(usd)
+        return LocalIOError(
+            f"cannot write {self.ledger.path}: {error.strerror or error}; {cost} of this answer is not recorded",
+            hint="make room on its disk, or make it writable; budgets do not count this answer once chatcli ends",
+            code="spending_unwritten",
+        )
+
     def _reserve(self, usd: Decimal) -> Reservation | None:
-        if not self.is_shared:
-            return None
-        # What cannot be written afterwards must not be spent.
-        self.ledger.check_writable()
-        return self._shared().add(usd)
+        if self.is_recorded:
+            # What cannot be written afterwards must not be spent.
+            self.ledger.check_writable()
+        return self._shared().add(usd) if self.is_shared else None
 
     def _shared(self) -> Reservations:
         if self._reservations is None:
@@ -349,14 +384,17 @@ class Budget:
     def _spent(self, period: str) -> Decimal:
         match period:
             case "session":
-                return self.spending.of_session(self.account.payer())
+                return self._read(self.spent_in_session)
             case "day" | "month":
-                try:
-                    return (self.spent_today() if period == DAY else self.spent_this_month()).usd
-                except OSError as error:
-                    raise self.not_kept(error, reading=True) from error
+                return self._read(self.spent_today if period == DAY else self.spent_this_month).usd
             case _:
                 return self.spending.run_usd
+
+    def _read(self, spent: Callable[[], Spent]) -> Spent:
+        try:
+            return spent()
+        except OSError as error:
+            raise self.not_kept(error, reading=True) from error
 
 
 def _first_passed(standings: list[Standing], need: Need | None) -> Refusal | None:
@@ -371,19 +409,3 @@ def _first_passed(standings: list[Standing], need: Need | None) -> Refusal | Non
         return None
     freed = [standing.left + standing.reserved for standing in passed]
     return Refusal(passed[0], all(usd > 0 if least_usd is None else usd >= least_usd for usd in freed))
-
-
-TYPICAL_ANSWER_TOKENS: Final = 1_000
-"""The assumed length of an answer that nothing limits, in estimates for the person."""
-
-
-def longest_answer_tokens(parameters: Parameters) -> int | None:
-    """Return the maximum length of an answer, ``None`` if nothing limits it."""
-    extra = (parameters.extra.get(name) for name in LIMIT_FIELDS)
-    limits = [limit for limit in extra if isinstance(limit, int)]
-    return limits[0] if limits else parameters.max_tokens
-
-
-def expected_answer_tokens(parameters: Parameters) -> int:
-    """Return the assumed length of an answer before it is received."""
-    return longest_answer_tokens(parameters) or TYPICAL_ANSWER_TOKENS

@@ -15,9 +15,18 @@ from chatcli.core.errors import BudgetReached, EndpointError, RateLimited, Reque
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta, Usage
 from chatcli.core.messages import Attachment
 from chatcli.core.request import LIMIT_FIELDS
-from chatcli.cost.budget import longest_answer_tokens
 from chatcli.cost.charge import RESERVED_ANSWER_TOKENS, Cashier, Order
-from chatcli.cost.reported_usage import Counted, ReceivedTokens, believed_usage, cost_doubt
+from chatcli.cost.reported_usage import Counted, ReceivedTokens, believed_usage, cost_doubt, dearest
+from chatcli.cost.request_options import (
+    adds_input,
+    answers_at_once,
+    check_priced,
+    limited,
+    longest_answer_tokens,
+    model_asked,
+    reporting_usage,
+    sent_beside,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -29,13 +38,13 @@ if TYPE_CHECKING:
 
 CODE_OF_CUT: Final = "answer_cut_by_budget"
 
+_ONE_EACH: Final = Usage(1, 1)
 _CERTAINLY_PAID: Final = 0.3
 """The share of what is paid for that an answer has not passed while its estimated length is less."""
 _NEAR: Final = 0.9
 _COUNTED_NEAR: Final = 0.25
+_TEXT_ALONE: Final = 0.5
 _LIMIT_WORDS: Final = (*LIMIT_FIELDS, "max tokens", "output tokens", "too large", "maximum", "credits")
-_ANSWERS_AT_ONCE: Final = ("n", "best_of")
-_ADDS_INPUT: Final = ("tools", "plugins", "web_search_options", "search_parameters", "data_sources")
 
 
 class BudgetedModel:
@@ -71,19 +80,20 @@ class BudgetedModel:
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
         input_tokens = cache(partial(self._input_tokens, request))
-        order = Order(
-            request.model,
-            input_tokens,
-            partial(longest_answer_tokens, request.parameters),
-            _answers_at_once(request),
-            request.messages,
-        )
+        has_options = bool(request.parameters.extra)
+        model = model_asked(request) if has_options else request.model
+        answers = answers_at_once(request.parameters) if has_options else 1
+        longest = partial(longest_answer_tokens, request.parameters)
+        order = Order(model, input_tokens, longest, answers, request.messages)
         with closing(self._cashier.charge(order)) as charge:
             if self._cashier.budget.limits:
+                if self._pricing.cost_of(_ONE_EACH, model):
+                    check_priced(request.parameters)
+                    request = reporting_usage(request)
                 async with aclosing(charge.admission()) as waits:
                     async for wait in waits:
                         yield wait
-            answer = _PaidAnswer(request, charge, input_tokens, self._count)
+            answer = _PaidAnswer(request, order, charge, self._count)
             try:
                 async with aclosing(self._within_budget(answer)) as events:
                     async for event in events:
@@ -94,12 +104,14 @@ class BudgetedModel:
                         for notice in notices:
                             yield notice
                         yield completion
+                        if charge.unwritten is not None:
+                            raise charge.unwritten
                         if answer.is_cut(event):
                             raise _cut(answer)
             finally:
                 # The tokens received are paid for, whichever side closed the connection.
                 if answer.received.tokens and not answer.is_booked:
-                    charge.book(None, self._pricing.cost_of(answer.estimated, request.model))
+                    answer.book(None, self._pricing.cost_of(answer.estimated, model))
 
     async def _within_budget(self, answer: _PaidAnswer) -> AsyncGenerator[ModelEvent]:
         """Yield the answer, up to its cap if the endpoint does not keep to that."""
@@ -116,7 +128,7 @@ class BudgetedModel:
         """Return whether an answer has not reached the end of what is paid for, or can be paid further."""
         if not answer.is_counted:
             # Vocabularies take a quarter of a second to load.
-            count = await asyncio.to_thread(self._counter_of, answer.request.model)
+            count = await asyncio.to_thread(self._counter_of, answer.model)
             answer.received.recount(count)
             answer.is_counted = True
         return not answer.may_be_too_long or await answer.charge.extend(answer.received.counted_so_far)
@@ -128,7 +140,7 @@ class BudgetedModel:
         answer.is_cap_sent = cap is not None and not (is_large and request.model in self._refuses_caps)
         if cap is not None and answer.is_cap_sent:
             try:
-                async with aclosing(self._inner.stream(_limited(request, cap))) as events:
+                async with aclosing(self._inner.stream(limited(request, cap))) as events:
                     async for event in events:
                         yield event
             except EndpointError as error:
@@ -147,25 +159,31 @@ class BudgetedModel:
         if request.tools or request.response_format is not None:
             counted += self._count(json.dumps([request.tools, request.response_format]))
         by_vocabulary = (request.counted_tokens or 0) * (1 + self._share(request.model))
-        return max(counted, ceil(by_vocabulary))
+        beside = sent_beside(request.parameters)
+        return max(counted, ceil(by_vocabulary)) + (self._count(beside) if beside else 0)
 
     def _settled(self, completion: Completion, answer: _PaidAnswer) -> tuple[Completion, tuple[Notice, ...]]:
         """Book the cost of an answer; return the completion with it, and notices.
 
-        A missing count or cache price is replaced by its upper bound for the booking: a budget must not stop
-        counting because a cost is not known to the cent.
+        A missing count is replaced by the one counted here, and a missing cache price by its upper bound for the
+        booking: a budget must not stop counting because a cost is not known to the cent.
         """
-        answer.is_booked = True
-        cost_of = partial(self._pricing.cost_of, requested=answer.request.model, answered=completion.model)
-        believed = believed_usage(completion.usage or answer.estimated, answer.counted)
+        cost_of = partial(self._pricing.cost_of, requested=answer.model, answered=completion.model)
+        believed = believed_usage(answer.whole(completion), answer.counted)
+        most_usd = cost_of(answer.completed(believed.usage))
         shown_usd, doubt = cost_of(believed.usage), believed.doubt
-        booked_usd = cost_of(answer.completed(believed.usage)) if shown_usd is None else shown_usd
-        if completion.cost_usd is not None:
+        booked_usd = most_usd if shown_usd is None else shown_usd
+        if completion.cost_usd is not None and not self._pricing.is_free:
             reported_usd = Decimal(str(completion.cost_usd))
             least_usd = cost_of(answer.completed(believed.usage, is_cache_free=True))
-            doubt = cost_doubt(reported_usd, least_usd or Decimal(0))
-            shown_usd = booked_usd = reported_usd if doubt is None else booked_usd
-        notices = answer.charge.doubted(doubt, booked_usd) + answer.charge.book(completion.model, booked_usd)
+            likely_usd = dearest(believed.usage) if most_usd is None else most_usd
+            cost_doubted = cost_doubt(reported_usd, least_usd or Decimal(0), likely_usd)
+            if cost_doubted is None:
+                doubt, shown_usd = None, reported_usd
+            else:
+                doubt, shown_usd = cost_doubted, booked_usd
+            booked_usd = shown_usd
+        notices = answer.charge.doubted(doubt, booked_usd) + answer.book(completion.model, booked_usd)
         return replace(completion, cost_usd=None if shown_usd is None else float(shown_usd)), notices
 
 
@@ -179,8 +197,8 @@ class _PaidAnswer:
     def __init__(
         self,
         request: Request,
+        order: Order,
         charge: Charge,
-        input_tokens: Callable[[], int],
         count: Callable[[str], int],
     ) -> None:
         self.request = request
@@ -189,7 +207,9 @@ class _PaidAnswer:
         self.is_ended_here = False
         self.is_counted = False
         self.is_booked = False
-        self._input_tokens = input_tokens
+        self.model = order.model
+        self._answers = order.answers
+        self._input_tokens = order.input_tokens
         self._count = count
 
     @cached_property
@@ -217,49 +237,61 @@ class _PaidAnswer:
         """Return whether the cap of the budget ended the answer, and not the endpoint's own limit."""
         if self.is_ended_here:
             return True
-        cap = self.cap_tokens
+        cap, received = self.cap_tokens, self.received.tokens
         if cap is None or not self.is_cap_sent or completion.finish_reason != "length":
             return False
-        reported = completion.usage and completion.usage.output_tokens
-        return (reported or 0) >= cap * _NEAR or (
-            not reported and self.received.tokens >= cap * _COUNTED_NEAR
-        )
+        usage = completion.usage or Usage()
+        if not usage.output_tokens and not usage.reasoning_tokens:
+            # Nothing received: the cap went to reasoning that nobody counts.
+            return not received or received >= cap * _COUNTED_NEAR
+        answered, reasoning = usage.output_tokens or 0, usage.reasoning_tokens or 0
+        # Reasoning is beside the answer if the text alone accounts for that.
+        is_beside = reasoning > answered or received > answered * _TEXT_ALONE
+        return answered + (reasoning if is_beside else 0) >= cap * _NEAR
+
+    def book(self, answered: str | None, cost_usd: Decimal | None) -> tuple[Notice, ...]:
+        """Book the cost, once; see ``Charge.book``."""
+        self.is_booked = True
+        if self.request.receipt is not None:
+            self.request.receipt.costs_usd.append(cost_usd)
+        return self.charge.book(answered, cost_usd)
 
     @property
     def estimated(self) -> Usage:
-        return Usage(self._input_tokens(), self.received.tokens, estimated=True)
+        return Usage(self._input_tokens(), self.received.tokens * self._answers, estimated=True)
+
+    def whole(self, completion: Completion) -> Usage:
+        """Return the reported usage with counted tokens where it has none."""
+        usage = completion.usage or Usage()
+        if usage.is_complete:
+            return usage
+        about = self.estimated
+        # What ended at the cap was as long, though its reasoning was not received.
+        is_cut = self.is_cut(completion) and not self.is_ended_here
+        least = (self.cap_tokens or 0) * self._answers if is_cut else 0
+        answered = max(about.output_tokens or 0, usage.reasoning_tokens or 0, least)
+        return usage.filled(replace(about, output_tokens=answered))
 
     @property
     def counted(self) -> Counted:
+        parameters = self.request.parameters
         parts = (part for message in self.request.messages for part in message.parts)
-        extra = self.request.parameters.extra
+        adds = bool(parameters.extra) and adds_input(parameters)
+        limit = longest_answer_tokens(parameters) if parameters.extra else parameters.max_tokens
         return Counted(
             self._input_tokens(),
-            self.received.tokens,
+            self.received.tokens * self._answers,
             self.received.least_tokens,
-            is_whole=not (
-                any(isinstance(part, Attachment) for part in parts)
-                or any(name in extra for name in _ADDS_INPUT)
-            ),
+            is_whole=not (adds or any(isinstance(part, Attachment) for part in parts)),
+            limit_tokens=self.cap_tokens if self.is_cap_sent else limit,
+            answers=self._answers,
         )
 
     def completed(self, usage: Usage, *, is_cache_free: bool = False) -> Usage:
-        """Return ``usage`` with counted tokens where it has none, and cached ones as all others, or left out."""
-        about = self.estimated
-        sent = about.input_tokens if usage.input_tokens is None else usage.input_tokens
-        answered = about.output_tokens if usage.output_tokens is None else usage.output_tokens
+        """Return ``usage`` with cached tokens as all others, or left out."""
         free = usage.cached_tokens or 0 if is_cache_free else 0
-        return Usage(max(0, (sent or 0) - free), answered)
-
-
-def _limited(request: Request, most_tokens: int) -> Request:
-    """Return ``request`` with its answer limited, by the field in which the person limited it, if they did."""
-    parameters = request.parameters
-    named = {name: most_tokens for name in LIMIT_FIELDS if isinstance(parameters.extra.get(name), int)}
-    if named:
-        return replace(request, parameters=replace(parameters, extra={**parameters.extra, **named}))
-    is_own = parameters.max_tokens is None
-    return replace(request, parameters=replace(parameters, max_tokens=most_tokens), is_capped=is_own)
+        sent = max(usage.input_tokens or 0, usage.cached_tokens or 0)
+        return Usage(max(0, sent - free), usage.output_tokens)
 
 
 def _may_blame_cap(error: EndpointError) -> bool:
@@ -271,20 +303,11 @@ def _may_blame_cap(error: EndpointError) -> bool:
     return isinstance(error, RequestRefused | RateLimited) and any(word in words for word in _LIMIT_WORDS)
 
 
-def _answers_at_once(request: Request) -> int:
-    numbers = (request.parameters.extra.get(name) for name in _ANSWERS_AT_ONCE)
-    return max([1, *(number for number in numbers if isinstance(number, int))])
-
-
 def _cut(answer: _PaidAnswer) -> BudgetReached:
     standing = answer.charge.capped_by
     within = f"to stay within {'the budget' if standing is None else standing.whole}"
-    if answer.is_ended_here and answer.is_cap_sent:
-        message = (
-            f"the endpoint ignored the limit of {answer.cap_tokens:,} tokens; the answer was ended {within}"
-        )
-    else:
-        message = f"the answer was cut at {answer.cap_tokens or answer.received.tokens:,} tokens {within}"
+    length = answer.received.tokens if answer.is_ended_here else answer.cap_tokens or 0
+    message = f"the answer was cut at {length:,} tokens {within}"
     # Without any text, as after nothing but hidden reasoning, there is nothing to continue.
     rest = "/continue gets the rest" if answer.received.tokens else None
     remedy = standing.remedy if standing is not None else None

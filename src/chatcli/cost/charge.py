@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.core.errors import BudgetReached
 from chatcli.core.events import Notice, Usage, Waiting
-from chatcli.cost.budget import TYPICAL_ANSWER_TOKENS, Admission, Need, Refusal
+from chatcli.cost.budget import Admission, Need, Refusal
 from chatcli.cost.ledger import Expense, unreadable_lines
 from chatcli.cost.price import dollars
 from chatcli.cost.reported_usage import Counted, believed_usage
+from chatcli.cost.request_options import LONGEST_ANSWER_TOKENS, TYPICAL_ANSWER_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
+    from chatcli.core.errors import LocalIOError
     from chatcli.cost.budget import Budget, Standing
     from chatcli.cost.pricing import Pricing
+    from chatcli.cost.reported_usage import Doubt
 
 RESERVED_ANSWER_TOKENS: Final = 4_096
 """What is reserved for an answer that neither the person nor the budget limits."""
-
-LONGEST_ANSWER_TOKENS: Final = 131_072
-"""No model answers at greater length; with less left, an answer is capped."""
 
 SMALLEST_ANSWER_TOKENS: Final = 100
 """With less left for the answer, a request is not worth its input."""
@@ -87,6 +87,45 @@ class Cashier:
         token_usd = (with_million_usd - input_usd) / _MILLION * order.answers
         return Need(input_usd, token_usd, min(least_tokens, most_tokens), most_tokens)
 
+    async def attempt(self, need: Need | None, *, is_approved: bool = False) -> Admission | Refusal:
+        """Return what the budget says to ``need``; see ``Budget.admit``."""
+        admit = partial(self.budget.admit, need, is_approved=is_approved)
+        if not self.budget.is_shared:
+            return admit()
+        # In a thread: another process may hold the lock, and a disk may be slow.
+        work = asyncio.ensure_future(asyncio.to_thread(admit))
+        try:
+            return await asyncio.wait_for(asyncio.shield(work), self.disk_patience_s)
+        except TimeoutError:
+            work.add_done_callback(_release)
+            raise self.budget.not_kept(OSError(None, "the disk does not answer")) from None
+        except asyncio.CancelledError:
+            work.add_done_callback(_release)
+            raise
+
+    async def check_total(self, usd: float | None, what: str) -> None:
+        """Raise ``BudgetReached`` if ``what`` takes several requests that a limit leaves too little for.
+
+        Each of them is charged by itself; this only says so before the first. They cost up to ``usd``, ``None``
+        if that is unknown. The person may approve it.
+        """
+        if not self.budget.limits or not usd:
+            return
+        total_usd = Decimal(str(usd))
+        outcome = await self.attempt(Need(total_usd, Decimal(0), 0, 0))
+        if isinstance(outcome, Admission):
+            outcome.release()
+        elif not outcome.may_pass:
+            standing, approve = outcome.standing, self.budget.account.approve
+            estimate = f"{what} costs up to {dollars(total_usd)}"
+            if approve is None:
+                raise BudgetReached(
+                    f"budget reached: {estimate}; {standing.words}",
+                    hint=f"{standing.remedy}; another --long or another model (-m) may cost less",
+                )
+            if not await approve(f"{estimate}; {standing.words}. Begin?"):
+                raise BudgetReached("not sent: it would exceed the budget", hint=standing.remedy)
+
 
 class Charge:
     """The charge of one request: ``admission`` before it is sent, ``book`` once its cost is known, then ``close``."""
@@ -100,6 +139,7 @@ class Charge:
         """The length of answer that is paid for, ``None`` if nothing limits it."""
         self.capped_by: Standing | None = None
         """The limit of the budget that caps the answer, ``None`` if none does."""
+        self.unwritten: LocalIOError | None = None
         self._admitted: list[Admission] = []
         self._spending.reserved.append(self._reserved_usd)
 
@@ -132,6 +172,15 @@ class Charge:
         allowed = self._allowed_tokens
         return self._need.usd(TYPICAL_ANSWER_TOKENS if allowed is None else allowed)
 
+    @property
+    def _estimate(self) -> str:
+        """The likely cost in words, with the length of answer that is assumed."""
+        if self._estimate_usd is None:
+            return "this question costs an unknown price"
+        is_assumed = self._allowed_tokens is None
+        assumed = f" with a {TYPICAL_ANSWER_TOKENS:,}-token answer" if is_assumed else ""
+        return f"this question costs about {dollars(self._estimate_usd)}{assumed}"
+
     def _reserved_usd(self) -> Decimal | None:
         if self._admitted:
             return sum((admission.reserved_usd or Decimal(0) for admission in self._admitted), Decimal(0))
@@ -147,7 +196,7 @@ class Charge:
             return
         async with self._spending.asking:
             began_s = told_s = self._cashier.clock()
-            while isinstance(outcome := await self._attempt(self._need), Refusal):
+            while isinstance(outcome := await self._cashier.attempt(self._need), Refusal):
                 waited_s = self._cashier.clock() - began_s
                 if is_patient and outcome.may_pass and waited_s < self._patience_s:
                     if self._cashier.clock() - told_s >= _TOLD_EVERY_S:
@@ -157,8 +206,8 @@ class Charge:
                     continue
                 if not is_patient or not await self._is_approved(outcome.standing):
                     refused = is_patient and self._asks
-                    raise _reached(self._estimate_usd, outcome.standing, refused=refused)
-                outcome = await self._attempt(self._approved_need, is_approved=True)
+                    raise _reached(self._estimate, outcome.standing, refused=refused)
+                outcome = await self._cashier.attempt(self._approved_need, is_approved=True)
                 break
             if isinstance(outcome, Admission):
                 self._admitted.append(outcome)
@@ -184,27 +233,12 @@ class Charge:
         if self._need is None:
             return True
         more = Need(Decimal(0), self._need.token_usd, answer_tokens, answer_tokens)
-        outcome = await self._attempt(more)
+        outcome = await self._cashier.attempt(more)
         if isinstance(outcome, Refusal):
             return False
         self._admitted.append(outcome)
         self.answer_tokens = (self.answer_tokens or 0) + answer_tokens
         return True
-
-    async def _attempt(self, need: Need | None, *, is_approved: bool = False) -> Admission | Refusal:
-        admit = partial(self._budget.admit, need, is_approved=is_approved)
-        if not self._budget.is_shared:
-            return admit()
-        # In a thread: another process may hold the lock, and a disk may be slow.
-        work = asyncio.ensure_future(asyncio.to_thread(admit))
-        try:
-            return await asyncio.wait_for(asyncio.shield(work), self._cashier.disk_patience_s)
-        except TimeoutError:
-            work.add_done_callback(_release)
-            raise self._budget.not_kept(OSError(None, "the disk does not answer")) from None
-        except asyncio.CancelledError:
-            work.add_done_callback(_release)
-            raise
 
     def _check_price(self) -> None:
         if self._cashier.requires_price and not self._asks:
@@ -231,21 +265,30 @@ class Charge:
         if self._cashier.approved == (content, self._spending.run_usd):
             return True
         approve = self._budget.account.approve
-        if approve is None or not await approve(f"{_cost_in_words(self._estimate_usd, standing)}. Send it?"):
+        if approve is None or not await approve(f"{self._estimate}; {standing.words}. Send it?"):
             return False
         self._cashier.approved = content, self._spending.run_usd
         return True
 
-    def doubted(self, doubt: str | None, cost_usd: Decimal | None) -> tuple[Notice, ...]:
+    def doubted(self, doubt: Doubt | None, cost_usd: Decimal | None) -> tuple[Notice, ...]:
         """Return the notice about ``doubt``, once for each model of an endpoint; none where nothing costs anything."""
         host, model = self._cashier.pricing.host, self._order.model
-        if doubt is None or not cost_usd or not self._spending.is_first_report(f"usage {host} {model}"):
+        is_of_no_use = cost_usd == 0 if doubt and doubt.is_high else not cost_usd
+        if doubt is None or is_of_no_use or not self._spending.is_first_report(f"usage {host} {model}"):
             return ()
-        message = f"{host} reports {doubt} for {model}; the higher figure is booked"
-        return (Notice("usage_doubted", f"{message} ({_set_price(model)})"),)
+        message = f"{host} reports {doubt.words} for {model}"
+        if not doubt.is_high:
+            return (Notice("usage_doubted", f"{message}; the higher figure is booked ({_set_price(model)})"),)
+        if cost_usd is None:
+            return (Notice("usage_doubted", f"{message}; its cost is booked as unknown"),)
+        booked = f"{dollars(cost_usd)} is booked; if it was less, lower cost_usd in the last line of"
+        return (Notice("usage_doubted", f"{message}; {booked} {self._budget.ledger.path}"),)
 
     def book(self, answered: str | None, cost_usd: Decimal | None) -> tuple[Notice, ...]:
-        """Book the cost of a request that the model ``answered``; return notices for the person."""
+        """Book the cost of a request that the model ``answered``; return notices for the person.
+
+        If a limit is kept by the ledger, and it cannot be written, ``unwritten`` is the error.
+        """
         ledger = self._budget.ledger
         expense = Expense(
             ledger.clock(),
@@ -255,9 +298,11 @@ class Charge:
             self._budget.account.payer().name,
         )
         error = self._spending.book(expense, ledger, self._admitted)
+        if error is not None and self._budget.is_recorded:
+            self.unwritten = self._budget.not_recorded(error, cost_usd)
+            return ()
         # A run that saves nothing has no need of the ledger, apart from its limits.
-        is_of_no_use = ledger.is_private and not self._budget.is_shared
-        if error is None or is_of_no_use or not self._spending.is_first_report("spending_unwritten"):
+        if error is None or ledger.is_private or not self._spending.is_first_report("spending_unwritten"):
             return ()
         failure = f"cannot write {ledger.path}: {error.strerror or error}"
         return (Notice("spending_unwritten", f"{failure}; spending is counted in memory until you leave"),)
@@ -321,16 +366,11 @@ def _release(work: asyncio.Future[Admission | Refusal]) -> None:
             outcome.release()
 
 
-def _cost_in_words(estimate_usd: Decimal | None, standing: Standing) -> str:
-    cost = "an unknown price" if estimate_usd is None else f"about {dollars(estimate_usd)}"
-    return f"this question costs {cost}; {standing.words}"
-
-
-def _reached(estimate_usd: Decimal | None, standing: Standing, *, refused: bool) -> BudgetReached:
+def _reached(estimate: str, standing: Standing, *, refused: bool) -> BudgetReached:
     if refused:
         return BudgetReached("not sent: it would exceed the budget", hint=standing.remedy)
     return BudgetReached(
-        f"budget reached: {_cost_in_words(estimate_usd, standing)}",
+        f"budget reached: {estimate}; {standing.words}",
         hint=f"{standing.remedy}; --max-tokens or another model (-m) may cost less",
     )
 

@@ -164,6 +164,16 @@ class Ledger:
         except NotADirectoryError:
             return []
 
+    def of_session(self, name: str, since: datetime) -> Decimal:
+        """Return the known costs of the session ``name`` since a time: an older session may have had its name."""
+        mark = encode_line({"session": name})[1:-2]
+        try:
+            lines = [line for line in LineFollower(self.path).new_lines() if mark in line]
+        except NotADirectoryError:
+            return Decimal(0)
+        found = (expense for line in lines if (expense := _expense(line)) is not None)
+        return total(each for each in found if each.session == name and each.at >= since).usd
+
     def append(self, expense: Expense) -> None:
         """Append an expense."""
         if self.is_private:

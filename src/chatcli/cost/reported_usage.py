@@ -2,19 +2,22 @@
 
 Only what cannot be is absurd. Vocabularies differ by two to three times, most of all in Chinese, Japanese and Korean;
 reasoning is often not shown; cached tokens may be reported beside the input; a gateway may be cheaper than the vendor.
+In place of too low a figure the counted one is believed, in place of too high a one the highest that can be: one
+nonsensical report cannot use up a month.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.cost.price import dollars
+from chatcli.cost.request_options import LONGEST_ANSWER_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from decimal import Decimal
 
     from chatcli.core.events import Usage
 
@@ -25,6 +28,11 @@ _TIMES_CHEAPER: Final = 20
 _TIMES_MORE: Final = 10
 _MORE_TOKENS: Final = 10_000
 """The input may grow by so much at the endpoint: its own instructions, the definitions of its tools."""
+_LARGEST_WINDOW: Final = 2_000_000
+_DEAREST_USD: Final = Decimal("0.001")
+"""No model asks more for a token."""
+_MORE_USD: Final = Decimal("0.1")
+"""Endpoints may charge so much beside the tokens, as for a search."""
 
 _COUNTED_AT_ONCE: Final = 200
 """Characters; words at the seams count twice."""
@@ -86,61 +94,110 @@ class ReceivedTokens:
 class Counted(NamedTuple):
     """Tokens counted here: those of the input, about those of the answer, and the fewest the answer can have.
 
-    ``is_whole``: the input is all text, and nothing in the request makes the endpoint add to it.
+    ``is_whole``: the input is all text, and nothing in the request makes the endpoint add to it. ``limit_tokens``
+    is the limit of the answer that the endpoint was told, ``None`` if it was told none; reasoning may be beside it.
+    ``answers`` were asked for at once.
     """
 
     input_tokens: int
     answer_tokens: int
     least_answer_tokens: int
     is_whole: bool = True
+    limit_tokens: int | None = None
+    answers: int = 1
+
+    @property
+    def most_input_tokens(self) -> int:
+        by_count = self.input_tokens * _TIMES_MORE + _MORE_TOKENS
+        return by_count if self.is_whole else max(by_count, _LARGEST_WINDOW)
+
+    @property
+    def most_answer_tokens(self) -> int:
+        longest = max(LONGEST_ANSWER_TOKENS, self.limit_tokens or 0) * self.answers
+        return max(longest, self.answer_tokens)
+
+
+class Doubt(NamedTuple):
+    """A clause about what is absurd in a report; ``is_high`` if it is too high."""
+
+    words: str
+    is_high: bool = False
 
 
 class Believed(NamedTuple):
-    """The usage to go by, and a clause about what is absurd in the reported one, ``None`` if nothing is."""
+    """The usage to go by, and what is absurd in the reported one, ``None`` if nothing is."""
 
     usage: Usage
-    doubt: str | None = None
+    doubt: Doubt | None = None
 
 
 def believed_usage(reported: Usage, counted: Counted) -> Believed:
-    """Return ``reported`` with counted tokens in place of absurdly few.
-
-    An input that is absurdly large is kept, as the higher figure.
-    """
+    """Return ``reported`` with counted tokens in place of absurdly few, and the most that can be of absurdly many."""
     usage, doubts = reported, []
     answered, reasoning = reported.output_tokens, reported.reasoning_tokens or 0
-    if answered is not None and reasoning > answered:
+    if answered is not None:
         # xAI and others count reasoning beside the answer.
-        answered += reasoning
+        answered += reasoning if reasoning > answered else 0
+        if _is_too_few(answered, counted.least_answer_tokens):
+            doubts.append(_of(answered, counted.answer_tokens, "answer"))
+            answered = counted.answer_tokens
+        elif answered > counted.most_answer_tokens:
+            doubts.append(_more_than(answered, counted.most_answer_tokens, "answer"))
+            answered = counted.most_answer_tokens
+        elif counted.limit_tokens is not None and answered > _most_within(counted):
+            doubts.append(_more_than(answered, counted.limit_tokens * counted.answers, "answer", "asked for"))
         usage = replace(usage, output_tokens=answered)
-    if answered is not None and _is_too_few(answered, counted.least_answer_tokens):
-        usage = replace(usage, output_tokens=counted.answer_tokens)
-        doubts.append(_of(answered, counted.answer_tokens, "answer"))
     sent = reported.input_tokens
     if sent is not None:
-        read = max(sent, reported.cached_tokens or 0)
+        most, cached = counted.most_input_tokens, reported.cached_tokens
+        read = max(sent, cached or 0)
         if _is_too_few(read, counted.input_tokens):
             usage = replace(usage, input_tokens=counted.input_tokens)
             doubts.append(_of(read, counted.input_tokens, "input"))
-        elif counted.is_whole and sent > counted.input_tokens * _TIMES_MORE + _MORE_TOKENS:
-            doubts.append(_of(sent, counted.input_tokens, "input"))
-    return Believed(usage, " and ".join(doubts) if doubts else None)
+        elif read > most:
+            cached = None if cached is None else min(cached, most)
+            usage = replace(usage, input_tokens=min(sent, most), cached_tokens=cached)
+            doubts.append(_more_than(read, most, "input"))
+    if not doubts:
+        return Believed(usage)
+    return Believed(
+        usage, Doubt(" and ".join(doubt.words for doubt in doubts), any(doubt.is_high for doubt in doubts))
+    )
 
 
-def cost_doubt(reported_usd: Decimal, computed_usd: Decimal) -> str | None:
-    """Return a clause about a reported cost that is absurdly low, ``None`` if it may be right.
+def cost_doubt(reported_usd: Decimal, least_usd: Decimal, most_usd: Decimal) -> Doubt | None:
+    """Return what is absurd about a reported cost, ``None`` if it may be right.
 
-    ``computed_usd`` is the least the answer costs at the price in force.
+    The answer costs ``least_usd`` at least at the price in force, and about ``most_usd`` at most.
     """
-    if reported_usd * _TIMES_CHEAPER >= computed_usd:
-        return None
-    cost = dollars(reported_usd) if reported_usd else "a cost of 0"
-    return f"{cost} (about {dollars(computed_usd)} at its price)"
+    if reported_usd * _TIMES_CHEAPER < least_usd:
+        cost = dollars(reported_usd) if reported_usd else "a cost of 0"
+        return Doubt(f"{cost} (about {dollars(least_usd)} at its price)")
+    most_usd = most_usd * _TIMES_CHEAPER + _MORE_USD
+    if reported_usd > most_usd:
+        return Doubt(
+            f"a cost of {dollars(reported_usd)} (at most {dollars(most_usd)} possible)", is_high=True
+        )
+    return None
+
+
+def dearest(usage: Usage) -> Decimal:
+    """Return the cost of ``usage`` for the dearest model there is, where no price is known."""
+    return _DEAREST_USD * ((usage.input_tokens or 0) + (usage.output_tokens or 0))
+
+
+def _most_within(counted: Counted) -> int:
+    """Return the most tokens of an answer with the reasoning that endpoints may not count as part of the limit."""
+    return (counted.limit_tokens or 0) * counted.answers * _TIMES_MORE + _MORE_TOKENS
 
 
 def _is_too_few(reported: int, counted: int) -> bool:
     return reported * _TIMES < counted
 
 
-def _of(reported: int, counted: int, what: str) -> str:
-    return f"{reported:,} {what} tokens (about {counted:,} counted)"
+def _of(reported: int, counted: int, what: str) -> Doubt:
+    return Doubt(f"{reported:,} {what} tokens (about {counted:,} counted)")
+
+
+def _more_than(reported: int, most: int, what: str, why: str = "possible") -> Doubt:
+    return Doubt(f"{reported:,} {what} tokens (at most {most:,} {why})", is_high=True)

@@ -7,6 +7,7 @@ added to under one lock for all.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from contextlib import contextmanager, suppress
@@ -32,11 +33,12 @@ _PATIENCE_S: Final = 5.0
 
 
 class Reservation:
-    """An amount set aside until ``release`` or the end of this process."""
+    """An amount set aside until ``release`` or the end of this process; a child that it forks sets nothing aside."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor: int | None = descriptor
+        _held.add(self)
 
     def release(self) -> None:
         """Set the amount free; calling it again does nothing."""
@@ -44,9 +46,33 @@ class Reservation:
             return
         os.close(self._descriptor)
         self._descriptor = None
+        _held.discard(self)
         # Whoever sums up next deletes a file that cannot be deleted now.
         with suppress(OSError):
             self._path.unlink()
+
+    def leave_to_parent(self) -> None:
+        """Close the file in a forked child, whose descriptor would keep it locked when the parent has ended."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        _held.discard(self)
+
+
+_held: Final[set[Reservation]] = set()
+_locks: Final[set[int]] = set()
+"""The descriptors of ``Reservations.locked`` at this moment."""
+
+
+def _leave_all_to_parent() -> None:
+    for reservation in list(_held):
+        reservation.leave_to_parent()
+    while _locks:
+        os.close(_locks.pop())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_all_to_parent)
 
 
 class Reservations:
@@ -65,12 +91,20 @@ class Reservations:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Lock out all other processes: ``total`` and ``add`` belong in here, together."""
-        descriptor = open_for_append(self._folder / _LOCK)
+        path = self._folder / _LOCK
+        descriptor = open_for_append(path)
+        _locks.add(descriptor)
         try:
-            lock(descriptor, patience_s=self._patience_s, is_required=True)
+            try:
+                lock(descriptor, patience_s=self._patience_s, is_required=True)
+            except OSError as error:
+                raise _named(error, path) from error
             yield
         finally:
-            os.close(descriptor)
+            # Not in a child that was forked meanwhile.
+            if descriptor in _locks:
+                _locks.remove(descriptor)
+                os.close(descriptor)
 
     def total(self) -> Decimal:
         """Return the sum of what running processes have set aside; remove what dead ones have left behind."""
@@ -91,6 +125,9 @@ class Reservations:
         reservation = Reservation(path, descriptor)
         try:
             lock(descriptor, patience_s=self._patience_s, is_required=True)
+        except OSError as error:
+            reservation.release()
+            raise _named(error, path) from error
         except BaseException:
             reservation.release()
             raise
@@ -118,6 +155,11 @@ class Reservations:
         except FileNotFoundError:
             return Decimal(0)
         except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
-            raise OSError(None, f"{path.name} is damaged") from error
+            raise _named(OSError(errno.EINVAL, "damaged"), path) from error
         # Either sign: clocks are set.
         return usd if abs(age) <= _LASTS and usd.is_finite() and usd > 0 else Decimal(0)
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """Return ``error`` with the file it is about, which locks do not know."""
+    return OSError(error.errno, error.strerror or str(error), str(path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED: Final = "interrupted"
 """The finish reason of a reply of which only parts are stored."""
+
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -117,6 +120,17 @@ class Session:
                 pass
         self._damaged_records += record.is_damaged
         self.records.append(record)
+
+    @property
+    def began_at(self) -> datetime | None:
+        """When the session was begun; long ago if its header does not say, ``None`` if nothing is recorded yet."""
+        if self.header is None:
+            return _LONG_AGO if self._messages or self._partials else None
+        try:
+            began_at = datetime.fromisoformat(self.header.at)
+        except ValueError:
+            return _LONG_AGO
+        return began_at if began_at.tzinfo else began_at.replace(tzinfo=UTC)
 
     @property
     def damaged_records(self) -> int:

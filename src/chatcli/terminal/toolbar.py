@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from wcwidth import clip, width
 
-from chatcli.cost.budget import expected_answer_tokens
 from chatcli.cost.price import dollars
+from chatcli.cost.request_options import expected_answer_tokens
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.shortening import shortened
 

@@ -160,9 +160,19 @@ class PartReader:
         emit(Answered(ask, text))
         emit(self.spending.progress())
 
+    def has_kept(self, ask: Ask) -> bool:
+        """Return whether the answer is cached."""
+        return isinstance(self._cached(self._key(ask)), str)
+
+    def _key(self, ask: Ask) -> str:
+        return key_of(self._model_name, repr(self._parameters), *ask.material)
+
+    def _cached(self, key: str) -> object:
+        return self._kept.get(key, None) if self._kept is not None else None
+
     async def _cached_or_asked(self, ask: Ask, emit: Callable[[Event | Answered], None]) -> str:
-        key = key_of(self._model_name, repr(self._parameters), *ask.material)
-        kept = self._kept.get(key, None) if self._kept is not None else None
+        key = self._key(ask)
+        kept = self._cached(key)
         if isinstance(kept, str):
             return kept
         try:

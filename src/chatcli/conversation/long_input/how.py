@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from chatcli.core.strategy_table import FAIL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from typing import TypeAlias
 
     from chatcli.core.events import Usage
     from chatcli.storage.cache import Cache
 
     CostOf: TypeAlias = Callable[[Usage], float | None]
+    CheckCost: TypeAlias = Callable[[float | None, str], Awaitable[None]]
+    """Raises ``BudgetReached`` if something may cost more than is left; the text names it."""
 
 
 def unknown_cost(_: Usage) -> float | None:
@@ -22,14 +24,19 @@ def unknown_cost(_: Usage) -> float | None:
     return None
 
 
+async def any_cost(_: float | None, __: str) -> None:
+    """Accept any cost."""
+
+
 @dataclass(frozen=True, slots=True)
 class LongInput:
     """Settings for a long text: ``strategy`` is a name of ``LONG_INPUT_STRATEGIES`` or ``FAIL``.
 
-    Without ``kept`` answers to parts are not cached.
+    Without ``kept`` answers to parts are not cached. ``check_cost`` is asked before a reading is begun.
     """
 
     strategy: str = FAIL
     concurrency: int = 4
     kept: Cache[object] | None = None
     cost_of: CostOf = unknown_cost
+    check_cost: CheckCost = any_cost

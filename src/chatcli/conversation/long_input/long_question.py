@@ -12,6 +12,7 @@ from chatcli.conversation.long_input.splitting import FEWEST_TOKENS, divide, spl
 from chatcli.conversation.strategies.strategy import mandatory_only
 from chatcli.core import messages
 from chatcli.core.errors import InputTooLong
+from chatcli.core.events import Usage
 from chatcli.core.messages import Message, TextPart
 from chatcli.core.strategy_table import LONG_INPUT_STRATEGIES
 
@@ -119,6 +120,11 @@ class Plan:
     requests: int
     sent_tokens: int
     answer_tokens: int
+
+    @property
+    def usage(self) -> Usage:
+        """The most tokens, as of one answer."""
+        return Usage(self.sent_tokens, self.answer_tokens, estimated=True)
 
 
 def plan(

@@ -121,6 +121,13 @@ async def map_reduce(work: Work) -> AsyncGenerator[Event | Message]:
     yield _final(work, notes)
 
 
+def is_begun(work: Work) -> bool:
+    """Return whether an answer about a part is kept from before, from where reading goes on."""
+    is_first_alone = work.plan.strategy == "refine"
+    asks = [_refine_ask(work, 1, work.plan.parts[0], "")] if is_first_alone else _part_asks(work)
+    return any(map(work.reader.has_kept, asks))
+
+
 def _part_asks(work: Work) -> list[Ask]:
     instructions = prompts.part_instructions(work.budgets.notes_tokens)
     text, parts = work.divided.text, work.plan.parts
@@ -192,14 +199,10 @@ def _final(work: Work, notes: Sequence[Notes]) -> Message:
 
 async def refine(work: Work) -> AsyncGenerator[Event | Message]:
     """Yield progress and, last, the question that fits: the last part with the notes on all before it."""
-    instructions = prompts.refine_instructions(work.budgets.notes_tokens)
     notes, notified_cut = "", False
     *before, last = work.plan.parts
     for number, part in enumerate(before, start=1):
-        text = _with_notes(notes, part)
-        messages = part_messages(instructions, work.divided, _label(work, part, number), text)
-        ask = Ask(number, messages, (instructions, work.divided.words, text))
-        async with aclosing(work.reader.ask_all([ask])) as events:
+        async with aclosing(work.reader.ask_all([_refine_ask(work, number, part, notes)])) as events:
             async for event in events:
                 if isinstance(event, Answered):
                     notes = shortened(event.text, work.counter, work.budgets.notes_tokens)
@@ -213,6 +216,12 @@ async def refine(work: Work) -> AsyncGenerator[Event | Message]:
                 f"notes were longer than the {work.budgets.notes_tokens:,} tokens allowed and were cut",
             )
     yield work.divided.about(_label(work, last, len(work.plan.parts)), _with_notes(notes, last))
+
+
+def _refine_ask(work: Work, number: int, part: TextSlice, notes: str) -> Ask:
+    instructions, text = prompts.refine_instructions(work.budgets.notes_tokens), _with_notes(notes, part)
+    messages = part_messages(instructions, work.divided, _label(work, part, number), text)
+    return Ask(number, messages, (instructions, work.divided.words, text))
 
 
 def _label(work: Work, part: TextSlice, number: int) -> str:

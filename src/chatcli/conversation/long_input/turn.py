@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.long_input.asking import LongInputUsage, PartReader
-from chatcli.conversation.long_input.readers import Work, cut_to_fit, map_reduce, refine
+from chatcli.conversation.long_input.readers import Work, cut_to_fit, is_begun, map_reduce, refine
 from chatcli.core.errors import ChatcliError
 from chatcli.core.events import Notice, TurnFailed, TurnFinished, TurnResult, TurnStarted
 from chatcli.core.messages import Message
@@ -110,6 +110,8 @@ async def long_turn(
         # Millions of characters take seconds to count; keys and signals are handled meanwhile.
         work = await asyncio.to_thread(_work, question, strategy, reading_model, how)
         yield Notice("long_input", plan_notice(work.plan, question.numbers))
+        if work.plan.parts and not is_begun(work):
+            await how.check_cost(how.cost_of(work.plan.usage), "reading this text")
         async with aclosing(_read(work)) as events:
             async for event in events:
                 if isinstance(event, Message):
