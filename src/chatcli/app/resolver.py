@@ -135,7 +135,7 @@ class ModelResolver:
                 settings.long_concurrency,
                 FolderCache(self._context.paths.cache / "long-texts") if settings.save else None,
                 lambda usage: usd_of(pricing, usage, name),
-                terms.cashier.check_total,
+                terms.cashier.check_total if terms.cashier.budget.limits else None,
             ),
             separates_reasoning=settings.thoughts_in_text != "off",
             listed=tuple(model.id for model in offered),

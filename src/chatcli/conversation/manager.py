@@ -236,8 +236,7 @@ class ConversationManager:
             if recalled := [part for part in plan.parts if part.kind == "retrieved"]:
                 yield Notice("recalled", _quoted(recalled))
             try:
-                request = replace(self._request(plan, turn.partial_answer), receipt=turn.receipt)
-                async with aclosing(self._model.stream(request)) as events:
+                async with aclosing(self._model.stream(self._request(plan, turn))) as events:
                     async for event in events:
                         began = began or isinstance(event, TextDelta | ReasoningDelta)
                         yield event
@@ -290,13 +289,14 @@ class ConversationManager:
             estimated=plan.estimated,
         )
 
-    def _request(self, plan: ContextPlan, partial_answer: str = "") -> Request:
+    def _request(self, plan: ContextPlan, turn: _RunningTurn | None = None) -> Request:
         return Request(
             self._model_name,
             plan.messages,
             self._parameters,
-            partial_answer=partial_answer,
+            partial_answer=turn.partial_answer if turn else "",
             counted_tokens=None if plan.estimated else self._tokens.by_vocabulary(plan.sent_tokens),
+            receipt=turn.receipt if turn else None,
         )
 
     def _tokens_of(self, partial_answer: str) -> int:
@@ -304,8 +304,7 @@ class ConversationManager:
 
     def _result(self, turn: _RunningTurn) -> TurnResult:
         """Return the result, with estimates for counts that a complete answer lacks."""
-        result = turn.result()
-        if turn.completion is None or result.usage.is_complete:
+        if (result := turn.result()).usage.is_complete or turn.completion is None:
             return result
         counted = Usage(turn.sent_tokens, self._tokens.estimate_text(turn.text))
         return replace(result, usage=result.usage.filled(counted))

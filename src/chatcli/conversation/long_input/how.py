@@ -24,19 +24,16 @@ def unknown_cost(_: Usage) -> float | None:
     return None
 
 
-async def any_cost(_: float | None, __: str) -> None:
-    """Accept any cost."""
-
-
 @dataclass(frozen=True, slots=True)
 class LongInput:
     """Settings for a long text: ``strategy`` is a name of ``LONG_INPUT_STRATEGIES`` or ``FAIL``.
 
-    Without ``kept`` answers to parts are not cached. ``check_cost`` is asked before a reading is begun.
+    Without ``kept`` answers to parts are not cached. ``check_cost`` is asked before a reading is begun, if
+    a budget is set.
     """
 
     strategy: str = FAIL
     concurrency: int = 4
     kept: Cache[object] | None = None
     cost_of: CostOf = unknown_cost
-    check_cost: CheckCost = any_cost
+    check_cost: CheckCost | None = None

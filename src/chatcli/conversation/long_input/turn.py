@@ -110,7 +110,7 @@ async def long_turn(
         # Millions of characters take seconds to count; keys and signals are handled meanwhile.
         work = await asyncio.to_thread(_work, question, strategy, reading_model, how)
         yield Notice("long_input", plan_notice(work.plan, question.numbers))
-        if work.plan.parts and not is_begun(work):
+        if how.check_cost is not None and work.plan.parts and not is_begun(work):
             await how.check_cost(how.cost_of(work.plan.usage), "reading this text")
         async with aclosing(_read(work)) as events:
             async for event in events:
