@@ -196,7 +196,8 @@ class ConversationManager:
         if notice is not None:
             yield notice
         # Fitted and checked before it is stored: a question that cannot be sent would only burden the next one.
-        plan = self._fit(question, budget_tokens - self._tokens_of(turn.partial_answer))
+        begun_tokens = self._tokens.estimate_text(turn.partial_answer) if turn.partial_answer else 0
+        plan = self._fit(question, budget_tokens - begun_tokens)
         turn.sent = plan.messages
         for warning in await self.checked(turn.sent):
             yield warning
@@ -298,9 +299,6 @@ class ConversationManager:
             counted_tokens=None if plan.estimated else self._tokens.by_vocabulary(plan.sent_tokens),
             receipt=turn.receipt if turn else None,
         )
-
-    def _tokens_of(self, partial_answer: str) -> int:
-        return self._tokens.estimate_text(partial_answer) if partial_answer else 0
 
     def _result(self, turn: _RunningTurn) -> TurnResult:
         """Return the result, with estimates for counts that a complete answer lacks."""
