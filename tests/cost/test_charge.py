@@ -135,3 +135,42 @@ async def test_a_file_system_without_locks_sends_nothing(tmp_path, monkeypatch):
     cashier = Cashier(Pricing("models.example", is_free=False, own=OWN), budget)
     with closing(cashier.charge(ORDER)) as charge, pytest.raises(BudgetReached, match=r"(?i)no locks"):
         await admit(charge)
+
+
+@pytest.mark.parametrize(("usd", "limit"), [(None, 0.1), (0.0, 0.1), (0.1, 0.1), (9.0, None)])
+async def test_several_requests_that_fit_or_cost_nobody_knows_what_are_begun(tmp_path, usd, limit):
+    cashier = cashier_with(tmp_path, {} if limit is None else {"day": limit})
+    await cashier.check_total(usd, "reading")
+    assert cashier.budget.spending.reserved_usd == 0
+    assert not list((tmp_path / "reserved").glob("*.json"))
+
+
+async def test_several_requests_that_may_cost_more_than_is_left_are_not_begun_unless_the_person_approves(
+    tmp_path,
+):
+    asked = []
+
+    def answering(answer):
+        async def approve(question):
+            asked.append(question)
+            return answer
+
+        return cashier_with(tmp_path, {"run": 0.1}, approve)
+
+    with pytest.raises(BudgetReached) as raised:
+        await cashier_with(tmp_path, {"run": 0.1}).check_total(0.25, "reading this text")
+    assert raised.value.message == (
+        "budget reached: reading this text costs up to $0.25; none of this run's $0.10 has been spent"
+    )
+    assert raised.value.hint.startswith("--max-cost changes the limit; another --long")
+    await answering(True).check_total(0.25, "reading this text")
+    with pytest.raises(BudgetReached, match="not sent"):
+        await answering(False).check_total(0.25, "reading this text")
+    words = "reading this text costs up to $0.25; none of this run's $0.10 has been spent. Begin?"
+    assert asked == [words, words]
+
+
+def cashier_with(folder, limits, approve=None):
+    account = Account(Spending(), approve=approve)
+    budget = Budget(limits, account, Ledger(folder / "spending.jsonl", clock=lambda: NOW))
+    return Cashier(Pricing("models.example", is_free=False, own=OWN), budget)

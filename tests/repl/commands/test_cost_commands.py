@@ -53,6 +53,19 @@ async def test_it_tells_of_this_answer_the_session_the_day_the_month_and_the_mod
     ]
 
 
+async def test_with_a_limit_of_the_session_it_counts_all_that_the_session_asked(repl):
+    async with serving(PARIS) as server:
+        there = repl(server, prices=PRICES, budget={"session": 900.0})
+        there.frontend._answers += ["y"] * 2
+        await there.take("Capital?")
+        name, spent = there.chat.opened.name, there.chat.session.cost_usd
+        aside = Expense(local_now(), "small", "e", Decimal(7), name)
+        there.context.spending.book(aside, Ledger(there.context.paths.data / FILE_NAME))
+        lines = await shown(there)
+        await there.connection.close()
+    assert lines[1] == f"this session  ${spent + 7:,.2f}  of $900.00"
+
+
 async def test_what_nobody_knows_is_named_and_never_nothing(repl):
     there = repl()
     ledger = Ledger(there.context.paths.data / FILE_NAME)

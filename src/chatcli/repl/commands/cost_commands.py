@@ -77,7 +77,8 @@ def _fitted(rows: Sequence[_Row], columns: int) -> str:
 
 def _periods(chat: Conversation, budget: Budget) -> Iterator[_Row]:
     limits = budget.limits_usd
-    yield from _conversation(chat, limits)
+    session_usd = budget.spent_in_session() if SESSION in limits else Decimal(0)
+    yield from _conversation(chat, limits, session_usd)
     if RUN in limits:
         run_usd = budget.spending.run_usd
         yield "this run", dollars(run_usd) if run_usd else "nothing", _of(limits.get(RUN))
@@ -88,11 +89,16 @@ def _periods(chat: Conversation, budget: Budget) -> Iterator[_Row]:
         yield what, _amount(spent), _notes(_of(limits.get(period)), _unknown(spent, "request"))
 
 
-def _conversation(chat: Conversation, limits: Mapping[str, Decimal]) -> Iterator[_Row]:
+def _conversation(
+    chat: Conversation, limits: Mapping[str, Decimal], session_usd: Decimal = Decimal(0)
+) -> Iterator[_Row]:
+    """Yield what the conversation cost; ``session_usd`` is what its limit counts, more than its answers show."""
     context = chat.session.context()
     if context and (last := context[-1].reply) is not None:
         yield "this answer", _amount(_of_replies([last])), ""
     spent = _of_replies([record.reply for record in chat.session.messages() if record.reply is not None])
+    if session_usd > (spent.usd if spent else 0):
+        spent = Total(session_usd, spent.unknown if spent else 0)
     yield "this session", _amount(spent), _notes(_of(limits.get(SESSION)), _unknown(spent, "answer"))
 
 
