@@ -726,6 +726,15 @@ class TestSharedLimit:
         assert run.booked == [("small-2026", Decimal("0.2"))] * 2
         assert list(tmp_path.joinpath("reserved").glob("*.json")) == []
 
+    async def test_a_broken_answer_whose_cost_cannot_be_written_is_that_failure(self, budgeted):
+        run = budgeted((TextDelta("Paris"), NetworkError("gone")), limits={"day": 5.0})
+        async with aclosing(run.layer.stream(ASKED)) as events:
+            await anext(events)
+            run.ledger.path.mkdir()
+            with pytest.raises(LocalIOError, match=r"\$0\.11 of this answer is not recorded") as raised:
+                await anext(events)
+        assert isinstance(raised.value.__cause__, NetworkError)
+
     async def test_two_runs_wait_for_each_other_and_never_spend_more_together(self, budgeted):
         first, second = (budgeted(PARIS, PARIS, limits={"day": 0.6}) for _ in range(2))
         async with aclosing(first.layer.stream(OPEN)) as events:

@@ -79,15 +79,10 @@ class BudgetedModel:
         """The models that take no limit as large as what is left."""
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
-        input_tokens = cache(partial(self._input_tokens, request))
-        has_options = bool(request.parameters.extra)
-        model = model_asked(request) if has_options else request.model
-        answers = answers_at_once(request.parameters) if has_options else 1
-        longest = partial(longest_answer_tokens, request.parameters)
-        order = Order(model, input_tokens, longest, answers, request.messages)
+        order = self._order(request)
         with closing(self._cashier.charge(order)) as charge:
             if self._cashier.budget.limits:
-                if self._pricing.cost_of(_ONE_EACH, model):
+                if self._pricing.cost_of(_ONE_EACH, order.model):
                     check_priced(request.parameters)
                     request = reporting_usage(request)
                 async with aclosing(charge.admission()) as waits:
@@ -108,10 +103,28 @@ class BudgetedModel:
                             raise charge.unwritten
                         if answer.is_cut(event):
                             raise _cut(answer)
+            except EndpointError as error:
+                self._book_received(answer)
+                if charge.unwritten is not None:
+                    raise charge.unwritten from error
+                raise
             finally:
-                # The tokens received are paid for, whichever side closed the connection.
-                if answer.received.tokens and not answer.is_booked:
-                    answer.book(None, self._pricing.cost_of(answer.estimated, model))
+                self._book_received(answer)
+
+    def _order(self, request: Request) -> Order:
+        has_options = bool(request.parameters.extra)
+        return Order(
+            model_asked(request) if has_options else request.model,
+            cache(partial(self._input_tokens, request)),
+            partial(longest_answer_tokens, request.parameters),
+            answers_at_once(request.parameters) if has_options else 1,
+            request.messages,
+        )
+
+    def _book_received(self, answer: _PaidAnswer) -> None:
+        """Book the tokens received, which are paid for, whichever side closed the connection."""
+        if answer.received.tokens and not answer.is_booked:
+            answer.book(None, self._pricing.cost_of(answer.estimated, answer.model))
 
     async def _within_budget(self, answer: _PaidAnswer) -> AsyncGenerator[ModelEvent]:
         """Yield the answer, up to its cap if the endpoint does not keep to that."""
