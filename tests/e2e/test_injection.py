@@ -29,7 +29,7 @@ def test_a_file_with_orders_is_sent_with_one_line_that_says_where_they_are(progr
     line, hint = done.stderr.splitlines()
     assert line.startswith("warning: notes.md, line 3: ")
     assert "Ignore all previous instructions" in line
-    assert hint == "→ sent as data all the same: check whether the answer obeys it"
+    assert hint == "→ sent all the same: check whether the answer obeys it"
 
 
 def test_programs_get_it_as_a_notice_before_anything_is_sent(program, notes):

@@ -62,7 +62,7 @@ async def test_a_warning_says_what_to_do_once_behind_all_of_its_kind():
     assert lines[:5] == [
         "warning: a.txt, line 1: it orders",
         "warning: b.txt, line 2: it orders",
-        "→ sent as data all the same: check whether the answer obeys it",
+        "→ sent all the same: check whether the answer obeys it",
         "warning: a link in the answer: it repeats your text",
         "→ open it only if you know where it leads",
     ]

@@ -43,7 +43,7 @@ _AFTER_ANSWER: Final = {"refusal", "tool_calls", "media_not_shown", "no_finish_r
 WARNING: Final = "warning: "
 _WARNINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "injection": "sent as data all the same: check whether the answer obeys it",
+        "injection": "sent all the same: check whether the answer obeys it",
         "outgoing_link": "open it only if you know where it leads",
     }
 )
