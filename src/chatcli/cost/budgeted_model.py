@@ -82,9 +82,7 @@ class BudgetedModel:
         order = self._order(request)
         with closing(self._cashier.charge(order)) as charge:
             if self._cashier.budget.limits:
-                if self._pricing.cost_of(_ONE_EACH, order.model):
-                    check_priced(request.parameters)
-                    request = reporting_usage(request)
+                request = self._priced(request, order.model)
                 async with aclosing(charge.admission()) as waits:
                     async for wait in waits:
                         yield wait
@@ -120,6 +118,13 @@ class BudgetedModel:
             answers_at_once(request.parameters) if has_options else 1,
             request.messages,
         )
+
+    def _priced(self, request: Request, model: str) -> Request:
+        """Return ``request`` as a limit can be kept for it; raise ``UsageError`` if none can. Free models have none."""
+        if not self._pricing.cost_of(_ONE_EACH, model):
+            return request
+        check_priced(request.parameters)
+        return reporting_usage(request)
 
     def _book_received(self, answer: _PaidAnswer) -> None:
         """Book the tokens received, which are paid for, whichever side closed the connection."""
