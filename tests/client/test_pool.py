@@ -128,20 +128,14 @@ SDK_CALLS = {"audio", "batches", "beta", "chat", "completions", "embeddings", "f
              "responses", "uploads", "get", "post", "put", "patch", "delete", "request", "with_options", "copy"}  # fmt: skip
 """The methods of an SDK client that send requests."""
 
-HANDED_IN = {"client/chat_completions.py", "client/responses.py"}
-"""Dialects, which receive the client from the call that ``OpenAIModel`` makes."""
-
-
 def test_every_use_of_the_sdks_client_is_within_a_call_of_the_meter():
     uses = {use for path in sorted((SOURCE / "client").rglob("*.py")) for use in _uses_of_the_client(path)}
     assert {place for place, _ in uses} == {
         "client/catalog.py",
-        "client/chat_completions.py",
         "client/embeddings.py",
         "client/openai_model.py",
-        "client/responses.py",
     }
-    assert [use for use in uses if not use[1] and use[0] not in HANDED_IN] == []
+    assert [use for use in uses if not use[1]] == []
 
 
 def test_only_the_pool_connects_and_only_the_client_knows_the_sdk():
@@ -154,7 +148,7 @@ def test_only_the_pool_connects_and_only_the_client_knows_the_sdk():
                 opening.add(_place(path))
     assert connecting == {"client/pool.py"}
     # Other modules name the type of their argument.
-    assert opening <= {"client/openai_client.py", "client/pool.py", "client/openai_model.py", *HANDED_IN}
+    assert opening <= {"client/openai_client.py", "client/pool.py"}
 
 
 def _uses_of_the_client(path):
@@ -171,8 +165,6 @@ def _uses_of_the_client(path):
             is_resource = isinstance(node, ast.Attribute) and node.attr in SDK_CALLS
             if is_resource and ast.unparse(node.value).lstrip("_").endswith("client"):
                 yield _place(path), ast.unparse(node.value) in from_call
-            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("_dialect.send"):
-                yield _place(path), ast.unparse(node.args[0]) in from_call
 
 
 def _place(path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import dotenv
 import pytest
 
-from chatcli.config.paths import PATH_VARIABLES
+from chatcli.config.paths import NO_LAZY_IMPORT, PATH_VARIABLES
 from chatcli.config.settings import SETTINGS, SETTINGS_BY_VARIABLE, Settings
 
 EXAMPLE = (Path(__file__).parents[2] / ".env.example").read_text(encoding="utf-8")
@@ -50,7 +50,7 @@ def test_no_variable_is_used_twice():
 
 def test_the_example_lists_exactly_the_variables_there_are():
     listed = [line.split("=")[0] for line in ASSIGNMENT.findall(EXAMPLE)]
-    assert sorted(listed) == sorted([*SETTINGS_BY_VARIABLE, *PATH_VARIABLES])
+    assert sorted(listed) == sorted([*SETTINGS_BY_VARIABLE, *PATH_VARIABLES, NO_LAZY_IMPORT])
 
 
 def test_the_example_sets_nothing_until_it_is_edited():

@@ -65,21 +65,22 @@ async def offered_models(entry: PoolEntry, *, timeout_s: float) -> tuple[Offered
             with translated(endpoint):
                 async with entry.meter.call("models") as call:
                     client = await call.client()
-                    response = await client.models.with_raw_response.list(timeout=timeout_s)
-                    content = response.content
+                    response = await client.get(
+                        "/models", cast_to=httpx2.Response, options={"timeout": timeout_s}
+                    )
     except TimeoutError as error:
         raise TimedOut(
             f"{endpoint.host}: the list of models was not complete after {most_s:g} s",
             hint="name a model, or check base_url",
         ) from error
     try:
-        listed = json.loads(content)
+        listed = json.loads(response.content)
     except (ValueError, RecursionError) as error:
         raise BadResponse(
             f"{endpoint.host}: the list of models is not JSON", hint="check base_url"
         ) from error
     if (reported := error_in(listed, "data")) is not None:
-        raise stream_error(endpoint, reported, response.http_response)
+        raise stream_error(endpoint, reported, response)
     entries = listed.get("data") if isinstance(listed, dict) else listed
     return tuple(
         OfferedModel(entry["id"], _window_tokens(entry), _owner(entry))

@@ -15,10 +15,7 @@ from chatcli.core.json_values import as_object, objects_in, optional_text
 from chatcli.core.request import LIMIT_FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from contextlib import AbstractAsyncContextManager
-
-    from openai import AsyncOpenAI
+    from collections.abc import Iterator, Mapping, Sequence
 
     from chatcli.client.endpoint import Endpoint
     from chatcli.core.events import Notice
@@ -54,14 +51,10 @@ _OTHER_WORDS: Final = {
 class ChatCompletions:
     """The ``Dialect`` of every compatible server."""
 
+    path: Final = "/chat/completions"
+
     def body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
         return request_body(request, streamed=streamed, endpoint=endpoint)
-
-    def send(self, client: AsyncOpenAI, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Any]:
-        # The package's own create() requires typed arguments; its overloads add nothing to ``body``.
-        create: Callable[..., Any] = client.chat.completions.with_streaming_response.create
-        sending: AbstractAsyncContextManager[Any] = create(model=body["model"], messages=[], extra_body=body)
-        return sending
 
     def reader(self, request: Request) -> CompletionReader:
         return CompletionReader(request)

@@ -6,6 +6,8 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+import httpx2
+
 from chatcli.client.error_bodies import error_in
 from chatcli.client.openai_errors import stream_error, translated
 from chatcli.client.wire_messages import count, wire_text
@@ -48,16 +50,14 @@ class EndpointEmbedder:
                 async with self._entry.meter.call("embeddings") as call:
                     client = await call.client()
                     # By default the package requests base64, which not every server supports.
-                    response = await client.embeddings.with_raw_response.create(
-                        model=self._model, input=texts, encoding_format="float"
-                    )
-                    content = response.content
+                    asked = {"model": self._model, "input": texts, "encoding_format": "float"}
+                    response = await client.post("/embeddings", body=asked, cast_to=httpx2.Response)
             try:
-                body = json.loads(content)
+                body = json.loads(response.content)
             except (ValueError, RecursionError) as error:
                 raise self._malformed("are not JSON") from error
             if (reported := error_in(body, "data")) is not None:
-                raise stream_error(self._endpoint, reported, response.http_response)
+                raise stream_error(self._endpoint, reported, response)
             settle(count(as_object(body).get("usage"), "prompt_tokens"))
         vectors = _vectors(as_object(body).get("data"))
         if vectors is None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import httpx2
 import openai
@@ -38,9 +39,6 @@ from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
-    from contextlib import AbstractAsyncContextManager
-
-    from openai import AsyncAPIResponse, AsyncOpenAI
 
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import Facts
@@ -97,14 +95,15 @@ class AnswerReader(Protocol):
 
 
 class Dialect(Protocol):
-    """One API: its request bodies and its answers."""
+    """One API: its path, its request bodies and its answers."""
+
+    @property
+    def path(self) -> str:
+        """The path below the endpoint's base URL."""
+        ...
 
     def body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
         """Return the complete JSON body of ``request``."""
-        ...
-
-    def send(self, client: AsyncOpenAI, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Any]:
-        """Send ``body`` unchanged; see ``with_streaming_response`` of the openai package."""
         ...
 
     def reader(self, request: Request) -> AnswerReader:
@@ -177,10 +176,10 @@ class OpenAIModel:
                     response = await self._open_response(body, stack, call)
                 # Not the package's own iter_bytes(), which leaves closing to the garbage collector; no
                 # compression is left, see ``bound``.
-                chunks = watched(response.http_response.aiter_raw(), idle)
+                chunks = watched(response.aiter_raw(), idle)
                 await stack.enter_async_context(aclosing(chunks))
                 start = await beginning(chunks)
-                received = _Received(response.http_response, rejoined(start, chunks), idle)
+                received = _Received(response, rejoined(start, chunks), idle)
                 read = self._events if are_events(start, received.content_type) else self._whole
                 async with aclosing(read(received, reader)) as events:
                     async for event in events:
@@ -190,21 +189,29 @@ class OpenAIModel:
 
     async def _open_response(
         self, body: dict[str, Any], stack: AsyncExitStack, call: Call
-    ) -> AsyncAPIResponse[Any]:
-        """Send the request and return the response once its headers have arrived."""
+    ) -> httpx2.Response:
+        """Send ``body`` unchanged and return the response once its headers have arrived."""
         client = await call.client()
+        # The package's own create() of an API imports every type of its answers, and adds nothing to ``body``.
+        send = partial(
+            client.post,
+            self._dialect.path,
+            body=body,
+            cast_to=httpx2.Response,
+            stream=True,
+            stream_cls=openai.AsyncStream[Any],
+        )
         try:
-            response: AsyncAPIResponse[Any] = await stack.enter_async_context(
-                self._dialect.send(client, body)
-            )
+            response = cast("httpx2.Response", await send())
         except openai.APIConnectionError as error:
             # A server may close a kept-alive connection just as it is reused.
             if not (self._has_answered and isinstance(error.__cause__, _STALE)):
                 raise
-            response = await stack.enter_async_context(self._dialect.send(client, body))
+            response = cast("httpx2.Response", await send())
         except openai.APIStatusError as error:
             call.learn(error.response.headers)
             raise
+        stack.push_async_callback(response.aclose)
         self._has_answered = True
         call.learn(response.headers)
         return response

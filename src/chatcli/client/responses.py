@@ -15,10 +15,7 @@ from chatcli.core.events import Completion, ReasoningDelta, TextDelta, Usage
 from chatcli.core.json_values import as_list, as_object, as_text, objects_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from contextlib import AbstractAsyncContextManager
-
-    from openai import AsyncOpenAI
+    from collections.abc import Iterator, Mapping
 
     from chatcli.client.endpoint import Endpoint
     from chatcli.core.events import Notice
@@ -51,6 +48,8 @@ _ARGUMENTS: Final = ("arguments", "input", "action", "operation")
 class Responses:
     """The ``Dialect`` of OpenAI's newer API."""
 
+    path: Final = "/responses"
+
     def body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
         parameters = request.parameters
         named = {
@@ -71,11 +70,6 @@ class Responses:
             **_given(named, request.without),
             **_given(others, request.without),
         }
-
-    def send(self, client: AsyncOpenAI, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Any]:
-        create: Callable[..., Any] = client.responses.with_streaming_response.create
-        sending: AbstractAsyncContextManager[Any] = create(model=body["model"], input=[], extra_body=body)
-        return sending
 
     def reader(self, request: Request) -> ResponseReader:
         return ResponseReader(request)

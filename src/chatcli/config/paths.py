@@ -23,6 +23,9 @@ PATH_VARIABLES: Mapping[str, str] = {
     "CHATCLI_LOCAL_DIR": "Folder of the embedded model (default: local in the data folder)",
 }
 
+NO_LAZY_IMPORT: Final = "CHATCLI_NO_LAZY_IMPORT"
+"""Set to 1, all of the openai package is imported at once; read before anything else is loaded."""
+
 DOT_ENV: Final = ".env"
 """The name of the file, and of the origin of its values."""
 

@@ -23,7 +23,7 @@ from chatcli.config.env_files import (
     read_env_file,
 )
 from chatcli.config.key_commands import KeyCommands
-from chatcli.config.paths import DOT_ENV, PATH_VARIABLES, env_file_of
+from chatcli.config.paths import DOT_ENV, NO_LAZY_IMPORT, PATH_VARIABLES, env_file_of
 from chatcli.config.settings import (
     PARSERS_BY_VARIABLE,
     SETTINGS,
@@ -437,7 +437,8 @@ def _first_url(given: Mapping[str, FoundSetting], variables: tuple[str, ...]) ->
 
 
 def _unknown_variables(place: str, variables: Mapping[str, str]) -> tuple[str, ...]:
-    known = [name for name in (*SETTINGS_BY_VARIABLE, *PATH_VARIABLES) if name.startswith(_PREFIX)]
+    settings = (*SETTINGS_BY_VARIABLE, *PATH_VARIABLES, NO_LAZY_IMPORT)
+    known = [name for name in settings if name.startswith(_PREFIX)]
     # A name that is not an identifier may be crafted to deceive a terminal.
     unknown = (name for name in variables if name.startswith(_PREFIX) and name.isidentifier())
     return tuple(
