@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import bench_endpoint
 from bench_context import context
-from bench_costs import Cost, medians, show
+from bench_costs import Cost, children_cpu_s, medians, show
 from bench_large_texts import large_texts
 from bench_load import load
 from bench_models import models
@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RUNS, LOADED_RUNS, FEWER_RUNS = 9, 5, 3
 IMPORTING, PASSING = "python -c import chatcli", "python -c pass"
 MOST_IMPORT_MS = 50
+MOST_OF_PLAIN = 0.65
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,11 @@ def oneshot(runs: int) -> None:
             )
         costs = measure(contenders, runs, environment)
         show(costs)
+        ratio = (medians(costs["chatcli, one-shot"])[1] or 1) / (
+            medians(costs["plain openai script"])[1] or 1
+        )
+        verdict = "met" if ratio <= MOST_OF_PLAIN else "not met"
+        print(f"oneshot: {ratio:.2f} of the plain script's CPU (at most {MOST_OF_PLAIN}): {verdict}")
         import_ms = 1000 * (medians(costs[IMPORTING])[0] - medians(costs[PASSING])[0])
         print(
             f"oneshot: import chatcli takes {import_ms:.0f} ms (under {MOST_IMPORT_MS}): {import_ms < MOST_IMPORT_MS}"
@@ -134,15 +140,6 @@ def run_once(contender: Contender, environment: Mapping[str, str]) -> Cost:
     if finished.returncode:
         raise SystemExit(f"{contender.name} failed:\n{finished.stderr.decode(errors='replace')}")
     return Cost(wall_s, None if cpu_after_s is None or cpu_before_s is None else cpu_after_s - cpu_before_s)
-
-
-def children_cpu_s() -> float | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 if __name__ == "__main__":

@@ -34,3 +34,12 @@ def show(costs: Mapping[str, Sequence[Cost]]) -> None:
 def medians(costs: Sequence[Cost]) -> tuple[float, float | None]:
     cpu = [cost.cpu_s for cost in costs if cost.cpu_s is not None]
     return statistics.median(cost.wall_s for cost in costs), statistics.median(cpu) if cpu else None
+
+
+def children_cpu_s() -> float | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

@@ -6,8 +6,10 @@ import http.server
 import json
 import os
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,9 +19,14 @@ ANSWER = [f"word{number} " for number in range(200)]
 
 
 def environment(base_url: str, folder: str) -> dict[str, str]:
-    """Return this process's environment without chatcli's variables but for the endpoint and new folders."""
+    """Return this process's environment without chatcli's variables but for the endpoint and new folders.
+
+    Whoever installs a program has its modules compiled: they are kept by the run that warms up.
+    """
     inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("CHATCLI_", "OPENAI_"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CHATCLI_", "OPENAI_")) and name != "PYTHONDONTWRITEBYTECODE"
     }
     folders = {f"CHATCLI_{kind}_DIR": str(Path(folder, kind)) for kind in ("CONFIG", "DATA", "CACHE")}
     return {**inherited, **folders, "OPENAI_BASE_URL": base_url}
@@ -30,9 +37,11 @@ class serve_answers:  # noqa: N801 - used as a function
 
     def __init__(self, answer: Sequence[str] = ANSWER) -> None:
         self._answer = answer
+        self.asked_s: list[float] = []
+        """When each question came, on the clock of ``time.perf_counter``."""
 
     def __enter__(self) -> str:
-        handler = type("Handler", (Answers,), {"chunks": self._answer})
+        handler = type("Handler", (Answers,), {"chunks": self._answer, "asked_s": self.asked_s})
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return f"http://127.0.0.1:{self._server.server_port}/v1"
@@ -47,6 +56,11 @@ class Answers(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     chunks: Sequence[str] = ANSWER
+    asked_s: ClassVar[list[float]] = []
+
+    def handle(self) -> None:
+        with suppress(ConnectionResetError):  # whoever is ended need not say good-bye
+            super().handle()
 
     def do_GET(self) -> None:
         self.answer(
@@ -54,6 +68,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
         )
 
     def do_POST(self) -> None:
+        self.asked_s.append(time.perf_counter())
         self.rfile.read(int(self.headers["content-length"]))
         self.answer("text/event-stream", b"".join(events(self.chunks)))
 
