@@ -20,16 +20,13 @@ from chatcli.conversation.long_input.how import LongInput
 from chatcli.conversation.turn_vectors import TurnVectors
 from chatcli.core.errors import ConfigurationError, RequestRefused
 from chatcli.core.events import Notice
-from chatcli.local.discovery import WELL_KNOWN, find_servers
-from chatcli.local.engine import engine_state
-from chatcli.local.server import LocalServer
-from chatcli.local.weights import SMOLLM2, status
 from chatcli.sessions.session import Session
 from chatcli.storage.cache import FolderCache
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AsyncExitStack
+    from pathlib import Path
 
     from chatcli.app.run_context import ChatOptions, Notify, RunContext
     from chatcli.chat import Conversation
@@ -41,6 +38,7 @@ if TYPE_CHECKING:
     from chatcli.core.ports import ChatModel
     from chatcli.cost.budget import Approve
     from chatcli.cost.charge import Cashier
+    from chatcli.local.weights import Weights
 
 
 EMBEDDED_SYSTEM_PROMPT = "You are a helpful assistant."
@@ -52,13 +50,33 @@ _NOT_FOUND = 404
 def expected_model(session: Session, settings: Settings, options: ChatOptions) -> str | None:
     """Return the name of the model a conversation will probably ask, as far as it is known without a request."""
     if options.embedded:
-        return SMOLLM2.model
+        return _embedded_model().model
     if settings.base_url is None:
         return None
     host = urlsplit(settings.base_url).netloc
     if session.model and "model" not in settings.asked_for and session.model_endpoint in {None, host}:
         return session.model
     return settings.model or (DEFAULT_MODEL if settings.base_url == OPENAI_URL else None)
+
+
+def is_model_set_up(settings: Settings, options: ChatOptions, context: RunContext) -> bool:
+    """Whether a model is configured, or installed already."""
+    if options.embedded or settings.credential is not None or settings.base_url is not None:
+        return True
+    return settings.unreadable_keys is None and _is_embedded_ready(context.paths.local)
+
+
+def _embedded_model() -> Weights:
+    from chatcli.local.weights import SMOLLM2  # noqa: PLC0415 - it is rarely the one
+
+    return SMOLLM2
+
+
+def _is_embedded_ready(folder: Path) -> bool:
+    from chatcli.local.engine import engine_state  # noqa: PLC0415 - as above
+    from chatcli.local.weights import status  # noqa: PLC0415
+
+    return status(folder).ready and engine_state().installed
 
 
 class _Terms(NamedTuple):
@@ -102,7 +120,8 @@ class ModelResolver:
         entry = await self.connected(await self.endpoint())
         if entry.endpoint.embedded:
             offered: tuple[OfferedModel, ...] = ()
-            name, window_tokens = SMOLLM2.model, settings.context_window or SMOLLM2.context_tokens
+            name = _embedded_model().model
+            window_tokens = settings.context_window or _embedded_model().context_tokens
         else:
             entry, name, offered = await self._with_model(chat.session, entry)
             window_tokens = settings.window_for(name) or await WindowFinder(
@@ -257,7 +276,7 @@ class ModelResolver:
             )
             entry = await resolver.connected(await resolver.endpoint())
             embedded = entry.endpoint.embedded
-            model = SMOLLM2.model if embedded else (await resolver.model(Session(), entry))[0]
+            model = _embedded_model().model if embedded else (await resolver.model(Session(), entry))[0]
             self._fallbacks[name] = resolver._model(resolver._terms(chat, entry, pause)), model
         return self._fallbacks[name]
 
@@ -295,12 +314,14 @@ class ModelResolver:
         if not self._options.embedded and self._settings.unreadable_keys is not None:
             # An incomplete setting names an endpoint: the embedded model must not answer in its place.
             raise self._settings.unreadable_keys
-        if not self._options.embedded and not (status(folder).ready and engine_state().installed):
+        if not self._options.embedded and not _is_embedded_ready(folder):
             raise await _nothing_configured()
+        from chatcli.local.server import LocalServer  # noqa: PLC0415 - as above
+
         self._notify(
             Notice(
                 "embedded_model",
-                f"using the built-in demo model {SMOLLM2.model} (others: chatcli --help)",
+                f"using the built-in demo model {_embedded_model().model} (others: chatcli --help)",
             )
         )
         server = LocalServer(
@@ -381,6 +402,8 @@ _WAYS_OUT = (
 
 
 async def _nothing_configured() -> ConfigurationError:
+    from chatcli.local.discovery import find_servers  # noqa: PLC0415 - once in a lifetime
+
     found = await find_servers()
     running = f"{found[0].name} is running here (--base-url {found[0].base_url}); or " if found else ""
     return ConfigurationError("no model is set up", hint=running + _WAYS_OUT, code="nothing_configured")
@@ -419,5 +442,9 @@ def runs_models_itself(base_url: str) -> bool:
 
     Others may forward requests for money.
     """
+    if not is_loopback(base_url):
+        return False
+    from chatcli.local.discovery import WELL_KNOWN  # noqa: PLC0415 - most endpoints are elsewhere
+
     port = urlsplit(base_url).port
-    return any(server.runs_models and server.port == port for server in WELL_KNOWN) and is_loopback(base_url)
+    return any(server.runs_models and server.port == port for server in WELL_KNOWN)

@@ -17,10 +17,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from chatcli.core.errors import UsageError
 from chatcli.text.documents import heading_of
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,19 +34,19 @@ MENTION: Final = "@"
 _SIGN: Final = r"(?<![A-Za-z0-9._%+/@-])@"
 _QUOTED: Final = r'"(?P<double>(?:\\.|[^"\\\n])+)"' if sys.platform != "win32" else r'"(?P<double>[^"\n]+)"'
 _BARE: Final = r"(?P<bare>(?:\\.|[^\s\"'\\])+)" if sys.platform != "win32" else r"(?P<bare>[^\s\"']+)"
-_MENTION: Final = re.compile(rf"{_SIGN}(?:{_QUOTED}|'(?P<single>[^'\n]+)'|{_BARE})")
+_MENTION: Final = lazy_pattern(rf"{_SIGN}(?:{_QUOTED}|'(?P<single>[^'\n]+)'|{_BARE})")
 _OPEN_BARE: Final = r"(?:\\.|[^\s\"'\\])*" if sys.platform != "win32" else r"[^\s\"']*"
-_OPEN_MENTION: Final = re.compile(rf'{_SIGN}(?P<word>"[^"\n]*|\'[^\'\n]*|{_OPEN_BARE})\Z')
+_OPEN_MENTION: Final = lazy_pattern(rf'{_SIGN}(?P<word>"[^"\n]*|\'[^\'\n]*|{_OPEN_BARE})\Z')
 _PUNCTUATION: Final = ".,;:!?)]}>…。，、；：！？）】」』》”’"
 _MOST_TRIED: Final = 8
 _MOST_MENTIONS: Final = 100  # a long list of addresses must not read the disk with every key
 _IS_WINDOWS: Final = sys.platform == "win32"
-_NEEDS_QUOTES: Final = re.compile(r"[^\w@%+=:,./~-]" if not _IS_WINDOWS else r"[^\w@%+=:,./~\\-]")
-_WINDOWS_WORD: Final = re.compile(r'"([^"]*)"|\'([^\']*)\'|(\S+)')
+_NEEDS_QUOTES: Final = lazy_pattern(r"[^\w@%+=:,./~-]" if not _IS_WINDOWS else r"[^\w@%+=:,./~\\-]")
+_WINDOWS_WORD: Final = lazy_pattern(r'"([^"]*)"|\'([^\']*)\'|(\S+)')
 _LONGEST_DROP: Final = 32_768
 _FILE_URL: Final = "file://"
-_WEB_ADDRESS: Final = re.compile(r"https?://[^\s/?#]", re.IGNORECASE)
-_END_OF_ADDRESS: Final = re.compile(r"[\s\"'<>…。，、；：！？）】」』》”’]")
+_WEB_ADDRESS: Final = lazy_pattern(r"https?://[^\s/?#]", re.IGNORECASE)
+_END_OF_ADDRESS: Final = lazy_pattern(r"[\s\"'<>…。，、；：！？）】」』》”’]")
 _CLOSING: Final = {")": "(", "]": "[", "}": "{"}
 _LONGEST_LABEL: Final = 60
 
@@ -253,7 +253,11 @@ def _of_address(word: str) -> str:
     if not word.startswith(_FILE_URL):
         return word
     address = urlsplit(word)
-    return url2pathname(address.path) if _IS_WINDOWS else unquote(address.path)
+    if not _IS_WINDOWS:
+        return unquote(address.path)
+    from urllib.request import url2pathname  # noqa: PLC0415 - loads an HTTP client
+
+    return url2pathname(address.path)
 
 
 def _is_file(name: str) -> bool:

@@ -18,8 +18,6 @@ from chatcli.cli.typed_lines import TypedLines, answered
 from chatcli.config.settings import TemplateSettings
 from chatcli.core import messages
 from chatcli.core.errors import UsageError
-from chatcli.templates.template import INPUT, Filling
-from chatcli.templates.template_store import FOLDER, TemplateStore
 from chatcli.text.documents import document
 from chatcli.text.hints import did_you_mean
 from chatcli.text.sanitizer import sanitize_line
@@ -34,7 +32,8 @@ if TYPE_CHECKING:
     from chatcli.attachments.web_texts import WebText
     from chatcli.cli.standard_streams import Terminal
     from chatcli.core.messages import Message
-    from chatcli.templates.template import Template
+    from chatcli.templates.template import Filling, Template
+    from chatcli.templates.template_store import TemplateStore
 
 PIPE: Final = "-"
 _INPUT_HINT: Final = "pipe it in, attach it with -f, or write it behind the options"
@@ -101,6 +100,8 @@ def hints_of(terminal: Terminal, encoding: str | None = None) -> EncodingHints:
 
 
 def template_store_of(context: RunContext) -> TemplateStore:
+    from chatcli.templates.template_store import FOLDER, TemplateStore  # noqa: PLC0415 - most questions use none
+
     return TemplateStore(context.paths.config / FOLDER)
 
 
@@ -187,6 +188,8 @@ def _filled(
     terminal: Terminal,
 ) -> Message:
     """Return the question. Ask a person at the keyboard for missing values, else raise ``UsageError``."""
+    from chatcli.templates.template import Filling  # noqa: PLC0415 - as above
+
     words = [as_typed(word) for word in options.prompt]
     taken, rest = words[: template.words_taken], " ".join(words[template.words_taken :])
     named = as_typed(options.prompt_option) if options.prompt_option is not None else ""
@@ -233,6 +236,8 @@ def _completed(template: Template, filling: Filling, terminal: Terminal) -> Fill
 
 
 def _missing(template: Template, missing: Sequence[str]) -> UsageError:
+    from chatcli.templates.template import INPUT  # noqa: PLC0415 - as above
+
     name = missing[0]
     if name == INPUT:
         hint = _INPUT_HINT

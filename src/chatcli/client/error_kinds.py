@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.errors import clause
 from chatcli.core.json_values import as_object, as_text
+from chatcli.text.lazy_pattern import lazy_pattern
 from chatcli.text.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ REFUSAL: Final = _kind(
 # "32768 maximum context length"; Anthropic: "210000 tokens > 200000 maximum"; Gemini: "maximum number of tokens allowed
 # (1048576)"; xAI: "maximum prompt length is 131072"; GitHub: "Max size: 8000 tokens", "exceeds the limit of 128000";
 # LM Studio: "context length of only 4096 tokens"; DashScope: "Range of input length should be [1, 30720]".
-_WINDOW: Final = re.compile(
+_WINDOW: Final = lazy_pattern(
     r"(?:context|prompt) (?:length|size|window)(?: is| of)?(?: only)?[ :=(]*(?P<of>\d[\d,]{0,15})"
     r"|(?<![\d,])(?P<before>\d[\d,]{0,15}) maximum context length|> (?P<above>\d[\d,]{0,15}) maximum"
     r"|maximum number of tokens allowed \((?P<allowed>\d[\d,]{0,15})\)"
@@ -191,19 +192,19 @@ MESSAGE_KEYS: Final = (
 )
 """Messages that may be combined."""
 
-_PAGE: Final = re.compile(
+_PAGE: Final = lazy_pattern(
     r"<(?:!doctype|html|head|title|body|center|h[1-6]|div|p|span|pre|br|hr|a|img|table|ul|ol|script|style|meta|link)"
     r"\b.*|<\?xml.*",
     re.IGNORECASE | re.DOTALL,
 )
-_TITLE: Final = re.compile(r"<title[^>]{0,200}>([^<]{1,1000})</title", re.IGNORECASE)
-_STATUS_TITLE: Final = re.compile(r"(?:error )?[1-5]\d\d\b[\w\s():!-]{0,40}", re.IGNORECASE)
-_OBJECT_IN_TEXT: Final = re.compile(r"(?:\[\s{0,9})?\{\s{0,9}['\"]")
+_TITLE: Final = lazy_pattern(r"<title[^>]{0,200}>([^<]{1,1000})</title", re.IGNORECASE)
+_STATUS_TITLE: Final = lazy_pattern(r"(?:error )?[1-5]\d\d\b[\w\s():!-]{0,40}", re.IGNORECASE)
+_OBJECT_IN_TEXT: Final = lazy_pattern(r"(?:\[\s{0,9})?\{\s{0,9}['\"]")
 # The Python repr of an object, in which LiteLLM repeats a provider's error; and truncated JSON.
-_MESSAGE_IN_PYTHON: Final = re.compile(
+_MESSAGE_IN_PYTHON: Final = lazy_pattern(
     r"""['"](?:message|detail|error)['"]:\s{0,9}(?:'((?:[^'\\]|\\.)+)(?:'|\Z)|"((?:[^"\\]|\\.)+)(?:"|\Z))"""
 )
-_PYTHON_ESCAPE: Final = re.compile(r"\\(['\"\\])")
+_PYTHON_ESCAPE: Final = lazy_pattern(r"\\(['\"\\])")
 
 
 def words_of(value: object, depth: int = 0) -> str:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from chatcli.text.lazy_pattern import lazy_pattern
 from chatcli.text.times import in_hours
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 _MINUTE_S: Final = 60.0
 _UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_RESET_SPAN: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|[smhd])")
-_RESET_SPANS: Final = re.compile(rf"(?:{_RESET_SPAN.pattern})+")
+_RESET_SPAN: Final = lazy_pattern(r"(\d{1,9}(?:\.\d{1,9})?)(ms|[smhd])")
+_RESET_SPANS: Final = lazy_pattern(rf"(?:{_RESET_SPAN.pattern})+")
 _KINDS: Final = ("requests", "tokens")
 # OpenAI and compatible servers; Anthropic.
 _HEADERS: Final = ("x-ratelimit-{}-{}", "anthropic-ratelimit-{1}-{0}")
@@ -268,10 +269,10 @@ def span_s(text: str, now: datetime) -> float | None:
 _UNIT: Final = r"(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)(?![a-z])"
 _LONGEST_SPAN: Final = 100
 _SHORTEST_REPORTED_S: Final = 2
-_SPAN: Final = re.compile(rf"(\d{{1,9}}(?:\.\d{{1,9}})?)\s*({_UNIT})", re.IGNORECASE)
+_SPAN: Final = lazy_pattern(rf"(\d{{1,9}}(?:\.\d{{1,9}})?)\s*({_UNIT})", re.IGNORECASE)
 # "Please try again in 6m0s" (OpenAI, Groq), "retry in 34.07s" (Gemini), "retry after 20 seconds" (Azure), "will reset
 # after 51s" (Google's Code Assist).
-_STATED_DELAY: Final = re.compile(
+_STATED_DELAY: Final = lazy_pattern(
     r"\b(?:(?:try(?:ing)? again|retry(?:ing)?|wait)(?: in| after| for)?|resets? (?:in|after))"
     r"(?: (?:at least|about|approximately|another))? "
     rf"((?:\d{{1,9}}(?:\.\d{{1,9}})?\s*{_UNIT}[ ,]*(?:and )?)+)",

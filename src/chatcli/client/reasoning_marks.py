@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from chatcli.text.lazy_pattern import lazy_pattern
+
 _NAMES: Final = ("think", "thinking", "thought")
 OPENING_TAGS: Final = tuple(f"<{name}>" for name in _NAMES)
 CLOSING_TAGS: Final = tuple(f"</{name}>" for name in _NAMES)
@@ -14,13 +16,13 @@ ASSISTANT: Final = "<|start|>assistant"
 CHANNEL: Final = "<|channel|>"
 _CHANNELS: Final = ("analysis", "commentary", "final")
 ENDS_OF_MESSAGE: Final = ("<|end|>", "<|return|>", "<|call|>")
-HEADER: Final = re.compile(
+HEADER: Final = lazy_pattern(
     r"(?:<\|start\|>assistant(?: to=[\w.-]{1,100})?)?<\|channel\|>(analysis|commentary|final)\b"
     r"[^<\n]{0,200}(?:<\|constrain\|>[^<\n]{0,40})?<\|message\|>"
 )
-RECIPIENT: Final = re.compile(r"\bto=(?:functions\.)?(?!(?:user|assistant|all)\b)([\w.-]{1,100})")
-_RECIPIENT_BEGUN: Final = re.compile(r" (?:t(?:o(?:=[\w.-]{0,100})?)?)?")
-_HEADER_BEHIND_CHANNEL: Final = re.compile(r"[^<\n]*(?:<\|constrain\|>[^<\n]*)?(?:<[|a-z]*)?")
+RECIPIENT: Final = lazy_pattern(r"\bto=(?:functions\.)?(?!(?:user|assistant|all)\b)([\w.-]{1,100})")
+_RECIPIENT_BEGUN: Final = lazy_pattern(r" (?:t(?:o(?:=[\w.-]{0,100})?)?)?")
+_HEADER_BEHIND_CHANNEL: Final = lazy_pattern(r"[^<\n]*(?:<\|constrain\|>[^<\n]*)?(?:<[|a-z]*)?")
 LONGEST_HEADER: Final = 400
 
 

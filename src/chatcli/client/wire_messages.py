@@ -28,6 +28,7 @@ from chatcli.core.messages import (
     ToolCallPart,
     ToolResultPart,
 )
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -68,7 +69,7 @@ _PLACEHOLDER: Final = " "
 """Replaces reasoning that was not stored: DeepSeek V4 rejects an empty text."""
 _REASONING_FIELD: Final = "reasoning_content"
 _REFUSED_WITH: Final = {200, 400, 422}
-_WANTS_REASONING: Final = re.compile(
+_WANTS_REASONING: Final = lazy_pattern(
     # As DeepSeek writes: "The `reasoning_content` in the thinking mode must be passed back to the API."
     r"\b(?:reasoning|thinking)\w*\b[^.]{0,80}?\b(?:must be (?:passed|sent|returned|provided|included|set)"
     # As Moonshot writes: "thinking is enabled but reasoning_content is missing in assistant tool call message at index 2"
@@ -246,7 +247,7 @@ _NOT_TAKEN: Final = (
     r"(?:support|allow|permit|enabl|accept|available|recogni|one of|implement))"
 )
 _UNKNOWN: Final = r"(?:unsupported|unexpected|unknown|unrecogni[sz]ed|invalid|bad)"
-_SAID: Final = re.compile(
+_SAID: Final = lazy_pattern(
     # Gemma's template: "System role not supported"; Google: "Developer instruction is not enabled for models/…".
     rf"\b{_NAME}\s+{_WORD}\b[^.]{{0,40}}?{_NOT_TAKEN}"
     # As Bedrock says it: "This model doesn't support system messages."
@@ -258,20 +259,20 @@ _SAID: Final = re.compile(
     r"|only\s+[\"'`]?user[\"'`]?,?\s+(?:and|or)\s+[\"'`]?(?:assistant|model)[\"'`]?\s+roles",
     re.IGNORECASE,
 )
-_PLACE: Final = re.compile(r"\b(?:messages|input)\W{1,4}\d+\W{1,5}role\b", re.IGNORECASE)
+_PLACE: Final = lazy_pattern(r"\b(?:messages|input)\W{1,4}\d+\W{1,5}role\b", re.IGNORECASE)
 """``messages[0].role`` (OpenAI, DeepSeek), ``messages.0.role`` (JSON Schema), ``"messages", 0, "role"`` (FastAPI)."""
 _ANY_ROLE: Final = r"[\"'`](?:system|developer|user|assistant|function|tool|model)[\"'`]"
-_ROLES_TAKEN: Final = re.compile(
+_ROLES_TAKEN: Final = lazy_pattern(
     rf"{_ANY_ROLE}(?:\s{{0,2}},?\s{{0,2}}(?:\b(?:and|or)\b)?\s{{0,2}}{_ANY_ROLE})+", re.IGNORECASE
 )
-_ASSISTANT: Final = re.compile(r"assistant|model", re.IGNORECASE)
-_FIRST_PLACE: Final = re.compile(r"\b(?:messages|input)\W{1,4}0\W{1,5}role\b", re.IGNORECASE)
+_ASSISTANT: Final = lazy_pattern(r"assistant|model", re.IGNORECASE)
+_FIRST_PLACE: Final = lazy_pattern(r"\b(?:messages|input)\W{1,4}0\W{1,5}role\b", re.IGNORECASE)
 """The position of the system prompt."""
-_ROLE_OUT_OF: Final = re.compile(
+_ROLE_OUT_OF: Final = lazy_pattern(
     r"\broles?\b[^.]{0,60}?(?:(?:should|must) be(?: one of)?|one of|allowed|expected|valid|permitted|supported)\W",
     re.IGNORECASE,
 )
-_NAMED: Final = re.compile(r"\b(?:system|developer)\b", re.IGNORECASE)
+_NAMED: Final = lazy_pattern(r"\b(?:system|developer)\b", re.IGNORECASE)
 
 
 def refused_role(error: EndpointError, request: Request, without: frozenset[str]) -> str | None:

@@ -7,15 +7,15 @@ SHA-256 are those in ``tiktoken_ext/openai_public.py``, from which the split pat
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import re
 from binascii import a2b_base64
 from dataclasses import dataclass
 from functools import cache
 from math import ceil
 from threading import Lock
 from typing import TYPE_CHECKING, Final
+
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,6 +98,8 @@ def load_encoding(vocabulary: Vocabulary) -> Encoding:
     packed = (
         files("chatcli.conversation").joinpath("vocabularies", f"{vocabulary.name}.tiktoken.gz").read_bytes()
     )
+    import gzip  # noqa: PLC0415 - with the vocabulary
+
     content = gzip.decompress(packed)
     if hashlib.sha256(content).hexdigest() != vocabulary.sha256:
         raise ImportError(f"the packaged vocabulary {vocabulary.name} is damaged: install chatcli again")
@@ -291,16 +293,16 @@ _SAMPLE_CHARACTERS: Final = 2_000
 """A longer text is sampled: this runs with each key press."""
 # As vocabularies split text first: words with the blank before them, up to three digits, punctuation, white
 # space.
-_WORD: Final = re.compile(r" ?[A-Za-z]+")
-_DIGITS: Final = re.compile(r"[0-9]{1,3}")
-_SIGNS: Final = re.compile(r" ?[!-/:-@\[-`{-~]{1,2}")
-_BLANKS: Final = re.compile(r"[ \t]{2,}|\n\s*| (?=[0-9])")
-_DENSE: Final = re.compile(r"[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_PICTURES: Final = re.compile(r"[\u2190-\u2bff\ue000-\ufdff\U00010000-\U0010ffff]")
-_OTHERS: Final = re.compile(r"[^\x00-\x7f]")
+_WORD: Final = lazy_pattern(r" ?[A-Za-z]+")
+_DIGITS: Final = lazy_pattern(r"[0-9]{1,3}")
+_SIGNS: Final = lazy_pattern(r" ?[!-/:-@\[-`{-~]{1,2}")
+_BLANKS: Final = lazy_pattern(r"[ \t]{2,}|\n\s*| (?=[0-9])")
+_DENSE: Final = lazy_pattern(r"[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_PICTURES: Final = lazy_pattern(r"[\u2190-\u2bff\ue000-\ufdff\U00010000-\U0010ffff]")
+_OTHERS: Final = lazy_pattern(r"[^\x00-\x7f]")
 _OTHERS_A_TOKEN: Final = 2
 _LETTERS_A_TOKEN: Final = 6
-_UNUSUAL: Final = re.compile(r"[a-z][A-Z]|[B-DF-HJ-NP-TV-Xb-df-hj-np-tv-xz]{4}")
+_UNUSUAL: Final = lazy_pattern(r"[a-z][A-Z]|[B-DF-HJ-NP-TV-Xb-df-hj-np-tv-xz]{4}")
 
 
 def likely_tokens(text: str) -> int:

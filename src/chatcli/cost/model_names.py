@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from chatcli.text.lazy_pattern import lazy_pattern
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -14,12 +16,12 @@ LONGEST_NAME: Final = 200
 _MOST_NAMES: Final = 24
 
 # gpt-5-mini-2025-08-07, claude-opus-4-20250514, claude-opus-4@20250514, anthropic.claude-opus-4-20250514-v1:0.
-_SNAPSHOT: Final = re.compile(r"(?P<name>.+?)(?:[-@]\d{4}-\d{2}-\d{2}|[-@]\d{8}|(?:[-@]\d{8})?-v\d:\d)")
+_SNAPSHOT: Final = lazy_pattern(r"(?P<name>.+?)(?:[-@]\d{4}-\d{2}-\d{2}|[-@]\d{8}|(?:[-@]\d{8})?-v\d:\d)")
 # kimi-k2p6 is how Fireworks writes kimi-k2.6.
-_POINT: Final = re.compile(r"(?<=\d)p(?=\d)")
+_POINT: Final = lazy_pattern(r"(?<=\d)p(?=\d)")
 # us.anthropic.claude-opus-4-1 is how Bedrock writes claude-opus-4-1.
-_BEDROCK: Final = re.compile(r"(?:(?:us|eu|ap|apac|jp|au|global)\.)?[a-z]\w*\.(?=[a-z])")
-_FINE_TUNED: Final = re.compile(r"ft:([^:]+)(:.*)?")
+_BEDROCK: Final = lazy_pattern(r"(?:(?:us|eu|ap|apac|jp|au|global)\.)?[a-z]\w*\.(?=[a-z])")
+_FINE_TUNED: Final = lazy_pattern(r"ft:([^:]+)(:.*)?")
 
 _QUANTIZED: Final = (
     r"i?q\d(?:_\w+)?|bf16|f16|f32|fp\d\w*|int\d|w\d+a\d+|awq|gptq|gguf|mlx|mxfp4|nvfp4|\d-?bit|qat"
@@ -32,7 +34,7 @@ _SUFFIXES: Final = (
     re.compile(r"-v\d+$"),
     re.compile(r"-(?:latest|preview|experimental|exp|beta|free|thinking|cloud|instruct|chat|it|hf)$"),
 )
-_ENDS: Final = re.compile("|".join(f"(?:{suffix.pattern})" for suffix in _SUFFIXES))
+_ENDS: Final = lazy_pattern("|".join(f"(?:{suffix.pattern})" for suffix in _SUFFIXES))
 
 
 def spelled(name: str) -> str:

@@ -12,9 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chatcli.local.engine import engine_state
-from chatcli.local.weights import status
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -136,4 +133,8 @@ class LocalState:
 
 async def local_state(folder: Path, candidates: Iterable[ServerCandidate] = WELL_KNOWN) -> LocalState:
     """Check the engine, the weights in ``folder`` and the default ports on the loopback."""
+    # Not needed to look for servers.
+    from chatcli.local.engine import engine_state  # noqa: PLC0415
+    from chatcli.local.weights import status  # noqa: PLC0415
+
     return LocalState(engine_state(), status(folder), await find_servers(candidates))

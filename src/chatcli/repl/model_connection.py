@@ -61,11 +61,11 @@ class Connection:
         self._listed: dict[str, tuple[str, ...]] = {}
         self._warmup = Warmup((), idle_s=idle_s)
         self._opening: asyncio.Task[None] | None = None
-        self._counting: asyncio.Task[None] | None = None
+        self._preparing: asyncio.Task[None] | None = None
 
     def begin(self, chat: Conversation, settings: Settings) -> None:
         """Start connecting ``chat`` as soon as the person pauses typing."""
-        self._warmup = Warmup(_steps(settings, draws=self._draws), idle_s=self._idle_s)
+        self._warmup = Warmup(_steps(settings), idle_s=self._idle_s)
         self._opening = asyncio.create_task(self._open_warm(chat, settings))
         # The caller gets the error; without a caller it is not worth reporting.
         self._opening.add_done_callback(lambda opening: opening.cancelled() or opening.exception())
@@ -85,7 +85,7 @@ class Connection:
     async def replace(self, chat: Conversation, settings: Settings) -> ResolvedModel:
         """Open another connection, then close the previous one. Raise a ``ChatcliError`` on failure."""
         await self._stop(self._opening)
-        await in_thread(lambda: _load(_steps(settings, draws=self._draws)))
+        await in_thread(lambda: _load(_steps(settings)))
         return await self._open(chat, settings)
 
     @asynccontextmanager
@@ -116,7 +116,7 @@ class Connection:
 
     async def close(self) -> None:
         await self._stop(self._opening)
-        await self._stop(self._counting)
+        await self._stop(self._preparing)
         await self._stack.aclose()
 
     async def _open_warm(self, chat: Conversation, settings: Settings) -> None:
@@ -126,8 +126,14 @@ class Connection:
             await self._warmup.needed()
         chat.turns.connect(await self._open(chat, settings))
         self._opened()
-        vocabulary = Warmup([chat.turns.load_vocabulary], idle_s=self._idle_s, quiet_s=VOCABULARY_QUIET_S)
-        self._counting = asyncio.create_task(_get_ready(vocabulary, chat))
+        self._preparing = asyncio.create_task(self._prepare(chat))
+
+    async def _prepare(self, chat: Conversation) -> None:
+        """Load what an answer needs once its request has left, and what a long conversation does."""
+        if self._draws:
+            await Warmup([_load_markdown], idle_s=self._idle_s).run()
+        await Warmup([chat.turns.load_vocabulary], idle_s=self._idle_s, quiet_s=VOCABULARY_QUIET_S).run()
+        await chat.manager.look_ahead()
 
     async def _open(self, chat: Conversation, settings: Settings) -> ResolvedModel:
         opened = AsyncExitStack()
@@ -153,16 +159,9 @@ class Connection:
                 await task
 
 
-async def _get_ready(vocabulary: Warmup, chat: Conversation) -> None:
-    await vocabulary.run()
-    await chat.manager.look_ahead()
-
-
-def _steps(settings: Settings, *, draws: bool) -> list[Callable[[], object]]:
-    """Return the slow imports, in steps that hold the interpreter as briefly as possible."""
-    steps: list[Callable[[], object]] = [_load_transport, _load_client]
-    if draws:
-        steps.append(_load_markdown)
+def _steps(settings: Settings) -> list[Callable[[], object]]:
+    """Return what a request waits for, in steps that hold the interpreter as briefly as possible."""
+    steps: list[Callable[[], object]] = [_load_transport, _load_client, _load_layers]
     if settings.credential is not None and not settings.credential.secret.command:
         steps.append(_unlocked(settings.credential.secret.reveal))
     return steps
@@ -195,9 +194,13 @@ def _load_transport() -> None:
 
 
 def _load_client() -> None:
-    import chatcli.client.openai_client  # noqa: PLC0415
-    import chatcli.client.openai_model  # noqa: PLC0415
-    import chatcli.client.retry  # noqa: F401, PLC0415
+    import chatcli.client.openai_client  # noqa: F401, PLC0415
+
+
+def _load_layers() -> None:
+    import chatcli.client.pipeline  # noqa: PLC0415
+    import chatcli.cost.charge  # noqa: PLC0415
+    import chatcli.cost.model_table  # noqa: F401, PLC0415
 
 
 def _load_markdown() -> None:

@@ -13,8 +13,7 @@ from chatcli.app.threads import in_thread
 from chatcli.config.config_file import FILE_NAME as CONFIG_FILE_NAME
 from chatcli.config.endpoints import OPENAI_URL
 from chatcli.core.errors import ChatcliError, KeyRefused, NetworkError, UsageError
-from chatcli.local.engine import engine_state
-from chatcli.local.weights import SMOLLM2, status
+from chatcli.local.weights import SMOLLM2
 from chatcli.login import (
     EmbeddedModel,
     check_key,
@@ -32,8 +31,6 @@ from chatcli.text.wording import number_meant
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from chatcli.app.run_context import ChatOptions, RunContext
-    from chatcli.config.settings import Settings
     from chatcli.local.discovery import FoundServer
     from chatcli.local.fetch import Phase
     from chatcli.login import Checked, LoginOptions
@@ -65,15 +62,6 @@ class _LoginOption:
 
     title: str
     go: Callable[[], Awaitable[str | None]]
-
-
-def is_model_set_up(settings: Settings, options: ChatOptions, context: RunContext) -> bool:
-    """Whether a model is configured, or installed already."""
-    if options.embedded or settings.credential is not None or settings.base_url is not None:
-        return True
-    if settings.unreadable_keys is not None:
-        return False
-    return status(context.paths.local).ready and engine_state().installed
 
 
 async def onboard(repl: ReplSession) -> bool:

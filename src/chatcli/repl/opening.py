@@ -6,13 +6,12 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from chatcli.app.resolver import is_model_set_up
 from chatcli.app.wiring import open_session
 from chatcli.attachments.attached import shell_word
 from chatcli.attachments.encodings import NO_HINTS
 from chatcli.repl.between_turns import PATIENCE_S
-from chatcli.repl.commands import run_command
 from chatcli.repl.model_connection import Connection
-from chatcli.repl.onboarding import NO_MODEL_YET, is_model_set_up, onboard
 from chatcli.repl.pickable_sessions import pickable_sessions
 from chatcli.repl.repl_session import ReplSession
 from chatcli.text.sanitizer import sanitize_line
@@ -64,7 +63,7 @@ def open_repl(
             approve=lambda question: repl.approves(question),  # noqa: PLW0108 - made here
         ),
         theme=theme,
-        run_command=run_command,
+        run_command=_run_command,
         reload_settings=reload_settings,
         verbose=verbose,
         encoding_hints=encoding_hints,
@@ -85,10 +84,19 @@ async def choose_session(repl: ReplSession, *, everywhere: bool) -> bool:
     return True
 
 
+async def _run_command(repl: ReplSession, name: str, argument: str) -> None:
+    # Imported with the first command: the prompt needs none.
+    from chatcli.repl.commands import run_command  # noqa: PLC0415
+
+    await run_command(repl, name, argument)
+
+
 async def onboard_first_run(repl: ReplSession) -> None:
     """Let the person set up a model if there is none; leave if they end the input instead."""
     if is_model_set_up(repl.settings, repl.options, repl.context):
         return
+    from chatcli.repl.onboarding import NO_MODEL_YET, onboard  # noqa: PLC0415 - needed once in a lifetime
+
     repl.frontend.say(NO_MODEL_YET)
     if not await onboard(repl) and repl.frontend.was_left:
         repl.is_leaving = True

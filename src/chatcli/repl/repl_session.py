@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from asyncio import CancelledError
 from contextlib import asynccontextmanager
@@ -152,6 +151,8 @@ class ReplSession:
         # Ollama completes a name without a tag.
         if not names or {name, f"{name}:latest"} & set(names):
             return
+        import difflib  # noqa: PLC0415 - only for a mistyped name
+
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
         meant = f"; did you mean {near[0]}?" if near else "; /model lists its models"
         self.frontend.remark(f"{endpoint.name} does not list {name}{meant}")

@@ -16,7 +16,6 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from chatcli.app.threads import in_thread
 from chatcli.attachments.attached import open_mention, quoted, shown_size, unquoted
 from chatcli.core.errors import ChatcliError
-from chatcli.repl.commands import COMMANDS, named
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
@@ -61,6 +60,8 @@ class CommandCompleter(Completer):
     async def _of_command(
         self, before: str, complete_event: CompleteEvent, repl: ReplSession
     ) -> list[Completion]:
+        from chatcli.repl.commands import COMMANDS, named  # noqa: PLC0415 - the prompt needs no command yet
+
         name, blank, argument = before[1:].partition(" ")
         if not blank:
             return [

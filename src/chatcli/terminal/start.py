@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from prompt_toolkit.keys import Keys
 
-from chatcli.app.resolver import expected_model
+from chatcli.app.resolver import expected_model, is_model_set_up
 from chatcli.app.threads import in_thread
 from chatcli.attachments.encodings import NO_HINTS, EncodingHints
 from chatcli.config.key_bindings import KeyTable
@@ -17,7 +17,6 @@ from chatcli.core.version import __version__
 from chatcli.render.notification import BELL, Notifier, notification
 from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.repl.editor import Editor
-from chatcli.repl.onboarding import is_model_set_up
 from chatcli.repl.opening import choose_session, farewell, onboard_first_run, open_repl
 from chatcli.repl.recap import recap
 from chatcli.terminal.activity import Activity

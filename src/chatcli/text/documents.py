@@ -11,18 +11,20 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from chatcli.text.lazy_pattern import lazy_pattern
+
 _WEB_SCHEMES: Final = ("http://", "https://")
 _LONGEST_HEADING: Final = 200
-_FRAME: Final = re.compile(r'<document name="([^"]*)">\n(.*)</document>', re.DOTALL)
-_HEADER: Final = re.compile(r'<document name="([^"]*)">\n')
+_FRAME: Final = lazy_pattern(r'<document name="([^"]*)">\n(.*)</document>', re.DOTALL)
+_HEADER: Final = lazy_pattern(r'<document name="([^"]*)">\n')
 # Models, like browsers, tolerate blanks and capitals in a tag.
-_TAG: Final = re.compile(r"<(\\*)(?=\s*(?:/\s*)?document\b)", re.IGNORECASE)
-_ESCAPED_TAG: Final = re.compile(r"<\\(\\*)(?=\s*(?:/\s*)?document\b)", re.IGNORECASE)
-_UNSAFE_IN_NAMES: Final = re.compile(
+_TAG: Final = lazy_pattern(r"<(\\*)(?=\s*(?:/\s*)?document\b)", re.IGNORECASE)
+_ESCAPED_TAG: Final = lazy_pattern(r"<\\(\\*)(?=\s*(?:/\s*)?document\b)", re.IGNORECASE)
+_UNSAFE_IN_NAMES: Final = lazy_pattern(
     '["<>\x00-\x1f\x7f-\x9f\u2028\u2029]|&(?=(?:amp|quot|lt|gt|#[0-9]{1,4});)',
 )
 _ESCAPES: Final = {'"': "&quot;", "<": "&lt;", ">": "&gt;", "&": "&amp;"}
-_ESCAPED_IN_NAMES: Final = re.compile(r"&(?:amp|quot|lt|gt|#[0-9]{1,4});")
+_ESCAPED_IN_NAMES: Final = lazy_pattern(r"&(?:amp|quot|lt|gt|#[0-9]{1,4});")
 _CHARACTERS: Final = {escape: character for character, escape in _ESCAPES.items()}
 
 

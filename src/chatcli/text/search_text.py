@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from chatcli.text.lazy_pattern import lazy_pattern
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -40,17 +42,19 @@ _UNSPACED: Final = (
     "\u1780-\u17dd\u3005-\u3007\u3041-\u3096\u3099\u309a\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
 )
-_RUN: Final = re.compile(f"[{_UNSPACED}]+")
-_SEGMENT: Final = re.compile(f"(?P<run>[{_UNSPACED}]+)|[^{_UNSPACED}]+")
+_RUN: Final = lazy_pattern(f"[{_UNSPACED}]+")
+_SEGMENT: Final = lazy_pattern(f"(?P<run>[{_UNSPACED}]+)|[^{_UNSPACED}]+")
 # The tokenizer ends a word at every character that is neither a letter nor a digit.
-_SEPARATORS: Final = re.compile(r"[\W_]+")
-_WORD: Final = re.compile(r"[^\W_]+")
+_SEPARATORS: Final = lazy_pattern(r"[\W_]+")
+_WORD: Final = lazy_pattern(r"[^\W_]+")
 # Blocks of those scripts that have combining marks.
-_MARKED: Final = re.compile("[\u0e00-\u0eff\u1000-\u109f\uaa60-\uaa7f\ua9e0-\ua9fe\u1780-\u17ff\u3099\u309a]")
+_MARKED: Final = lazy_pattern(
+    "[\u0e00-\u0eff\u1000-\u109f\uaa60-\uaa7f\ua9e0-\ua9fe\u1780-\u17ff\u3099\u309a]"
+)
 # A letter with its marks, which fold together: a half-width kana and its voicing mark are one letter.
-_CLUSTER: Final = re.compile(".[\u0300-\u036f\u3099\u309a\uff9e\uff9f]*", re.DOTALL)
+_CLUSTER: Final = lazy_pattern(".[\u0300-\u036f\u3099\u309a\uff9e\uff9f]*", re.DOTALL)
 # Characters that cannot be bound as text or would terminate it.
-_UNSAFE: Final = re.compile("[\0\ud800-\udfff]")
+_UNSAFE: Final = lazy_pattern("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.render.markdown.blocks import Heading, Paragraph, Table, TableRow
 from chatcli.render.markdown.syntax import FORMULA_IN_TEXT, cells_of
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from chatcli.render.markdown.blocks import Block
 
 # A line with nothing else may start a fence, a rule, an underline or an item; only its rest decides.
-_BEGINNING: Final = re.compile(r"[ \t]*(?:[-=*_+]{1,2}|[`~]{1,2}|#{1,6}|\d{1,9}[.)]|[|<!\[]|\$)[ \t]*$")
-_DELIMITERS: Final = re.compile(r"[ \t]*\|?[ \t]*:?-[-:|\s]*$|[ \t]*\|[ \t]*:?$")
-_CONTAINERS: Final = re.compile(r"(?:[ \t]*(?:>|(?:[-+*]|\d{1,9}[.)])(?=[ \t])))*[ \t]*", re.ASCII)
+_BEGINNING: Final = lazy_pattern(r"[ \t]*(?:[-=*_+]{1,2}|[`~]{1,2}|#{1,6}|\d{1,9}[.)]|[|<!\[]|\$)[ \t]*$")
+_DELIMITERS: Final = lazy_pattern(r"[ \t]*\|?[ \t]*:?-[-:|\s]*$|[ \t]*\|[ \t]*:?$")
+_CONTAINERS: Final = lazy_pattern(r"(?:[ \t]*(?:>|(?:[-+*]|\d{1,9}[.)])(?=[ \t])))*[ \t]*", re.ASCII)
 
-_CODE: Final = re.compile(r"(?<!`)(`+)(?!`)")
-_MARK: Final = re.compile(r"\\.|(?P<emphasis>\*{1,3}|_{1,3}|~~)|\$\$?|(?P<link>!?\[)|\]", re.DOTALL)
-_ADDRESS: Final = re.compile(r"\]\((?:[^()\s]|\([^()\s]*\))*(?:\s+\"[^\"]*\"?\s*)?$")
-_UNFINISHED: Final = re.compile(r"(?:\\|<[a-zA-Z/][^<>\s]*|&#?\w{0,8})$")
+_CODE: Final = lazy_pattern(r"(?<!`)(`+)(?!`)")
+_MARK: Final = lazy_pattern(r"\\.|(?P<emphasis>\*{1,3}|_{1,3}|~~)|\$\$?|(?P<link>!?\[)|\]", re.DOTALL)
+_ADDRESS: Final = lazy_pattern(r"\]\((?:[^()\s]|\([^()\s]*\))*(?:\s+\"[^\"]*\"?\s*)?$")
+_UNFINISHED: Final = lazy_pattern(r"(?:\\|<[a-zA-Z/][^<>\s]*|&#?\w{0,8})$")
 
 
 def is_beginning(line: str) -> bool:

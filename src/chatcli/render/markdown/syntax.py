@@ -9,23 +9,27 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from chatcli.text.lazy_pattern import lazy_pattern
+
 Alignment: TypeAlias = Literal["", "left", "center", "right"]
 
 CODE_INDENT: Final = 4
 TAB_WIDTH: Final = 4
 
 # These match a line without its indent.
-FENCE: Final = re.compile(r"(?P<fence>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)$")
-HEADING: Final = re.compile(r"(?P<marks>#{1,6})(?:[ \t]+(?P<text>.*))?$")
-_CLOSING_MARKS: Final = re.compile(r"(?:^|[ \t]+)#+[ \t]*$")
-RULE: Final = re.compile(r"(?:(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|(?:-[ \t]*){3,})$")
-UNDERLINE: Final = re.compile(r"(?P<marks>=+|-+)[ \t]*$")
-_MARKER: Final = re.compile(r"(?:(?P<bullet>[-+*])|(?P<number>\d{1,9})(?P<after>[.)]))(?=[ \t]|$)", re.ASCII)
-TASK: Final = re.compile(r"\[(?P<mark>[ xX])\](?=[ \t]+\S)[ \t]+")
+FENCE: Final = lazy_pattern(r"(?P<fence>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)$")
+HEADING: Final = lazy_pattern(r"(?P<marks>#{1,6})(?:[ \t]+(?P<text>.*))?$")
+_CLOSING_MARKS: Final = lazy_pattern(r"(?:^|[ \t]+)#+[ \t]*$")
+RULE: Final = lazy_pattern(r"(?:(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|(?:-[ \t]*){3,})$")
+UNDERLINE: Final = lazy_pattern(r"(?P<marks>=+|-+)[ \t]*$")
+_MARKER: Final = lazy_pattern(
+    r"(?:(?P<bullet>[-+*])|(?P<number>\d{1,9})(?P<after>[.)]))(?=[ \t]|$)", re.ASCII
+)
+TASK: Final = lazy_pattern(r"\[(?P<mark>[ xX])\](?=[ \t]+\S)[ \t]+")
 
-_DELIMITER_ROW: Final = re.compile(r"[|:-][-:|\s]*$")
-_DELIMITER: Final = re.compile(r":?-+:?$")
-_PIPE: Final = re.compile(r"(?<!\\)\|")
+_DELIMITER_ROW: Final = lazy_pattern(r"[|:-][-:|\s]*$")
+_DELIMITER: Final = lazy_pattern(r":?-+:?$")
+_PIPE: Final = lazy_pattern(r"(?<!\\)\|")
 
 # §4.6: HTML with its own end mark, then HTML that ends at a blank line.
 _HTML_TO_ITS_END: Final = tuple(
@@ -38,29 +42,29 @@ _HTML_TO_ITS_END: Final = tuple(
         (r"<!\[CDATA\[", r"\]\]>"),
     )
 )
-_HTML_BLOCK_TAG: Final = re.compile(
+_HTML_BLOCK_TAG: Final = lazy_pattern(
     r"</?(?:address|article|aside|base|basefont|blockquote|body|caption|center|col|colgroup|dd|details"
     r"|dialog|dir|div|dl|dt|fieldset|figcaption|figure|footer|form|frame|frameset|h[1-6]|head|header|hr"
     r"|html|iframe|legend|li|link|main|menu|menuitem|nav|noframes|ol|optgroup|option|p|param|search"
     r"|section|summary|table|tbody|td|tfoot|th|thead|title|tr|track|ul)(?:\s|/?>|$)",
     re.IGNORECASE,
 )
-_HTML_LONE_TAG: Final = re.compile(
+_HTML_LONE_TAG: Final = lazy_pattern(
     r"""(?:</[A-Za-z][A-Za-z0-9-]*\s*>|<[A-Za-z][A-Za-z0-9-]*"""
     r"""(?:\s+[A-Za-z_:][A-Za-z0-9:._-]*(?:\s*=\s*(?:[^"'=<>`\x00-\x20]+|'[^']*'|"[^"]*"))?)*\s*/?>)\s*$"""
 )
-BLANK_LINE: Final = re.compile(r"[ \t]*$")
+BLANK_LINE: Final = lazy_pattern(r"[ \t]*$")
 
 # An inline formula has no blank inside its dollars and no digit after them: "$5 and $10" is text, as in
 # pandoc's Markdown. A backslash after \( and \[ starts a TeX command, otherwise they are escaped marks.
-FORMULA_IN_TEXT: Final = re.compile(
+FORMULA_IN_TEXT: Final = lazy_pattern(
     r"\$\$(?=\S).+?(?<=\S)\$\$|\$(?=[^\s$])(?:[^$\\\n]|\\.)*?(?<=[^\s\\])\$(?![\d$])"
     r"|\\\((?!\\[^a-zA-Z{|,:;!]).+?\\\)|\\\[(?!\\[^a-zA-Z{|,:;!]).+?\\\]",
     re.DOTALL,
 )
 
 # A display formula starts with its mark alone or, outside a paragraph, with text after it.
-_FORMULA: Final = re.compile(r"(?P<mark>\$\$|\\\[)(?P<text>[ \t]*(?!\$).*)$")
+_FORMULA: Final = lazy_pattern(r"(?P<mark>\$\$|\\\[)(?P<text>[ \t]*(?!\$).*)$")
 _FORMULA_ENDS: Final = {"$$": re.compile(r"\$\$[ \t]*$"), "\\[": re.compile(r"\\\][ \t]*$")}
 _MARKDOWN_LANGUAGES: Final = {"markdown", "md", "mdx", "commonmark", "gfm"}
 

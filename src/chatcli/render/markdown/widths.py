@@ -7,8 +7,10 @@ from typing import Final
 
 from wcwidth import iter_graphemes, width
 
+from chatcli.text.lazy_pattern import lazy_pattern
+
 # Characters that are not certainly one column wide.
-_OTHER_WIDTH: Final = re.compile(
+_OTHER_WIDTH: Final = lazy_pattern(
     "[^\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u058f\u2010-\u2015\u2018-\u201f\u2026\u2500-\u257f]"
 )
 # Wide characters a line may be broken between. Korean breaks at blanks.
@@ -24,14 +26,14 @@ _CLOSING: Final = (
 _OPENING_WIDE: Final = "（［｛｟〔〈《「『【〘〖〝｢￥＄￡＃"
 _OPENING_NARROW: Final = "‘“«‹(\\[{"
 _OPENING: Final = _OPENING_WIDE + _OPENING_NARROW
-_WORD: Final = re.compile(
+_WORD: Final = lazy_pattern(
     f" +"
     f"|[{_OPENING}]*(?:(?![{_OPENING}])[{_WIDE}][\ufe00-\ufe0f\u3099\u309a]*"
     f"|(?:[^ {_WIDE}{_OPENING}]|[{_OPENING_NARROW}]++(?![{_WIDE}]))+)[{_CLOSING}]*"
     f"|[{_OPENING}]+"
 )
-_WIDE_TEXT: Final = re.compile(f"[{_WIDE}]")
-_ALL_WIDE: Final = re.compile(
+_WIDE_TEXT: Final = lazy_pattern(f"[{_WIDE}]")
+_ALL_WIDE: Final = lazy_pattern(
     "[\u3041-\u3098\u309b-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3、。，！？：；（）「」]+"
 )
 
