@@ -128,6 +128,7 @@ SDK_CALLS = {"audio", "batches", "beta", "chat", "completions", "embeddings", "f
              "responses", "uploads", "get", "post", "put", "patch", "delete", "request", "with_options", "copy"}  # fmt: skip
 """The methods of an SDK client that send requests."""
 
+
 def test_every_use_of_the_sdks_client_is_within_a_call_of_the_meter():
     uses = {use for path in sorted((SOURCE / "client").rglob("*.py")) for use in _uses_of_the_client(path)}
     assert {place for place, _ in uses} == {

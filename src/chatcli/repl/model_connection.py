@@ -131,6 +131,8 @@ class Connection:
     async def _prepare(self, chat: Conversation) -> None:
         """Load what an answer needs once its request has left, and what a long conversation does."""
         if self._draws:
+            # Not beside a request that is just being sent: both would take twice as long.
+            await asyncio.sleep(QUIET_S)
             await Warmup([_load_markdown], idle_s=self._idle_s).run()
         await Warmup([chat.turns.load_vocabulary], idle_s=self._idle_s, quiet_s=VOCABULARY_QUIET_S).run()
         await chat.manager.look_ahead()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.events import TurnCancelled, TurnFailed
+from chatcli.core.events import ContextFitted, TurnCancelled, TurnFailed, TurnStarted, Waiting
 from chatcli.render.printing import as_written
 from chatcli.render.status import WARNING, AnswerGap, StatusRenderer, error_lines
 from chatcli.render.themes import theme as theme_of
@@ -133,17 +133,6 @@ class TerminalFrontend(Frontend):
         self._print(self._marks.end())
 
     def observers(self, *, verbose: bool) -> Sequence[Observer]:
-        from chatcli.render.live_answer import LiveAnswer  # noqa: PLC0415 - as above
-        from chatcli.render.reasoning import Reasoning  # noqa: PLC0415
-
-        theme, settings = self._theme(), self._settings()
-        answer = LiveAnswer(
-            self._screen,
-            theme,
-            line_breaks=settings.line_breaks,
-            reasoning=Reasoning(theme),
-            shows_reasoning=settings.show_reasoning,
-        )
         status = StatusRenderer(
             self._print_status,
             verbose=verbose,
@@ -151,7 +140,20 @@ class TerminalFrontend(Frontend):
             lists_retries=False,
         )
         gap = AnswerGap(lambda: self._print(""), is_due=lambda: self._has_remarked)
-        return (self._activity, gap, answer, status, self._marks, *self._watchers())
+        return (self._activity, gap, _OnceNeeded(self._live_answer), status, self._marks, *self._watchers())
+
+    def _live_answer(self) -> Observer:
+        from chatcli.render.live_answer import LiveAnswer  # noqa: PLC0415 - as above
+        from chatcli.render.reasoning import Reasoning  # noqa: PLC0415
+
+        theme, settings = self._theme(), self._settings()
+        return LiveAnswer(
+            self._screen,
+            theme,
+            line_breaks=settings.line_breaks,
+            reasoning=Reasoning(theme),
+            shows_reasoning=settings.show_reasoning,
+        )
 
     async def work(self, work: Awaitable[None], what: str) -> None:
         if not await self._screen.work(work, what):
@@ -262,3 +264,18 @@ class PromptMarks:
             return ""
         self._is_open = False
         return _END.format(self._outcome)
+
+
+class _OnceNeeded:
+    """An observer that is made with the first event it may show: no request waits for what will draw its answer."""
+
+    def __init__(self, make: Callable[[], Observer]) -> None:
+        self._make = make
+        self._observer: Observer | None = None
+
+    async def __call__(self, event: Event) -> None:
+        if self._observer is None:
+            if isinstance(event, TurnStarted | ContextFitted | Waiting):
+                return
+            self._observer = self._make()
+        await self._observer(event)
