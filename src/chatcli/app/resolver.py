@@ -442,9 +442,9 @@ def runs_models_itself(base_url: str) -> bool:
 
     Others may forward requests for money.
     """
-    if not is_loopback(base_url):
-        return False
-    from chatcli.local.discovery import WELL_KNOWN  # noqa: PLC0415 - most endpoints are elsewhere
-
     port = urlsplit(base_url).port
-    return any(server.runs_models and server.port == port for server in WELL_KNOWN)
+    if port is None:
+        return False
+    from chatcli.local.discovery import WELL_KNOWN  # noqa: PLC0415 - most endpoints name no port
+
+    return any(server.runs_models and server.port == port for server in WELL_KNOWN) and is_loopback(base_url)

@@ -1,0 +1,182 @@
+"""What is imported when: the prompt, one answer and the help wait for nothing that they do not need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("a pseudo-terminal of POSIX", allow_module_level=True)
+
+from e2e.pseudo_terminal import CTRL_D, on_terminal
+from scripted_server import Answer, event_stream, serving_in_thread
+
+TELLING = """
+import atexit, sys
+from pathlib import Path
+{before}
+atexit.register(lambda: Path(sys.argv[1]).write_text("\\n".join(sys.modules)))
+kept, sys.argv[1:] = sys.argv[1], sys.argv[2:]
+from chatcli.__main__ import main
+code = main()
+sys.argv[1:1] = [kept]
+sys.exit(code)
+"""
+
+NOTHING_BEHIND = """
+from chatcli.repl.model_connection import Connection
+Connection.begin = lambda *_: None  # what is loaded while the person reads or types
+"""
+
+FOR_THE_PROMPT = {"prompt_toolkit", "wcwidth", "jiter", "rich"}
+"""Of rich only its colours and styles, once the prompt is drawn."""
+
+LATER_THAN_THE_PROMPT = (
+    "chatcli.attachments.html_text",
+    "chatcli.attachments.recognition",
+    "chatcli.client.openai",
+    "chatcli.client.pipeline",
+    "chatcli.client.retry",
+    "chatcli.cost.charge",
+    "chatcli.cost.model_table",
+    "chatcli.doctor",
+    "chatcli.local",
+    "chatcli.login",
+    "chatcli.render.code",
+    "chatcli.render.live_answer",
+    "chatcli.render.markdown",
+    "chatcli.repl.commands",
+    "chatcli.repl.onboarding",
+    "chatcli.sessions.exporting",
+    "chatcli.sessions.importing",
+    "chatcli.templates",
+    "chatcli.terminal.picker",
+    "difflib",
+    "gzip",
+    "http.client",
+    "sqlite3",
+    "tomllib",
+    "urllib.request",
+)
+MOST_MODULES_FOR_THE_PROMPT = 160
+"""Of chatcli, rooms included."""
+
+FOR_AN_ANSWER = {
+    "annotated_types", "anyio", "h11", "httpcore2", "httpx2", "idna", "jiter", "openai", "pydantic", "pydantic_core", "sniffio",
+    "socksio", "tenacity", "backports", "truststore", "typing_extensions", "typing_inspection", "distro", "dotenv", "platformdirs", "certifi",
+}  # fmt: skip
+NOT_FOR_AN_ANSWER = (
+    "chatcli.doctor",
+    "chatcli.local.engine",
+    "chatcli.local.server",
+    "chatcli.local.weights",
+    "chatcli.render.code",
+    "chatcli.render.markdown",
+    "chatcli.repl",
+    "chatcli.templates",
+    "chatcli.terminal",
+    "openai.resources",
+    "openai.types.beta",
+    "openai.types.responses.response",
+    "sqlite3",
+)
+
+FOR_THE_HELP = {
+    "chatcli",
+    "chatcli.__main__",
+    "chatcli.cli",
+    "chatcli.cli.commands",
+    "chatcli.cli.main",
+    "chatcli.cli.options",
+    "chatcli.cli.signals",
+    "chatcli.cli.standard_streams",
+    "chatcli.client",
+    "chatcli.client.lazy_openai",
+    "chatcli.core",
+    "chatcli.core.errors",
+    "chatcli.core.strategy_table",
+    "chatcli.core.version",
+    "chatcli.text",
+    "chatcli.text.hints",
+    "chatcli.text.key_shapes",
+    "chatcli.text.redaction",
+    "chatcli.text.sanitizer",
+}
+
+
+def of_others(modules):
+    """Return the packages that are neither Python's nor chatcli's."""
+    packages = {name.partition(".")[0] for name in modules}
+    return {
+        name
+        for name in packages - sys.stdlib_module_names - {"chatcli", "__mp_main__"}
+        # Left there by the way packages are installed for development.
+        if not name.startswith(("_", "sitecustomize", "apport"))
+    }
+
+
+def below(packages, modules):
+    """Return the modules that are one of ``packages`` or in one."""
+    return sorted(
+        name
+        for name in modules
+        if any(name == package or name.startswith((f"{package}.", f"{package}_")) for package in packages)
+    )
+
+
+@pytest.fixture
+def modules(program):
+    """Return a function that returns the modules a run has imported at its end."""
+
+    def run(*arguments, server=None, before="", kept=program.working_folder / "modules"):
+        subprocess.run(
+            [sys.executable, "-c", TELLING.format(before=before), str(kept), *arguments],
+            stdin=subprocess.DEVNULL,
+            env=program.environment(server),
+            cwd=program.working_folder,
+            check=True,
+            timeout=60,
+        )
+        return set(kept.read_text().split("\n"))
+
+    return run
+
+
+def test_the_prompt_is_drawn_without_what_only_a_command_or_an_answer_needs(program):
+    kept = program.working_folder / "modules"
+    line = [sys.executable, "-c", TELLING.format(before=NOTHING_BEHIND), str(kept)]
+    with (
+        serving_in_thread() as server,
+        on_terminal(line, environment=program.environment(server), folder=program.working_folder) as screen,
+    ):
+        screen.wait_for("\n>")
+        screen.type(CTRL_D)
+        assert screen.wait_for_exit() == 0
+    modules = set(kept.read_text().split("\n"))
+    assert of_others(modules) <= FOR_THE_PROMPT
+    assert "rich.console" not in modules
+    assert below(LATER_THAN_THE_PROMPT, modules) == []
+    assert len(below(("chatcli",), modules)) <= MOST_MODULES_FOR_THE_PROMPT
+
+
+def test_one_answer_waits_for_nothing_that_only_conversations_need(modules):
+    with serving_in_thread(Answer(event_stream("Paris."))) as server:
+        imported = modules("Capital of France?", server=server)
+    assert of_others(imported) <= FOR_AN_ANSWER
+    assert below(NOT_FOR_AN_ANSWER, imported) == []
+
+
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_the_help_imports_what_reads_the_arguments(modules, flag):
+    imported = modules(flag)
+    assert of_others(imported) == set()
+    assert set(below(("chatcli",), imported)) <= FOR_THE_HELP
+    assert "asyncio" not in imported
+
+
+def test_importing_chatcli_imports_nothing_else():
+    code = "import sys; before = {*sys.modules}; import chatcli; print(*sorted({*sys.modules} - before))"
+    imported = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    assert imported == ["__future__", "chatcli", "chatcli.core", "chatcli.core.version"]
