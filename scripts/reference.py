@@ -134,7 +134,8 @@ A `.env` in the working folder may only set {harmless}, and a key for OpenAI if 
 have no other key and the file names no endpoint. The rest is ignored until you run `chatcli trust`. `--env-file .env`
 uses the whole file for one run. `OPENAI_BASE_URL` wins over its older name `OPENAI_API_BASE`. A URL without a scheme is
 `http://` on this machine and `https://` elsewhere. `CHATCLI_CONFIG_DIR`, `CHATCLI_DATA_DIR`, `CHATCLI_CACHE_DIR` and
-`CHATCLI_LOCAL_DIR` move the folders.
+`CHATCLI_LOCAL_DIR` move the folders. `CHATCLI_NO_LAZY_IMPORT=1` imports all of the openai package at once, not its types
+on first use: to see whether a fault is due to that.
 
 ## Exit codes
 
