@@ -26,6 +26,8 @@ def options(*words, prompt_option=None, files=None, encoding=None, reads_stdin=T
         encoding=encoding,
         reads_stdin=reads_stdin,
         quiet=quiet,
+        system=None,
+        variables=None,
     )
 
 
@@ -232,7 +234,7 @@ def template_options(*words, **given):
         "output": None,
         "extract": False,
     }
-    return Namespace(**{"reads_stdin": True, "quiet": False, **usual, **given})
+    return Namespace(**{"reads_stdin": True, "quiet": False, "system": None, **usual, **given})
 
 
 def composed(text, *words, stdin=b"", is_terminal=False, **given):

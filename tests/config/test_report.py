@@ -7,11 +7,11 @@ KEY = "sk-proj-0123456789abcdefghij"
 
 
 def row(settings, name) -> Row:
-    return next(row for row in rows(settings) if row.name == name)
+    return next(row for row in rows(settings, str) if row.name == name)
 
 
 def test_there_is_a_row_for_every_setting_in_order(machine):
-    assert [row.name for row in rows(machine.resolve())] == [setting.name for setting in SETTINGS]
+    assert [row.name for row in rows(machine.resolve(), str)] == [setting.name for setting in SETTINGS]
 
 
 def test_a_row_tells_the_value_and_where_it_came_from(machine):
@@ -27,7 +27,7 @@ def test_a_key_is_masked(machine):
     settings = machine.resolve(environment={"OPENAI_API_KEY": KEY})
     assert row(settings, "api_key") == Row("api_key", "sk-…ghij", "environment OPENAI_API_KEY")
     assert KEY not in repr(settings)
-    assert KEY not in repr(rows(settings))
+    assert KEY not in repr(rows(settings, str))
 
 
 def test_a_withheld_key_is_reported_with_its_endpoint(machine):
@@ -62,6 +62,6 @@ def test_a_key_in_the_body_of_requests_is_masked(machine):
         "aB3dE5gH7jK9mN2pQ4rS6tU8vW0xY1zA3bC5dE7fG9hJ1kL3zzzz"
         '", seed = 7}'
     )
-    shown = {row.name: row.value for row in rows(settings)}["options"]
+    shown = {row.name: row.value for row in rows(settings, str)}["options"]
     assert shown == '{"api_key": "…", "deep": [{"password": "…"}], "note": "…", "seed": 7}'
     assert settings.options["api_key"] == "geheim"

@@ -201,6 +201,34 @@ def test_a_key_among_the_fields_of_the_request_is_refused_on_the_command_line_an
     assert server.requests == []
 
 
+def test_names_of_models_addresses_and_settings_are_listed_without_keys(program):
+    listed = json_answer({"data": [{"id": f"m-{KEY}"}, {"id": "small"}]})
+    with serving_in_thread(listed, listed, listed, listed, listed, listed) as server:
+        (program.config_folder / "config.toml").write_text(
+            f'base_url = "{server.base_url}"\nmodel = "small"\napi_key = "{KEY}"\ncontext_window = 4096\n'
+            f'[profiles.work]\nbase_url = "{server.base_url}/{KEY}"\nsystem = "Use {KEY}."\n',
+            encoding="utf-8",
+        )
+        shown = [
+            program.run(*arguments)
+            for arguments in (
+                ["models"],
+                ["models", "-o", "json"],
+                ["-p", "work", "config", "show"],
+                ["-p", "work", "config", "show", "--json"],
+                ["config", "profiles"],
+                ["config", "profiles", "--json"],
+            )
+        ]
+        dry = program.run("-p", "work", "-S", "none", "--dry-run", "Hi")
+    for done in shown:
+        assert done.exit_code == 0
+        assert "[key]" in done.stdout
+        assert KEY not in done.stdout + done.stderr
+    assert f'"endpoint": "{server.base_url}/[key]"' in dry.stdout
+    assert KEY not in dry.stdout
+
+
 def test_a_server_in_the_local_network_works_over_http_without_a_key(program):
     """No key, no question about encryption: what is refused is sending a key in clear."""
     with serving_in_thread(FINE) as server:
@@ -307,6 +335,15 @@ class TestPasted:
             screen.type(f"What is OPENAI_API_KEY={placeholder} for?" + ENTER)
             screen.wait_for("Fine.")
         assert placeholder in str(asked(server))
+
+    @pytest.mark.parametrize(
+        "arguments", [["-S", f"Use {PASTED}."], ["-T", "explain", "--var", f"to={PASTED}"]]
+    )
+    def test_so_it_says_of_a_system_prompt_and_a_variable(self, program, arguments):
+        with serving_in_thread(FINE) as server:
+            done = program.run(*arguments, "What is it?", server=server)
+        assert done.stdout == "Fine.\n"
+        assert done.stderr.count("contains what looks like a key") == 1
 
     @pytest.mark.parametrize("where", ["argument", "stdin", "beside"])
     def test_in_a_single_question_one_line_says_so_and_it_is_sent(self, program, where):

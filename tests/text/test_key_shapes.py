@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chatcli.text.key_shapes import pasted_keys, shapes_in, values_in_headers
-from chatcli.text.redaction import MARK, Redactor
+from chatcli.text.redaction import MARK, Redactor, without
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 DOCUMENTS = [
@@ -156,6 +156,57 @@ def test_a_value_behind_bearer_alone_is_taken_out_unless_it_is_a_word():
 )
 def test_a_placeholder_of_documentation_is_not_taken_for_a_pasted_key(text):
     assert pasted_keys(text.lower()) == []
+
+
+@given(keys(), st.data())
+def test_a_pasted_key_is_found_though_a_page_broke_it_into_lines_or_put_marks_into_it(key, data):
+    assume(not MADE_UP.search(key) and pasted_keys(key.lower()) == [(0, len(key))])
+    line = data.draw(st.integers(20, 80))
+    lines = [key[at : at + line] for at in range(0, len(key), line)]
+    assume(all(len(one) >= 12 and any(map(str.isdigit, one)) for one in lines[1:]) and key[-1] not in "-_.")
+    assume(all(one[-1] != "." and one[0] != "." for one in lines))
+    broken = data.draw(st.sampled_from(["\n", "\n  ", "\u200b", "\u00ad\u2060"])).join(lines)
+    text = f"Is this key right? {broken}\nThank you"
+    assert Redactor().keys_in(text)[-1][1] == text.index("\nThank you")
+    assert without(text, Redactor().keys_in(text), mark=MARK) == f"Is this key right? {MARK}\nThank you"
+
+
+VALUE = "Zq7vLm3Xw9Rt2Yp8Kd4Nc6Bh1Jf5"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "curl -H 'Authorization: Bearer ",
+        "x-api-key: ",
+        "export MISTRAL_API_KEY=",
+        "WORK_TOKEN='",
+        "a\n  client_secret=",
+        '{"api_key": "',
+        '{\\"apiKey\\": \\"',
+        "api_key = '",
+        "secret_access_key: ",
+        "https://host.example/v1?api_key=",
+    ],
+)
+def test_a_value_that_is_pasted_with_a_name_for_keys_is_found_whatever_its_shape(before):
+    text = f"{before}{VALUE}' and more"
+    assert Redactor().keys_in(text) == [(len(before), len(before) + len(VALUE))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "api_key = os.environ['OPENAI_API_KEY_2024_OF_THE_WORK']",
+        "Authorization: Bearer $TOKEN_OF_2024_AND_MORE_TO_COME",
+        "the key=value pairs, the token: see https://host.example/docs/2024/tokens-and-keys",
+        f"primary_key: {VALUE}",
+        "api_key: the-one-you-were-given-by-mail",
+        "password=hunter22",
+    ],
+)
+def test_what_is_only_named_like_a_key_is_no_pasted_key(text):
+    assert Redactor().keys_in(text) == []
 
 
 @given(st.text())

@@ -239,6 +239,36 @@ def test_what_is_encoded_otherwise_stays():
     assert redact(text, KEY) == text
 
 
+GAPS = [
+    "\n",
+    "\r\n    ",
+    " ",
+    "\u200b",
+    "\u00ad",
+    "\x00",
+    "\x1b[31m",
+    "\u241b[1;31m",
+    "<U+200B>",
+    "\u2400",
+    "\u3000",
+]
+
+
+@given(PREFIXES, BODIES, st.lists(st.sampled_from(GAPS), min_size=1, max_size=8), AROUND, st.data())
+def test_a_whole_key_is_found_whatever_a_line_end_or_a_display_puts_into_it(prefix, body, gaps, before, data):
+    assume(any(map(str.isdigit, body)))
+    key = prefix + body
+    places = sorted(data.draw(st.sets(st.integers(1, len(key) - 1), min_size=1, max_size=len(gaps))))
+    pieces = [key[start:end] for start, end in zip([0, *places], [*places, len(key)], strict=True)]
+    broken = pieces[0] + "".join(gap + piece for gap, piece in zip(gaps * 8, pieces[1:], strict=False))
+    assert redact(f"{before} {broken} ö", key) == f"{before} {MARK} ö"
+    redactor = Redactor()
+    redactor.add_key(key)
+    assert (len(before), len(before) + len(broken)) in redactor.keys_in(
+        f"{before}{broken}"
+    ) or "<U+" in broken
+
+
 @given(PREFIXES, BODIES, AROUND, AROUND)
 def test_a_whole_key_leaves_nothing_but_the_mark(prefix, body, before, after):
     assert redact(f"{before} {prefix}{body} {after}", prefix + body) == f"{before} {MARK} {after}"

@@ -57,7 +57,8 @@ def compose(
     if not options.reads_stdin and PIPE in files:
         raise UsageError("-f - reads stdin, and --no-stdin leaves it alone", hint="use one of them")
     piped = _piped(terminal, hints) if options.reads_stdin else ""
-    if not options.quiet and terminal.redactor.keys_in(f"{prompt}\n{piped}"):
+    typed = [prompt, options.system or "", *(options.variables or ())]
+    if not options.quiet and any(map(terminal.redactor.keys_in, [*typed, piped])):
         # Scripts must not break: it is sent.
         terminal.warn("the prompt contains what looks like a key (chatcli config login keeps one)")
     documents = [

@@ -339,12 +339,12 @@ async def _get_ready(chat: Conversation, question: Message, notify: Notify) -> N
 def _dry_run(chat: Conversation, settings: Settings, question: Message, context: RunContext) -> str:
     """Return the request that would be sent, as JSON."""
     if (long := chat.turns.long(question)) is not None:
-        return _long_dry_run(chat, long)
+        return _long_dry_run(chat, long, context)
     request, plan = chat.manager.prepare(question)
     body = body_to_send(request, chat.turns.connected.endpoint, settings, context)
     resolved, longest = chat.resolved, longest_answer_tokens(request.parameters)
     shown = {
-        "endpoint": chat.turns.connected.endpoint.base_url,
+        "endpoint": context.redactor.redact(chat.turns.connected.endpoint.base_url),
         # Some gateways take a key in the body.
         "request": {name: "…" if names_key(name) else value for name, value in body.items()},
         "sent_tokens": plan.sent_tokens,
@@ -357,11 +357,11 @@ def _dry_run(chat: Conversation, settings: Settings, question: Message, context:
     return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
 
 
-def _long_dry_run(chat: Conversation, question: LongQuestion) -> str:
+def _long_dry_run(chat: Conversation, question: LongQuestion, context: RunContext) -> str:
     """Return the limits of reading a long question, as JSON. Raise ``InputTooLong`` if it cannot be read."""
     plan = question.plan(chat.turns.long_questions.strategy)
     shown = {
-        "endpoint": chat.turns.connected.endpoint.base_url,
+        "endpoint": context.redactor.redact(chat.turns.connected.endpoint.base_url),
         "long": plan.strategy,
         "text_tokens": plan.text_tokens,
         "parts": [{"start": part.start, "end": part.end, "tokens": part.tokens} for part in plan.parts],

@@ -24,7 +24,7 @@ from chatcli.text.key_shapes import names_key, pasted_keys
 from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from chatcli.config.env_files import EnvFile
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from chatcli.config.settings import Settings
 
 _NOT_SET = "not set"
+_KEY = "api_key"
 
 
 class Row(NamedTuple):
@@ -43,10 +44,14 @@ class Row(NamedTuple):
     origin: str
 
 
-def rows(settings: Settings) -> tuple[Row, ...]:
-    """Return one row per setting, in the order of the table."""
+def rows(settings: Settings, redact: Callable[[str], str]) -> tuple[Row, ...]:
+    """Return one row per setting, in the order of the table. ``redact`` removes keys from all but the masked key."""
     return tuple(
-        Row(setting.name, _shown(settings, setting.name), settings.origin(setting.name))
+        Row(
+            setting.name,
+            _shown_key(settings) if setting.name == _KEY else redact(_shown(settings, setting.name)),
+            settings.origin(setting.name),
+        )
         for setting in SETTINGS
     )
 
@@ -76,8 +81,6 @@ def _instructions(found: Instructions, state: str = "") -> Row:
 
 
 def _shown(settings: Settings, name: str) -> str:
-    if name == "api_key":
-        return _shown_key(settings)
     value = getattr(settings, name)
     if value is None:
         return _NOT_SET

@@ -18,7 +18,7 @@ from chatcli.repl.long_choice import settle_length
 from chatcli.repl.question_attachments import Attachments, attached_line
 from chatcli.repl.recap import recap
 from chatcli.repl.suspect_texts import settle_suspects
-from chatcli.text.redaction import MARK, without
+from chatcli.text.redaction import MARK, without, without_gaps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -296,7 +296,7 @@ class ReplSession:
         """
         frontend, redactor = self.frontend, self.context.redactor
         for start, end in keys:
-            redactor.add_key(line[start:end])
+            redactor.add_key(without_gaps(line[start:end]))
         what = "Send it anyway?" if split_command(line) is None else "Run it anyway?"
         if await frontend.confirm(f"This looks like a key (/login keeps it). {what}"):
             is_wanted.append(True)

@@ -8,10 +8,11 @@ gitleaks (https://github.com/gitleaks/gitleaks, ``config/gitleaks.toml``).
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     Span = tuple[int, int]
 
@@ -62,7 +63,29 @@ _KEY_FIELD: Final = re.compile(
     re.IGNORECASE,
 )
 
+# What stands behind a name for keys, as in a .env file, in code, JSON or YAML, and the names.
+_ASSIGNED: Final = re.compile(
+    r"(?:key|token|secret)(?:\\?['\"])?\s{0,3}[:=]>?\s{0,3}(?:\\?['\"])?(?P<value>[a-z0-9_+/=.~-]{20,})"
+)
+_ASSIGNED_NAME: Final = re.compile(
+    r"(?:(?:api|secret|access|private|auth|account|subscription)[_-]?(?:key|token|secret)(?:\\?['\"])?\s{0,3}[:=]>?\s{0,3}"
+    r"|(?:^|[\s;])[a-z0-9_]*(?:key|token|secret)=)(?:\\?['\"])?$"
+)
+_LONGEST_NAME: Final = 60
+_FEWEST_ASSIGNED: Final = 20
+
+INVISIBLE: Final = (
+    *((0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F)),
+    *((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F)),
+    *((0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0)),
+)
+"""The first and the last of each range of characters that take no place, which a copied key may have in it."""
+_INVISIBLE: Final = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in INVISIBLE) + "]+")
+# A page or a terminal breaks a long key into lines; what goes on there is no word of a sentence.
+_LINE_BREAK: Final = re.compile(r"\n(?<=[a-z0-9_-]\n)[ \t]{0,80}(?=[a-z_-]{0,60}[0-9])(?=[a-z0-9_-]{12})")
+
 _DIGIT: Final = re.compile(r"[0-9]")
+_LETTER: Final = re.compile(r"[a-z]")
 _FEWEST_CHARACTERS: Final = 8
 """How many different characters a key has at least: 40 random ones have more, ``sk-xxxx…`` has not."""
 _MADE_UP: Final = re.compile(
@@ -110,9 +133,51 @@ def values_in_headers(text: str) -> Iterator[Span]:
 def pasted_keys(text: str) -> list[Span]:
     """Return the spans of what a person who pasted ``text`` would call a key. ``text`` is in lower case.
 
-    What documentation has in place of one (``sk-xxxx``, ``sk-your-key``, ``sk-1234567890abcdef…``) is none.
+    Those are well-known shapes, in one piece or broken into lines, and values that look random of headers and
+    assignments for keys. What documentation has in place of one (``sk-xxxx``, ``sk-your-key``,
+    ``sk-1234567890abcdef…``) is none.
     """
+    found = _shapes_pasted(text)
+    visible = text if text.isascii() else _INVISIBLE.sub("", text)
+    closed = _LINE_BREAK.sub("", visible)
+    if len(closed) < len(text) and (across := _shapes_pasted(closed)):
+        in_visible, in_text = place_without(visible, _LINE_BREAK), place_without(text, _INVISIBLE)
+        found += (in_text(in_visible(span)) for span in across)
+    found += (span for span in values_in_headers(text) if _is_assigned_key(text[slice(*span)]))
+    for match in _ASSIGNED.finditer(text):
+        before = text[max(0, match.start() - _LONGEST_NAME) : match.start("value")]
+        if _is_assigned_key(match["value"]) and _ASSIGNED_NAME.search(before):
+            found.append(match.span("value"))
+    return sorted(set(found))
+
+
+def _shapes_pasted(text: str) -> list[Span]:
+    if MAY_HOLD_KEY.search(text) is None:
+        return []
     return [match.span() for match in _SHAPE.finditer(text) if _is_random(match[0])]
+
+
+def _is_assigned_key(value: str) -> bool:
+    return (
+        len(value) >= _FEWEST_ASSIGNED
+        and _DIGIT.search(value) is not None
+        and _LETTER.search(value) is not None
+        and _is_random(value)
+    )
+
+
+def place_without(text: str, gaps: re.Pattern[str]) -> Callable[[Span], Span]:
+    """Return what gives the place in ``text`` of a span of ``text`` without ``gaps``, which is not empty."""
+    starts, removed = [0], [0]
+    for match in gaps.finditer(text):
+        starts.append(match.start() - removed[-1])
+        removed.append(removed[-1] + match.end() - match.start())
+
+    def place(span: Span) -> Span:
+        first, last = (at + removed[bisect_right(starts, at) - 1] for at in (span[0], span[1] - 1))
+        return first, last + 1
+
+    return place
 
 
 def _is_random(key: str) -> bool:

@@ -7,6 +7,7 @@ Redacted, in any case:
 * 12 or more characters of the key after its public prefix (``sk-proj-``);
 * both in hexadecimal and base64, at any offset in the encoded text (``Bearer sk-…``);
 * all of these with characters escaped as in URLs, JSON, Python or HTML;
+* a whole key that line ends, white space, control sequences or invisible characters are put into;
 * a masked key, with its beginning and its end around a mask (``sk-abcd***wxyz``);
 
 and, whether this run knows them or not: the keys of well-known providers by their shapes, values of headers that
@@ -26,7 +27,14 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from chatcli.text.key_shapes import MAY_HOLD_KEY, pasted_keys, shapes_in, values_in_headers
+from chatcli.text.key_shapes import (
+    INVISIBLE,
+    MAY_HOLD_KEY,
+    pasted_keys,
+    place_without,
+    shapes_in,
+    values_in_headers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,6 +68,21 @@ _ENCODED: Final = re.compile(r"[a-z0-9+/_-]{10,}={0,2}")
 _BASE64: Final = str.maketrans("-_", "+/")  # the alphabet for URLs as the usual one
 _BASE64_PART: Final = PART_CHARACTERS * 4 // 3
 _HEX_PART: Final = PART_CHARACTERS * 2
+# What a copy, a line end or a display puts between two characters of a key, seen by a person or not.
+_SEQUENCES: Final = ("\x1b[", "\u241b[", "<u+")
+_GAP_CHARACTERS: Final = "".join(
+    chr(code)
+    for first, last in (
+        *((0x00, 0x20), (0x7F, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029), (0x202F, 0x202F)),
+        *((0x205F, 0x205F), (0x2400, 0x2421), (0x3000, 0x3000)),
+        *INVISIBLE,
+    )
+    for code in range(first, last + 1)
+)
+_GAP: Final = re.compile(
+    rf"(?:\x1b|\u241b)\[[0-9;]*[a-z]|<u\+[0-9a-f]{{4,6}}>|[{re.escape(_GAP_CHARACTERS)}]+"
+)
+_WITHOUT_GAPS: Final = str.maketrans("", "", _GAP_CHARACTERS)
 # Unlike str.lower, this keeps every character in its place.
 _LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
@@ -107,6 +130,7 @@ class Redactor:
                 )
                 for known in self._known.values():
                     found += known.spans(reading.text, masks, words)
+                found += self._across_gaps(reading.text)
             spans += map(reading.span_in_source, found)
         return without(text, spans, mark=MARK)
 
@@ -117,9 +141,18 @@ class Redactor:
         """
         self._learn()
         lower = text.translate(_LOWER)
-        pasted = pasted_keys(lower) if MAY_HOLD_KEY.search(lower) else []
         known = (re.finditer(re.escape(key), text) for key in self._known if _is_unmistakable(key))
-        return sorted({*pasted, *(match.span() for matches in known for match in matches)})
+        whole = (match.span() for matches in known for match in matches)
+        return sorted({*pasted_keys(lower), *whole, *self._across_gaps(lower)})
+
+    def _across_gaps(self, text: str) -> Iterator[Span]:
+        """Yield the spans of whole keys that something was put into. ``text`` is in lower case."""
+        values = {one.value for key, one in self._known.items() if _is_unmistakable(key)}
+        closed = without_gaps(text) if values else text
+        if len(closed) < len(text) and (broken := [value for value in values if value in closed]):
+            place = place_without(text, _GAP)
+            for value in broken:
+                yield from (place(match.span()) for match in re.finditer(re.escape(value), closed))
 
     def _learn(self) -> None:
         while self._environments:
@@ -286,6 +319,13 @@ class _EncodedWords:
                 lengths = (end - start + 1 for start, end in self._spans)
                 self._starts = [*accumulate(lengths, initial=0)]
             yield self._spans[bisect_right(self._starts, start) - 1]
+
+
+def without_gaps(text: str) -> str:
+    """Return ``text`` without what may stand between two characters of a key that was copied or shown."""
+    if any(sequence in text for sequence in _SEQUENCES):
+        return _GAP.sub("", text)
+    return text.translate(_WITHOUT_GAPS)
 
 
 @lru_cache(maxsize=64)

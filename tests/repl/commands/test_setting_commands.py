@@ -6,7 +6,7 @@ import pytest
 
 from repl.test_repl_session import completions, messages
 from repl.test_repl_session import start_repl as start_repl  # noqa: PLC0414 - a fixture
-from scripted_server import Answer, event_stream, serving
+from scripted_server import Answer, event_stream, json_answer, serving
 
 PARIS = Answer(event_stream("Paris."))
 
@@ -44,6 +44,22 @@ async def test_model_endpoint_and_system_prompt_follow_and_come_back(start_repl,
     assert outside["model"] == "small"
     assert "temperature" not in outside
     assert messages(first)[0] == ("system", "Outside.")
+
+
+async def test_models_and_settings_are_shown_and_completed_without_keys(start_repl):
+    listed = json_answer({"data": [{"id": "m-gateway-key-0815"}, {"id": "small"}]})
+    async with serving(listed) as server:
+        repl = start_repl(server)
+        repl.context.redactor.add_key("gateway-key-0815")
+        await repl.take("/model")
+        assert "m-[key]" in repl.frontend.text
+        assert "m-[key]" in dict(await completions(repl, "/model "))
+        await repl.change(base_url=f"{server.base_url}/gateway-key-0815")
+        await repl.take("/config base_url")
+        await repl.take("/config")
+        assert repl.frontend.text.count("/[key]") == 2
+        assert repl.frontend.text.count("gateway-key-0815") == 0
+        await repl.connection.close()
 
 
 async def test_what_was_said_last_counts(start_repl, profiles):

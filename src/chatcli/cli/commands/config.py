@@ -70,7 +70,10 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
 
 def _show(options: Namespace, context: RunContext, terminal: Terminal) -> None:
     settings = settings_of(options, context, terminal, mentions_untrusted=False)
-    shown = (*rows(settings), *instruction_rows(settings, context.paths, context.folder))
+    shown = (
+        *rows(settings, terminal.redactor.redact),
+        *instruction_rows(settings, context.paths, context.folder),
+    )
     if settings.untrusted is not None and not options.quiet:
         terminal.warn(f"chatcli: {settings.untrusted.notice}")
     if options.json:
@@ -86,14 +89,14 @@ def _show(options: Namespace, context: RunContext, terminal: Terminal) -> None:
 
 def _list_profiles(options: Namespace, context: RunContext, terminal: Terminal) -> None:
     in_force = settings_of(options, context, terminal).profile
-    profiles = read_profiles(context.paths)
+    profiles, redact = read_profiles(context.paths), terminal.redactor.redact
     if options.json:
         listed = [
             {
                 "name": profile.name,
-                "model": profile.model or None,
-                "base_url": profile.base_url or None,
-                "system": profile.system or None,
+                "model": redact(profile.model) or None,
+                "base_url": redact(profile.base_url) or None,
+                "system": redact(profile.system) or None,
                 "in_force": profile.name == in_force,
             }
             for profile in profiles.values()
@@ -109,9 +112,9 @@ def _list_profiles(options: Namespace, context: RunContext, terminal: Terminal) 
         (
             "→" if profile.name == in_force else "",
             profile.name,
-            profile.model,
+            redact(profile.model),
             profile.host,
-            profile.system_beginning,
+            redact(profile.system_beginning),
         )
         for profile in profiles.values()
     ]

@@ -83,7 +83,10 @@ async def _list(options: Namespace, terminal: Terminal) -> None:
         offered,
     ):
         pricing = pricing_at(endpoint, settings, context)
-        found = [(model.id, pricing.facts_of(model.id, _window(settings, model))) for model in offered]
+        found = [
+            (terminal.redactor.redact(model.id), pricing.facts_of(model.id, _window(settings, model)))
+            for model in offered
+        ]
     if options.json or options.output == "json":
         listed = [_as_json(name, known) for name, known in found]
         terminal.stdout.write(json.dumps(listed, ensure_ascii=False, indent=2) + "\n")

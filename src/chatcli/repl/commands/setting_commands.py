@@ -63,7 +63,8 @@ async def models_to_choose(repl: ReplSession) -> Iterable[Choice]:
     offered = await repl.connection.offered(repl.chat, repl.settings)
     pricing = pricing_at(repl.chat.turns.connected.endpoint, repl.settings, repl.context)
     facts = ((model.id, pricing.facts_of(model.id, model.window_tokens)) for model in offered)
-    return [Choice(name, _model_facts(known)) for name, known in facts]
+    redact = repl.context.redactor.redact
+    return [Choice(redact(name), _model_facts(known)) for name, known in facts]
 
 
 def _model_facts(known: ModelFacts) -> str:
@@ -167,7 +168,7 @@ async def _login(repl: ReplSession, _: str) -> None:
 async def _config(repl: ReplSession, argument: str) -> None:
     name, _, value = argument.partition(" ")
     if not name:
-        shown = [row for row in rows(repl.settings) if row.origin != "default"]
+        shown = [row for row in _rows(repl) if row.origin != "default"]
         repl.frontend.say(_setting_rows(repl, shown) or "all settings are at their defaults")
         repl.frontend.remark("/config NAME shows a setting, /config NAME VALUE changes it for this run")
         return
@@ -175,7 +176,11 @@ async def _config(repl: ReplSession, argument: str) -> None:
         raise UsageError(f"there is no setting {name}", hint=did_you_mean(name, SETTINGS_BY_NAME))
     if value.strip():
         await _change_setting(repl, name, value.strip())
-    repl.frontend.say(_setting_rows(repl, [row for row in rows(repl.settings) if row.name == name]))
+    repl.frontend.say(_setting_rows(repl, [row for row in _rows(repl) if row.name == name]))
+
+
+def _rows(repl: ReplSession) -> tuple[Row, ...]:
+    return rows(repl.settings, repl.context.redactor.redact)
 
 
 def _setting_rows(repl: ReplSession, settings: Sequence[Row]) -> str:
