@@ -1,6 +1,6 @@
 """Benchmarks as ratios: chatcli and its yardstick alternate in one run, and medians are compared.
 
-usage: scripts/bench [oneshot] [start] [render] [sessions] [context] [models] [large] [load] [--runs N]
+usage: scripts/bench [oneshot] [start] [ttft] [render] [sessions] [context] [models] [large] [load] [--runs N]
 [--tokens N] [--sessions N]
 """
 
@@ -27,12 +27,13 @@ from bench_render import render
 from bench_resume import resume
 from bench_sessions import sessions
 from bench_start import start
+from bench_ttft import ttft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
-RUNS, LOADED_RUNS, FEWER_RUNS = 9, 5, 3
+RUNS, LOADED_RUNS, FEWER_RUNS, TURNS = 9, 5, 3, 40
 IMPORTING, PASSING = "python -c import chatcli", "python -c pass"
 MOST_IMPORT_MS = 50
 MOST_OF_PLAIN = 0.65
@@ -51,7 +52,7 @@ def main() -> int:
         "--runs",
         type=int,
         metavar="N",
-        help="counted runs of each, after one warm-up (9; load: 5; render, context and large: 3)",
+        help="counted runs of each, after one warm-up (9; ttft: turns, 40; load: 5; render, context and large: 3)",
     )
     parser.add_argument(
         "--tokens", type=int, metavar="N", default=50_000, help="of the answer that render shows (50,000)"
@@ -109,6 +110,7 @@ def long_conversations(runs: int) -> None:
 BENCHES: dict[str, Callable[[argparse.Namespace], None]] = {
     "oneshot": lambda options: oneshot(options.runs or RUNS),
     "start": lambda options: start(options.runs or RUNS),
+    "ttft": lambda options: ttft(options.runs or TURNS),
     "render": lambda options: render(options.runs or FEWER_RUNS, options.tokens),
     "sessions": lambda options: sessions(options.runs or RUNS, options.sessions),
     "context": lambda options: long_conversations(options.runs or FEWER_RUNS),

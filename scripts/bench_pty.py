@@ -67,6 +67,7 @@ class Running:
         self.cpu_s = 0.0
         self._command = command
         self._looked_s = 0.0
+        self._found = 0
         self._descriptor, theirs = pty.openpty()
         termios.tcsetwinsize(theirs, (LINES, COLUMNS))
         self.started_s = time.perf_counter()
@@ -97,6 +98,20 @@ class Running:
             if time.perf_counter() > until_s or not self._read():
                 raise SystemExit(f"there is no {text!r} in:\n{self.output.text[-2000:]}")
         return self.output.came_s(text)
+
+    def wait_for_new(self, text: str) -> float:
+        """Return the time at which ``text`` appeared, in output that came after what the last call found."""
+        word, until_s = text.encode(), time.perf_counter() + PATIENCE_S
+        seen = b""
+        while True:
+            while self._found < len(self.output.chunks):
+                at_s, content = self.output.chunks[self._found]
+                self._found += 1
+                seen += content
+                if word in seen:
+                    return at_s
+            if time.perf_counter() > until_s or not self._read():
+                raise SystemExit(f"there is no {text!r} in:\n{self.output.text[-2000:]}")
 
     def watch(self, duration_s: float) -> None:
         until_s = time.perf_counter() + duration_s

@@ -20,6 +20,7 @@ TESTS = Path(__file__).parent
 OF_THE_WHOLE_PROGRAM = ("e2e", "fuzz", "safety")
 
 ACROSS_MODULES = {
+    "client/test_early_connections.py": "connections that are opened before a request, by pool and transport",
     "client/test_model_contract.py": "what every ChatModel does",
     "config/test_key_endpoints.py": "each source of keys with each source of URLs",
     "conversation/strategies/test_every_strategy.py": "what every strategy does",

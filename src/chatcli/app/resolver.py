@@ -129,8 +129,7 @@ class ModelResolver:
             ).window_tokens(name, offered)
         from chatcli.client.retry import InterruptibleSleep  # noqa: PLC0415 - as in ``_model``
 
-        endpoint = entry.endpoint
-        terms = self._terms(chat, entry, InterruptibleSleep())
+        endpoint, terms = entry.endpoint, self._terms(chat, entry, InterruptibleSleep())
         pricing = terms.cashier.pricing
         contents = request_contents(settings, self._context, self._notify, embedded=endpoint.embedded)
         return ResolvedModel(
@@ -161,6 +160,7 @@ class ModelResolver:
             instructions=contents.instructions,
             as_sent=terms.guards.frames.message,
             screen=terms.guards.screen,
+            open_connection=entry.open_connection,
         )
 
     async def _with_model(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from chatcli.core import messages
 from chatcli.core.errors import LocalIOError, UsageError
-from chatcli.core.events import Notice
+from chatcli.core.events import ContextFitted, Notice, TurnFailed, TurnFinished, TurnStarted
 from chatcli.core.messages import Message
 from chatcli.sessions.titles import title_of
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.client.endpoint import Endpoint
+    from chatcli.core.events import Event
     from chatcli.core.ports import Journal
     from chatcli.sessions.log import SessionLog
     from chatcli.sessions.records import MessageRecord
@@ -145,6 +150,28 @@ class OpenSession:
                 self.notices.append(Notice(error.code, f"{error.clause}; {error.hint}"))
             self._last_is_unknown = True
         self.mark_model(model, endpoint)
+
+    async def remembering(self, events: AsyncGenerator[Event], asked: ResolvedModel) -> AsyncGenerator[Event]:
+        """Pass on a turn with the notices about its file before the last event, and mark the session as last used."""
+        is_due = False
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    if is_due and isinstance(event, TurnFinished | TurnFailed):
+                        is_due = False
+                        self.mark_last_used(asked.model_name, asked.endpoint)
+                    if not isinstance(event, TurnStarted):  # nothing has been written before it
+                        while self.notices:
+                            yield self.notices.pop(0)
+                    yield event
+                    # Marked once the request has left and the first answer to it is shown.
+                    if is_due:
+                        is_due = False
+                        self.mark_last_used(asked.model_name, asked.endpoint)
+                    is_due = isinstance(event, ContextFitted)
+        finally:
+            if is_due:
+                self.mark_last_used(asked.model_name, asked.endpoint)
 
     def close(self) -> None:
         """Close the file."""

@@ -11,7 +11,7 @@ from chatcli.core.events import Usage
 from chatcli.core.strategy_table import DEFAULT_CONTEXT_STRATEGY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import LearnedCounts
@@ -36,6 +36,7 @@ class ResolvedModel:
     questions too long for the window are handled. ``separates_reasoning``: reasoning in the text of an answer
     is not part of it. ``listed`` are the models of the endpoint, if they were listed. ``instructions`` are sent before the system prompt. ``as_sent`` returns a message
     with frames around text of others, as the model gets it, and ``screen`` checks that text, ``None`` if nobody wants it.
+    ``open_connection`` opens a connection for the next request.
     """
 
     model: ChatModel
@@ -57,6 +58,7 @@ class ResolvedModel:
     instructions: str = ""
     screen: Screening | None = None
     as_sent: Callable[[Message], Message] = as_it_is
+    open_connection: Callable[[], Awaitable[None]] | None = None
 
     def about_usd(self, sent_tokens: int, answer_tokens: int = 0) -> float | None:
         """Return the cost of about so many tokens sent and received, ``None`` if the price is unknown."""

@@ -18,7 +18,6 @@ from chatcli.conversation.manager import ConversationManager
 from chatcli.conversation.strategies.strategy import STRATEGIES, does_not_fit
 from chatcli.core import messages
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
-from chatcli.core.events import ContextFitted, TurnStarted
 from chatcli.core.messages import TextPart
 from chatcli.sessions.log import SessionLog
 from chatcli.text.documents import name_of
@@ -184,6 +183,10 @@ class Turns:
         is_long = self._connected_model.cannot_fit(question, history)
         return self.long_questions.long(question, history) if is_long else None
 
+    async def prepare(self, question: Message) -> None:
+        """Do ahead what ``send`` does before the request of ``question`` leaves; see ``ConversationManager.anticipate``."""
+        await self.manager.anticipate(self.whole(question))
+
     async def blocked(
         self,
         question: Message,
@@ -239,7 +242,7 @@ class Turns:
             long = self.long(whole)
         edited = self._opened.editing
         if edited is None:
-            return self._remembering(self._asking(self.manager, whole, long))
+            return self._opened.remembering(self._asking(self.manager, whole, long), self.connected)
         if edited.message == whole:
             return self._ask_again(edited)
         stood = self._opened.session.head
@@ -395,7 +398,7 @@ class Turns:
         """Pass on a turn; if its question was not even stored, restore the conversation as it was."""
         before = self._opened.session.head
         try:
-            async with aclosing(self._remembering(events)) as remembering:
+            async with aclosing(self._opened.remembering(events, self.connected)) as remembering:
                 async for event in remembering:
                     yield event
         finally:
@@ -416,7 +419,7 @@ class Turns:
             history.drop_last()
         self._adopt_history(manager, history)
         try:
-            async with aclosing(self._remembering(events)) as remembering:
+            async with aclosing(self._opened.remembering(events, self.connected)) as remembering:
                 async for event in remembering:
                     yield event
         finally:
@@ -431,17 +434,6 @@ class Turns:
         newest = None if session.head is None else session.message(session.head)
         if session.head != stood and (newest is None or newest.role != "assistant"):
             self._opened.mark("head", stood)
-
-    async def _remembering(self, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
-        """Pass on a turn with the notices about its file before the last event."""
-        async with aclosing(events):
-            async for event in events:
-                if not isinstance(event, TurnStarted):  # nothing has been written before it
-                    while self._opened.notices:
-                        yield self._opened.notices.pop(0)
-                yield event
-                if isinstance(event, ContextFitted) and self.resolved is not None:
-                    self._opened.mark_last_used(self.resolved.model_name, self.resolved.endpoint)
 
 
 def _not_connected() -> ConfigurationError:

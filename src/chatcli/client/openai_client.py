@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import ssl
 import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import httpcore2
 import httpx2
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 
 from chatcli.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
     from typing import TypeAlias
 
     from chatcli.client.endpoint import Endpoint, Proxy
@@ -31,6 +33,7 @@ def connect(
     endpoint: Endpoint,
     environment: Mapping[str, str],
     *,
+    transport: EarlyTransport | None = None,
     on_request: RequestHook | None = None,
     on_response: ResponseHook | None = None,
 ) -> AsyncOpenAI:
@@ -39,8 +42,8 @@ def connect(
     By default the package takes an organization, a project, an admin key and headers from the environment,
     sends them to any endpoint, and follows redirects with them.
 
-    ``on_request`` receives every request before it is sent, ``on_response`` every response once its headers
-    have arrived. Raise a ``ConfigurationError`` for a key that cannot be sent in a header, and like
+    ``transport`` is one by ``transport_to``, by default a new one. ``on_request`` receives every request before it
+    is sent, ``on_response`` every response once its headers have arrived. Raise a ``ConfigurationError`` for a key that cannot be sent in a header, and like
     ``transport_to``.
     """
     _check_key(endpoint)
@@ -54,7 +57,7 @@ def connect(
         timeout=httpx2.Timeout(endpoint.timeout_s, connect=endpoint.connect_timeout_s),
         max_retries=0,
         http_client=httpx2.AsyncClient(
-            transport=transport_to(endpoint, environment),
+            transport=transport or transport_to(endpoint, environment),
             follow_redirects=False,
             trust_env=False,
             # Compression saves nothing in a stream of small events, and a compressed error stays compressed:
@@ -77,7 +80,7 @@ def connect(
 
 def transport_to(
     endpoint: Endpoint, environment: Mapping[str, str], *, verified: bool = True
-) -> httpx2.AsyncHTTPTransport:
+) -> EarlyTransport:
     """Return the HTTP transport to ``endpoint``: through its proxy, trusting only the configured certificates.
 
     Only arguments decide: httpx2 would read the environment of the process. Raise a ``ConfigurationError``
@@ -86,11 +89,9 @@ def transport_to(
     """
     context = _context(endpoint, environment) if verified else _believing_anyone()
     if endpoint.proxy is None:
-        return httpx2.AsyncHTTPTransport(verify=context, trust_env=False)
+        return EarlyTransport(verify=context, trust_env=False)
     try:
-        return httpx2.AsyncHTTPTransport(
-            verify=context, proxy=_as_httpx2(endpoint.proxy, context), trust_env=False
-        )
+        return EarlyTransport(verify=context, proxy=_as_httpx2(endpoint.proxy, context), trust_env=False)
     except ImportError as error:
         raise ConfigurationError(
             f"{endpoint.proxy} is a SOCKS proxy, which needs an extra package",
@@ -313,3 +314,114 @@ def _unusable(setting: str, name: str, reason: str) -> ConfigurationError:
         hint=f"let {setting} point to PEM certificates (-----BEGIN CERTIFICATE-----), or unset it",
         code="ca_not_usable",
     )
+
+
+# A connection is opened before there is a request: TCP, TLS and the tunnel of a proxy, and not a byte more. httpcore2
+# opens one only for a request. So a request with a method of our own is made, which the stream below HTTP swallows and
+# answers itself with 204. The connection is then idle in the pool like any other, and the next request takes it.
+_METHOD: Final = f"OPEN-{secrets.token_hex(8).upper()}"
+"""Nobody else can make a request with this method, and no text sent can begin with it."""
+
+_REQUEST_BEGINS: Final = f"{_METHOD} ".encode()
+_NOTHING: Final = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+IDLE_S: Final = 50.0
+"""How long an idle connection is kept: some servers, and the routers between, forget one after a minute."""
+
+
+class EarlyTransport(httpx2.AsyncHTTPTransport):
+    """A transport whose connections can be opened before the first request.
+
+    ``on_waiting`` is called, in a moment, whenever a request has been written or a connection is being opened, and
+    nothing can be done but wait for the other end.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, limits=httpx2.Limits(keepalive_expiry=IDLE_S))
+        self.on_waiting: Callable[[], object] | None = None
+        # httpx2 passes no backend on; every kind of pool keeps it under this name.
+        self._opens_early = getattr(self._pool, "_network_backend", None) is not None
+        if self._opens_early:
+            self._pool._network_backend = _Backend(self._wait)  # noqa: SLF001
+
+    async def open(self, url: str, timeout_s: float) -> None:
+        """Open a connection to the host of ``url``, unless one is idle. An error is left to the next request."""
+        if not self._opens_early or any(map(_is_usable, self._pool.connections)):
+            return
+        request = httpx2.Request(
+            _METHOD, url, extensions={"timeout": {"connect": timeout_s, "read": timeout_s}}
+        )
+        with suppress(httpx2.HTTPError, OSError):
+            response = await self.handle_async_request(request)
+            await response.aread()  # to its end, or the connection is closed
+            await response.aclose()
+
+    def _wait(self) -> None:
+        if self.on_waiting is not None:
+            asyncio.get_running_loop().call_soon(self.on_waiting)
+
+
+def _is_usable(connection: httpcore2.AsyncConnectionInterface) -> bool:
+    """Whether the next request would take ``connection``: it is idle, and the server has not closed it."""
+    return connection.is_available() and not connection.has_expired()
+
+
+class _Backend(httpcore2.AsyncNetworkBackend):
+    """asyncio's, with streams that keep what is only to open a connection from the network."""
+
+    def __init__(self, wait: Callable[[], None]) -> None:
+        self._inner = httpcore2.AnyIOBackend()
+        self._wait = wait
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore2's
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        self._wait()
+        stream = await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+        return _QuietStream(stream, self._wait)
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds)
+
+
+class _QuietStream(httpcore2.AsyncNetworkStream):
+    def __init__(self, inner: httpcore2.AsyncNetworkStream, wait: Callable[[], None]) -> None:
+        self._inner = inner
+        self._wait = wait
+        self._is_opening = False
+        self._has_written = False
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - as above
+        if self._is_opening:
+            self._is_opening = False
+            return _NOTHING
+        if self._has_written:
+            self._has_written = False
+            self._wait()
+        return await self._inner.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as above
+        if buffer.startswith(_REQUEST_BEGINS):
+            self._is_opening = True
+        else:
+            self._has_written = True
+            await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - as above
+    ) -> httpcore2.AsyncNetworkStream:
+        return _QuietStream(await self._inner.start_tls(ssl_context, server_hostname, timeout), self._wait)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)

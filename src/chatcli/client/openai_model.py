@@ -204,8 +204,9 @@ class OpenAIModel:
         try:
             response = cast("httpx2.Response", await send())
         except openai.APIConnectionError as error:
-            # A server may close a kept-alive connection just as it is reused.
-            if not (self._has_answered and isinstance(error.__cause__, _STALE)):
+            # A server may close an idle connection just as it is used.
+            is_idle_one = self._has_answered or call.may_be_stale
+            if not (is_idle_one and isinstance(error.__cause__, _STALE)):
                 raise
             response = cast("httpx2.Response", await send())
         except openai.APIStatusError as error:

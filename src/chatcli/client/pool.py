@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import EndpointFacts
-    from chatcli.client.openai_client import RequestHook, ResponseHook
+    from chatcli.client.openai_client import EarlyTransport, RequestHook, ResponseHook
     from chatcli.client.rate_limit import Claim, OwnLimits, RateLimits
     from chatcli.core.events import ModelEvent
     from chatcli.core.ports import TokenCounter
@@ -38,18 +38,25 @@ class Hooks(NamedTuple):
 
 NO_HOOKS: Final = Hooks()
 
+_HEAD_START_S: Final = 0.5
+"""How long a request waits for a connection that is being opened already, before it opens its own."""
+
 
 class Pool:
     """One entry per endpoint and key for the duration of the run.
 
     Connections stay open while the pool is in use, ``async with pool``, as during every call; the last user
-    closes them. Learned facts stay.
+    closes them. Learned facts stay. ``on_waiting`` is called when a request has left; see ``EarlyTransport``.
     """
+
+    on_waiting: Callable[[], object] | None = None
 
     def __init__(self, limits: Callable[[], RateLimits] | None = None) -> None:
         self._limits = limits or _new_limits
         self._shared: dict[tuple[str, str | None], _Shared] = {}
         self._clients: dict[tuple[Endpoint, Hooks], AsyncOpenAI] = {}
+        self._transports: dict[tuple[Endpoint, Hooks], EarlyTransport] = {}
+        self._openings: dict[tuple[Endpoint, Hooks], asyncio.Task[None]] = {}
         self._users = 0
 
     async def __aenter__(self) -> Self:
@@ -60,6 +67,10 @@ class Pool:
         self._users -= 1
         if not self._users:
             clients, self._clients = self._clients, {}
+            openings, self._openings = self._openings, {}
+            self._transports.clear()
+            for opening in openings.values():
+                opening.cancel()
             async with AsyncExitStack() as closing:
                 for client in clients.values():
                     closing.push_async_callback(client.close)
@@ -94,19 +105,45 @@ class Pool:
             raise RuntimeError("nobody has the pool open, so nobody would close the connection")
         if (endpoint, hooks) not in self._clients:
             # Importing openai takes half a second: only once a connection is needed.
-            from chatcli.client.openai_client import connect  # noqa: PLC0415
+            from chatcli.client.openai_client import connect, transport_to  # noqa: PLC0415
 
             # In a thread: certificates take tens of milliseconds to load, which would block the keyboard.
+            transport = await asyncio.to_thread(transport_to, endpoint, environment)
             client = await asyncio.to_thread(
                 connect,
                 endpoint,
                 environment,
+                transport=transport,
                 on_request=hooks.on_request,
                 on_response=hooks.on_response,
             )
-            if self._clients.setdefault((endpoint, hooks), client) is not client:
+            if self._clients.setdefault((endpoint, hooks), client) is client:
+                self._transports[endpoint, hooks] = transport
+                transport.on_waiting = self.on_waiting
+            else:
                 await client.close()  # another task was faster
+        if (opening := self._openings.get((endpoint, hooks))) is not None and not opening.done():
+            # It has a head start over a new one, unless the network is down.
+            await asyncio.wait({opening}, timeout=_HEAD_START_S)
         return self._clients[endpoint, hooks]
+
+    async def open_connection(self, endpoint: Endpoint, environment: Mapping[str, str], hooks: Hooks) -> None:
+        """Open a connection to ``endpoint`` for the next request, unless one is idle or being opened.
+
+        Nothing of a request is sent, and an error is left to the request. A pool nobody has open opens nothing.
+        """
+        key = endpoint, hooks
+        if not self._users or (key in self._openings and not self._openings[key].done()):
+            return
+        async with self:
+            await self.client(endpoint, environment, hooks)
+            opening = self._transports[key].open(endpoint.base_url, endpoint.connect_timeout_s)
+            self._openings[key] = asyncio.create_task(opening)
+            await asyncio.wait({self._openings[key]})
+
+    def was_opened_early(self, endpoint: Endpoint, hooks: Hooks) -> bool:
+        """Return whether a connection to ``endpoint`` was opened before its request; it may be closed by now."""
+        return (endpoint, hooks) in self._openings
 
 
 def _new_limits() -> RateLimits:
@@ -125,7 +162,9 @@ class PoolEntry:
         self.endpoint = endpoint
         self._shared = shared
         self._open_client = partial(pool.client, endpoint, environment, hooks)
+        self.open_connection = partial(pool.open_connection, endpoint, environment, hooks)
         self.meter = Meter(pool, self._open_client, shared.limits, shared.calls)
+        self.meter.was_opened_early = partial(pool.was_opened_early, endpoint, hooks)
 
     async def open(self) -> None:
         """Connect now, not with the first call. Raise a ``ConfigurationError`` if that fails."""
@@ -161,6 +200,7 @@ class Meter:
         self.pool = pool
         self.open_client = open_client
         self.limits = limits
+        self.was_opened_early: Callable[[], bool] = bool
 
     def call(self, operation: str, estimate: Claim | None = None) -> Call:
         """Return a call for use in an ``async with``.
@@ -209,6 +249,11 @@ class Call:
     def reason(self) -> str:
         """The reason of the wait until then."""
         return "" if self._estimate is None else self._meter.limits.reason(self._estimate)
+
+    @property
+    def may_be_stale(self) -> bool:
+        """Whether its connection may be older than the call: the server may close it just as it is used."""
+        return self._meter.was_opened_early()
 
     async def client(self) -> AsyncOpenAI:
         """Return the client of an admitted call. Raise a ``ConfigurationError`` like ``connect``."""

@@ -45,6 +45,8 @@ _MOST_TOKENS: Final = 10**12
 
 def wire_text(text: str) -> str:
     """Return ``text`` without lone surrogates, which UTF-8 cannot encode: a pair becomes its character."""
+    if text.isascii():
+        return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
@@ -168,7 +169,7 @@ def are_joined(first: Message, second: Message) -> bool:
     return first.holds_only_text and second.holds_only_text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ContextPlan:
     """The parts sent, in order, and the turns left out.
 
@@ -185,7 +186,7 @@ class ContextPlan:
     sent_tokens: int = 0
     forgotten_turns: int = 0
 
-    @property
+    @cached_property
     def messages(self) -> tuple[Message, ...]:
         """The messages to send, with one leading system message.
 

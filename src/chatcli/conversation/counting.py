@@ -207,6 +207,11 @@ class MessageTokens:
         corrected._counted, corrected._lengths = self._counted, self._lengths
         return corrected
 
+    @property
+    def state(self) -> tuple[bool, float]:
+        """What the counts depend on beside the messages: whether the vocabulary is loaded, and the share."""
+        return self.counter.loaded, self._share()
+
     def by_vocabulary(self, tokens: int) -> int:
         """Return the vocabulary's count for ``tokens`` of these counts."""
         return round(tokens / (1 + self._share()))

@@ -1,16 +1,32 @@
-"""The conversation as turns, which a context strategy sends or leaves out as a whole."""
+"""The conversation as turns, which a context strategy sends or leaves out as a whole, and the turn that is running."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chatcli.core.messages import answer, question
+from chatcli.core.events import (
+    Completion,
+    ContextFitted,
+    Notice,
+    ReasoningDelta,
+    Retrying,
+    TextDelta,
+    TextReclassified,
+    TurnResult,
+    Usage,
+)
+from chatcli.core.messages import EMPTY_REPLY, answer, question
+from chatcli.core.request import Receipt
+from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
+    from chatcli.core.errors import ChatcliError
+    from chatcli.core.events import ModelEvent
     from chatcli.core.messages import Message
+    from chatcli.core.ports import Journal, Reply
 
 
 FOLLOWING: Final = frozenset({"assistant", "tool"})
@@ -101,6 +117,13 @@ class History:
         for entry in entries:
             self.append(entry)
 
+    @property
+    def state(self) -> tuple[object, ...]:
+        """A value that changes with everything a context is chosen from; turns only come and go at the end."""
+        last = id(self.turns[-1]) if self.turns else None
+        opening = self.instructions, self.system, self.notes, self.summary
+        return id(self), len(self.turns), last, self.head, tuple(self.pinned), opening
+
     def append(self, entry: Entry) -> None:
         """Append a message. A system message replaces the one before; an answer joins its question.
 
@@ -146,3 +169,93 @@ class History:
         newest = len(self.turns) - 1
         if self.turns[newest].pinned and self.pinned[-1:] != [newest]:
             self.pinned.append(newest)
+
+
+class RunningTurn:
+    """The state of a running turn."""
+
+    def __init__(self, model: str, journal: Journal, clock: Callable[[], float], partial_answer: str) -> None:
+        self.question_entry: Entry | None = None
+        self.reply: Reply | None = None
+        self.sent: Sequence[Message] = ()
+        self.sent_tokens: int | None = None
+        self.error: ChatcliError | None = None
+        self.receipt = Receipt()
+        self._model = model
+        self._journal = journal
+        self._clock = clock
+        self._started_s = clock()
+        self._first_delta_s: float | None = None
+        self.partial_answer = partial_answer
+        self._gathered = TextBuffer()
+        self._attempts = 1
+        self.completion: Completion | None = None
+        self._has_reported_error = False
+
+    @property
+    def text(self) -> str:
+        return self._gathered.text
+
+    @property
+    def message(self) -> Message:
+        """The reply as far as received."""
+        return (self.completion.message if self.completion else EMPTY_REPLY).with_answer(self.text)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no answer was received and no failure was reported."""
+        return not self.text and not self._has_reported_error
+
+    @property
+    def emptiness(self) -> str:
+        thought = self._first_delta_s is not None
+        return "the model sent reasoning but no answer" if thought else "the model sent an empty answer"
+
+    def see(self, event: ModelEvent | ContextFitted) -> None:
+        match event:
+            case TextDelta(text):
+                self._note_first_delta()
+                new = text if self._gathered else self.partial_answer + text
+                self._gathered.append(new)
+                if self.reply is not None:
+                    self.reply.extend(new)
+            case TextReclassified(text):
+                self._gathered.drop_last(len(text))
+                if self.reply is not None:
+                    self.reply.begin_again(self.text)
+            case ReasoningDelta():
+                self._note_first_delta()
+            case Retrying(attempt):
+                self._attempts = attempt
+            case ContextFitted(sent_tokens):
+                self.sent_tokens = sent_tokens
+            case Completion():
+                self.completion = event
+            case Notice("refusal" | "tool_calls" | "media_not_shown"):
+                self._has_reported_error = True
+            case _:
+                pass
+
+    def result(self) -> TurnResult:
+        """Return the current result: complete after the completion, else interrupted."""
+        text, done = self.text, self.completion
+        return TurnResult(
+            text=text,
+            model=(done and done.model) or self._model,
+            finish_reason=done.finish_reason if done else "interrupted" if text else None,
+            usage=(done and done.usage) or Usage(),
+            cost_usd=done.cost_usd if done else self.receipt.cost_usd,
+            latency_s=self._clock() - self._started_s,
+            ttft_s=None if self._first_delta_s is None else self._first_delta_s - self._started_s,
+            session=self._journal.name,
+            cached=bool(done and done.cached),
+            attempts=self._attempts,
+            error=self.error,
+            refusal=self.message.refusal,
+            tool_calls=self.message.tool_calls,
+            sources=done.sources if done else (),
+        )
+
+    def _note_first_delta(self) -> None:
+        if self._first_delta_s is None:
+            self._first_delta_s = self._clock()

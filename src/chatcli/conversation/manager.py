@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import textwrap
 import time
 from asyncio import CancelledError
 from collections import Counter
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chatcli.conversation.context import ContextUsage, Window
-from chatcli.conversation.history import Entry
-from chatcli.conversation.strategies.strategy import counted, mandatory_only
+from chatcli.conversation.history import Entry, RunningTurn
+from chatcli.conversation.strategies.strategy import counted, mandatory_only, surely_fits
 from chatcli.conversation.summarizing import summary_tokens, whole_fold
 from chatcli.core import messages
 from chatcli.core.errors import ChatcliError, ContextOverflow, EndpointError, InputTooLong, LocalIOError
@@ -22,18 +23,14 @@ from chatcli.core.events import (
     ContextFitted,
     Notice,
     ReasoningDelta,
-    Retrying,
     TextDelta,
-    TextReclassified,
     TurnFailed,
     TurnFinished,
     TurnResult,
     TurnStarted,
     Usage,
 )
-from chatcli.core.messages import EMPTY_REPLY
-from chatcli.core.request import Parameters, Receipt, Request
-from chatcli.text.text_buffer import TextBuffer
+from chatcli.core.request import Parameters, Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -52,6 +49,8 @@ REFITS = 3
 REFIT_SHARE = 0.75
 
 _QUOTED_CHARACTERS = 60
+_COUNTED_AT_ONCE_BYTES = 100_000
+"""A text of this size is counted within a hundredth of a second."""
 
 
 class ConversationManager:
@@ -86,6 +85,7 @@ class ConversationManager:
         self._strategy = strategy
         self._clock = clock
         self._usage: ContextUsage | None = None
+        self._anticipated: _Anticipated | None = None
 
     def resume(self, history: History) -> None:
         """Continue from another history, as after undo; the caller has stored the change."""
@@ -150,6 +150,25 @@ class ConversationManager:
         plan = self._fit(question, budget_tokens)
         return self._request(plan), _context_fitted(plan, budget_tokens)
 
+    async def anticipate(self, question: Message) -> None:
+        """Fit and scan ``question`` before it is asked; ``send`` uses the result if it would come to the same.
+
+        Nothing is stored or sent, and no server asked. No vocabulary is loaded either: that would keep keys waiting.
+        Raise ``InputTooLong`` if the question does not fit.
+        """
+        budget_tokens, tokens = self._window.budget_tokens, self._tokens
+        if not tokens.counter.loaded:
+            if not surely_fits(self.history, question, budget_tokens, tokens):
+                return
+        elif tokens.upper_bound(question) > _COUNTED_AT_ONCE_BYTES:
+            # Counted beside the event loop, on which keys are read; the count is kept.
+            await asyncio.to_thread(tokens, question)
+        await self.look_ahead()
+        plan = self._fit(question, budget_tokens)
+        self._anticipated = _Anticipated(self._basis(budget_tokens), question, self.history, plan)
+        if self._screen is not None and any(message.holds_text_of_others for message in plan.messages):
+            await self._screen.scan(plan.messages)
+
     async def send(
         self, question: Message, *, stored_id: str | None = None, partial_answer: str = ""
     ) -> AsyncGenerator[Event]:
@@ -163,7 +182,7 @@ class ConversationManager:
         history then ends before it. ``partial_answer`` is the beginning of the answer: the remainder is
         requested, and the stored reply is the whole.
         """
-        turn = _RunningTurn(self._model_name, self._journal, self._clock, partial_answer)
+        turn = RunningTurn(self._model_name, self._journal, self._clock, partial_answer)
         yield TurnStarted(self._model_name, self._journal.name)
         if partial_answer:
             yield AnswerContinued(partial_answer)
@@ -188,7 +207,7 @@ class ConversationManager:
             yield TurnFinished(result)
 
     async def _exchange(
-        self, turn: _RunningTurn, question: Message, stored_id: str | None
+        self, turn: RunningTurn, question: Message, stored_id: str | None
     ) -> AsyncGenerator[Event]:
         """Fit the question, have it checked, store it, and yield what the model answers."""
         budget_tokens = self._window.budget_tokens
@@ -218,13 +237,13 @@ class ConversationManager:
             return ()
         return await self._screen.check(sent)
 
-    async def _closing_notices(self, turn: _RunningTurn) -> Sequence[Notice]:
+    async def _closing_notices(self, turn: RunningTurn) -> Sequence[Notice]:
         if turn.is_empty and turn.error is None:
             return (Notice("empty_answer", turn.emptiness),)
         return await self._screen.links(turn.text, turn.sent) if self._screen and turn.text else ()
 
     async def _ask(
-        self, question: Message, plan: ContextPlan, turn: _RunningTurn
+        self, question: Message, plan: ContextPlan, turn: RunningTurn
     ) -> AsyncGenerator[ModelEvent | ContextFitted]:
         """Ask the model, with fewer older turns each time the endpoint refuses the prompt as too long.
 
@@ -260,7 +279,18 @@ class ConversationManager:
         return allowed_tokens if 0 < allowed_tokens < sent_tokens else int(sent_tokens * REFIT_SHARE)
 
     def _fit(self, question: Message, budget_tokens: int) -> ContextPlan:
+        anticipated = self._anticipated
+        if (
+            anticipated is not None
+            and anticipated.question == question
+            and anticipated.basis == self._basis(budget_tokens)
+        ):
+            return anticipated.plan
         return self._strategy.fit(self.history, question, budget_tokens, self._tokens)
+
+    def _basis(self, budget_tokens: int) -> tuple[object, ...]:
+        """Return what ``_fit`` depends on beside the question."""
+        return budget_tokens, self.history.state, self._tokens.state, self._strategy.memory
 
     def _fit_or_none(self, question: Message, budget_tokens: int) -> ContextPlan | None:
         try:
@@ -290,7 +320,7 @@ class ConversationManager:
             estimated=plan.estimated,
         )
 
-    def _request(self, plan: ContextPlan, turn: _RunningTurn | None = None) -> Request:
+    def _request(self, plan: ContextPlan, turn: RunningTurn | None = None) -> Request:
         return Request(
             self._model_name,
             plan.messages,
@@ -300,14 +330,14 @@ class ConversationManager:
             receipt=turn.receipt if turn else None,
         )
 
-    def _result(self, turn: _RunningTurn) -> TurnResult:
+    def _result(self, turn: RunningTurn) -> TurnResult:
         """Return the result, with estimates for counts that a complete answer lacks."""
         if (result := turn.result()).usage.is_complete or turn.completion is None:
             return result
         counted = Usage(turn.sent_tokens, self._tokens.estimate_text(turn.text))
         return replace(result, usage=result.usage.filled(counted))
 
-    def _keep(self, turn: _RunningTurn, result: TurnResult) -> None:
+    def _keep(self, turn: RunningTurn, result: TurnResult) -> None:
         """Store the reply as far as received, and append the turn to the history."""
         question_entry, turn.question_entry = turn.question_entry, None
         if question_entry is None:
@@ -331,12 +361,21 @@ class ConversationManager:
             # its parent: a resume would not find the parent and lose all before it.
             self.history.append(Entry(head, message))
 
-    def _keep_partial(self, turn: _RunningTurn) -> TurnResult:
+    def _keep_partial(self, turn: RunningTurn) -> TurnResult:
         result = self._result(turn)
         # The turn has failed already; that its partial answer could not be stored changes nothing.
         with suppress(LocalIOError):
             self._keep(turn, result)
         return result
+
+
+class _Anticipated(NamedTuple):
+    """A plan made before its question was asked; ``history`` is kept, so that no other gets its identity."""
+
+    basis: tuple[object, ...]
+    question: Message
+    history: History
+    plan: ContextPlan
 
 
 def _refusal_of(result: TurnResult) -> str | None:
@@ -357,93 +396,3 @@ def _quoted(recalled: list[ContextPart]) -> str:
     return "back in the context: " + "; ".join(
         textwrap.shorten(words, _QUOTED_CHARACTERS, placeholder="…") for words in quotes
     )
-
-
-class _RunningTurn:
-    """The state of a running turn."""
-
-    def __init__(self, model: str, journal: Journal, clock: Callable[[], float], partial_answer: str) -> None:
-        self.question_entry: Entry | None = None
-        self.reply: Reply | None = None
-        self.sent: Sequence[Message] = ()
-        self.sent_tokens: int | None = None
-        self.error: ChatcliError | None = None
-        self.receipt = Receipt()
-        self._model = model
-        self._journal = journal
-        self._clock = clock
-        self._started_s = clock()
-        self._first_delta_s: float | None = None
-        self.partial_answer = partial_answer
-        self._gathered = TextBuffer()
-        self._attempts = 1
-        self.completion: Completion | None = None
-        self._has_reported_error = False
-
-    @property
-    def text(self) -> str:
-        return self._gathered.text
-
-    @property
-    def message(self) -> Message:
-        """The reply as far as received."""
-        return (self.completion.message if self.completion else EMPTY_REPLY).with_answer(self.text)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether no answer was received and no failure was reported."""
-        return not self.text and not self._has_reported_error
-
-    @property
-    def emptiness(self) -> str:
-        thought = self._first_delta_s is not None
-        return "the model sent reasoning but no answer" if thought else "the model sent an empty answer"
-
-    def see(self, event: ModelEvent | ContextFitted) -> None:
-        match event:
-            case TextDelta(text):
-                self._note_first_delta()
-                new = text if self._gathered else self.partial_answer + text
-                self._gathered.append(new)
-                if self.reply is not None:
-                    self.reply.extend(new)
-            case TextReclassified(text):
-                self._gathered.drop_last(len(text))
-                if self.reply is not None:
-                    self.reply.begin_again(self.text)
-            case ReasoningDelta():
-                self._note_first_delta()
-            case Retrying(attempt):
-                self._attempts = attempt
-            case ContextFitted(sent_tokens):
-                self.sent_tokens = sent_tokens
-            case Completion():
-                self.completion = event
-            case Notice("refusal" | "tool_calls" | "media_not_shown"):
-                self._has_reported_error = True
-            case _:
-                pass
-
-    def result(self) -> TurnResult:
-        """Return the current result: complete after the completion, else interrupted."""
-        text, done = self.text, self.completion
-        return TurnResult(
-            text=text,
-            model=(done and done.model) or self._model,
-            finish_reason=done.finish_reason if done else "interrupted" if text else None,
-            usage=(done and done.usage) or Usage(),
-            cost_usd=done.cost_usd if done else self.receipt.cost_usd,
-            latency_s=self._clock() - self._started_s,
-            ttft_s=None if self._first_delta_s is None else self._first_delta_s - self._started_s,
-            session=self._journal.name,
-            cached=bool(done and done.cached),
-            attempts=self._attempts,
-            error=self.error,
-            refusal=self.message.refusal,
-            tool_calls=self.message.tool_calls,
-            sources=done.sources if done else (),
-        )
-
-    def _note_first_delta(self) -> None:
-        if self._first_delta_s is None:
-            self._first_delta_s = self._clock()

@@ -57,6 +57,10 @@ class MessageScreen(Protocol):
         """Return what the person should know about texts of others; raise ``UsageError`` if one must not be sent."""
         ...
 
+    async def scan(self, messages: Iterable[Message]) -> None:
+        """Scan texts of others ahead, so that ``check`` is quick; nobody is told."""
+        ...
+
     async def links(self, answer: str, messages: Iterable[Message]) -> Sequence[Notice]:
         """Return what the person should know about links in the answer to ``messages``."""
         ...

@@ -91,6 +91,10 @@ class Frontend(Protocol):
 
     def complain(self, error: ChatcliError) -> None: ...
 
+    def postpone_drawing(self) -> None:
+        """Draw nothing for a moment, if drawing takes time: a request is about to leave."""
+        return
+
     def echo(self, question: str, attached: str = "") -> None:
         """Show a submission and its attachments, unless the terminal has already echoed it."""
         ...

@@ -206,7 +206,8 @@ def _load_layers() -> None:
 
 
 def _load_markdown() -> None:
-    import chatcli.render.live_answer  # noqa: F401, PLC0415
+    import chatcli.render.live_answer  # noqa: PLC0415
+    import chatcli.render.reasoning  # noqa: F401, PLC0415
     from chatcli.render.markdown.stream import rendered  # noqa: PLC0415
     from chatcli.render.printing import as_written  # noqa: PLC0415
     from chatcli.render.text_columns import table  # noqa: PLC0415

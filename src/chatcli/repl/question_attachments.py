@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     ReadPage: TypeAlias = Callable[[str, EncodingHints], Awaitable[WebText]]
 
 _ESTIMATED_BYTES: Final = 4_096
+_READ_AHEAD_BYTES: Final = 2_000_000
 
 
 class Attachments:
@@ -178,6 +179,25 @@ class Attachments:
             if text.note:
                 notify(text.note)
             documents.append(document(attached.name, text.text))
+        return documents
+
+    async def read_ahead(self, written: str) -> list[str] | None:
+        """Return what ``read`` will return for a draft, ``None`` if that is not known before it is sent.
+
+        Nothing is asked or fetched, no pipe is emptied, and nothing large is read.
+        """
+        documents = []
+        for attached in self._attached_to(written):
+            if isinstance(attached, AttachedPage):
+                text = attached.text
+            elif attached.size_bytes > _READ_AHEAD_BYTES or not attached.path.is_file():
+                text = None
+            else:
+                found = await in_thread(lambda file=attached: self._read(file, _unheard))  # type: ignore[misc]
+                text = None if found.readings else found.text
+            if text is None:
+                return None
+            documents.append(document(attached.name, text))
         return documents
 
     async def _page_text(self, page: AttachedPage, notify: Callable[[str], None]) -> str:

@@ -123,6 +123,7 @@ class ReplSession:
             )
         else:
             files = self.attachments.of(shown)
+            self.frontend.postpone_drawing()
             self.frontend.echo(shown, attached_line(files))
             if untyped := self.attachments.untyped(shown):
                 self.frontend.remark(

@@ -157,6 +157,10 @@ class Screening:
             notices.append(turns[0] + others)
         return [Notice(INJECTION, message) for message in notices]
 
+    async def scan(self, messages: Iterable[Message]) -> None:
+        """Scan the texts of ``messages`` ahead, so that ``check`` is quick; nothing is announced."""
+        await self._suspects(messages)
+
     async def blocked(self, messages: Iterable[Message]) -> Sequence[Suspect]:
         """Return the texts for which ``check`` would raise, each once."""
         found = {suspect.digest: suspect for suspect in await self._suspects(messages)}

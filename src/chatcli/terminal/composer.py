@@ -150,6 +150,16 @@ class Composer:
         return self.buffer.text.startswith(COMMAND_MARK)
 
     @property
+    def is_question(self) -> bool:
+        """Whether the draft would be asked; only its beginning is looked at."""
+        return not self.is_empty and not self.is_command
+
+    @property
+    def submission(self) -> Submission:
+        """The draft as it would be submitted now."""
+        return Submission(self.text, self.shown, self.buffer.text)
+
+    @property
     def can_complete(self) -> bool:
         """Whether the word before the cursor is a command or mentions a file."""
         return self.is_command or open_mention(self.buffer.document.text_before_cursor) is not None
@@ -170,7 +180,7 @@ class Composer:
 
     def take(self) -> Submission:
         """Return the text, store it in the history unless it is private, and clear the composer."""
-        self._taken = written = Submission(self.text, self.shown, self.buffer.text)
+        self._taken = written = self.submission
         history = self.buffer.history
         if history.get_strings()[-1:] != [written.text] and not self.is_private(written.text):
             history.append_string(written.text)

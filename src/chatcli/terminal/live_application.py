@@ -37,6 +37,7 @@ class LiveApplication(Application[None]):
         super().__init__(full_screen=False, erase_when_done=True, mouse_support=False, **options)
         self._unprinted: list[str] = []
         self._resizing: TimerHandle | None = None
+        self._pausing: TimerHandle | None = None
         self._is_lent = False
 
     def end(self) -> None:
@@ -53,11 +54,33 @@ class LiveApplication(Application[None]):
     def print_above(self, text: str) -> None:
         """Print ``text``, whole lines with their ends, permanently."""
         self._unprinted.append(text)
+        self._redraw()
+
+    def draw_with(self, text: str) -> None:
+        """Print ``text`` and draw, now: it is what the person waits for."""
+        self._unprinted.append(text)
         self.draw()
 
     def draw(self) -> None:
         """Draw now instead of in the next iteration of the loop."""
+        self._end_pause()
         self._redraw()
+
+    def pause_drawing(self, longest_s: float) -> None:
+        """Draw nothing for ``longest_s``, or until ``draw_paused``: something more urgent is being done."""
+        if self._pausing is None and self.loop is not None:
+            self._pausing = self.loop.call_later(longest_s, self.draw_paused)
+
+    def draw_paused(self) -> None:
+        """Draw what waits since ``pause_drawing``."""
+        if self._pausing is not None:
+            self._end_pause()
+            self._redraw()
+
+    def _end_pause(self) -> None:
+        if self._pausing is not None:
+            self._pausing.cancel()
+            self._pausing = None
 
     def draw_afresh(self) -> None:
         """Draw from the cursor on: the screen was used by another program."""
@@ -83,7 +106,8 @@ class LiveApplication(Application[None]):
         return text
 
     def _redraw(self, render_as_done: bool = False) -> None:
-        if not self.is_running or self._is_lent or (self._resizing is not None and not render_as_done):
+        is_paused = self._resizing is not None or self._pausing is not None
+        if not self.is_running or self._is_lent or (is_paused and not render_as_done):
             return
         with frame_of(self.output):
             if self._unprinted:

@@ -250,7 +250,7 @@ class Screen:
         self._tail = tail
         self._drawn_s = time.monotonic()
         if printed:
-            self.application.print_above(as_written(printed))
+            self.application.draw_with(as_written(printed))
         else:
             self.application.draw()
 

@@ -16,6 +16,7 @@ from chatcli.core.errors import ExitCode
 from chatcli.core.version import __version__
 from chatcli.render.notification import BELL, Notifier, notification
 from chatcli.render.theme_in_force import ThemeInForce
+from chatcli.repl.draft_preparation import Draft, DraftPreparation
 from chatcli.repl.editor import Editor
 from chatcli.repl.opening import choose_session, farewell, onboard_first_run, open_repl
 from chatcli.repl.recap import recap
@@ -110,6 +111,7 @@ class Repl:
         activity = Activity(unicode=terminal_info.shows_unicode, slow=terminal_info.is_remote)
         self._screen = self._screen_of(settings, activity)
         context.key_commands.lent = self._screen.lent
+        context.pool.on_waiting = self._screen.application.draw_paused
         self._frontend = TerminalFrontend(
             self._screen,
             activity,
@@ -133,6 +135,13 @@ class Repl:
             verbose=verbose,
             encoding_hints=terminal_info.encoding_hints,
         )
+        composer = self._screen.composer
+        self._preparation = DraftPreparation(
+            self._repl,
+            Draft(lambda: composer.is_question, lambda: composer.submission),
+            is_busy=lambda: self._screen.is_busy,
+        )
+        composer.buffer.on_text_changed += lambda _: self._preparation.changed()
 
     def _screen_of(self, settings: Settings, activity: Activity) -> Screen:
         terminal_info = self._terminal_info
@@ -174,6 +183,7 @@ class Repl:
                 if not self._is_choosing:
                     await self._greet()
                     await self._repl.run(self._screen.line)
+                await self._preparation.stop()
                 await self._repl.connection.close()
                 # A pending reply would reach the shell as typed keys.
                 await asking

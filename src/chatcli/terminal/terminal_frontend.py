@@ -37,6 +37,10 @@ Ctrl-C stops an answer or clears the line, Ctrl-D or exit leaves
 )
 
 
+_SENDING_S: Final = 0.03
+"""The longest time until a question is shown: drawing it takes as long as sending it, and can be done meanwhile."""
+
+
 class TerminalFrontend(Frontend):
     """Styled, wrapped between words, and sanitized.
 
@@ -108,6 +112,9 @@ class TerminalFrontend(Frontend):
         self._marks.failed()
         for line in error_lines(error):
             self._print_status(line)
+
+    def postpone_drawing(self) -> None:
+        self._screen.application.pause_drawing(_SENDING_S)
 
     def echo(self, question: str, attached: str = "") -> None:
         self._has_remarked = False

@@ -42,6 +42,10 @@ class Recall(Strategy):
         self._index: TurnIndex | None = None
         self._near = _Near()
 
+    @property
+    def memory(self) -> tuple[object, ...]:
+        return (*super().memory, self._near)
+
     def _choose(self, selection: Selection, budget_tokens: int) -> ContextPlan:  # noqa: ARG002 - shares are of the room
         cut = self._cut_of(selection)
         selection.keep_from(cut)

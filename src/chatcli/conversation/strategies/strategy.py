@@ -74,6 +74,11 @@ class Strategy(ABC):
     def _choose(self, selection: Selection, budget_tokens: int) -> ContextPlan:
         """Return the plan for ``selection``, which has the mandatory parts of ``budget_tokens``."""
 
+    @property
+    def memory(self) -> tuple[object, ...]:
+        """What ``fit`` depends on beside its arguments."""
+        return self._place, self._question
+
     def sent(self, history: History, plan: ContextPlan) -> None:
         """Remember the plan for ``history`` that is really sent; the question is added to it afterwards."""
         place = plan.cut
@@ -197,6 +202,7 @@ class Selection:
         self._summed_up = 0
         self._summary: tuple[ContextPart, ...] = ()
         self._kept: dict[int, ContextPart] = {}
+        self._turns: dict[int, tuple[tuple[Message, ...], int]] = {}
         needed = TOKENS_TO_OPEN_REPLY + self._question.tokens + sum(part.tokens for part in self._opening)
         self.room_tokens = budget_tokens - needed
         """The room left for optional turns."""
@@ -213,12 +219,10 @@ class Selection:
         """Yield the tokens each of these turns adds to those before it."""
         is_framed = bool(self._framing)
         for number in numbers:
-            turn = self.history.turns[number]
-            if number in self._kept or not turn.has_question:
+            messages, tokens = self._turn(number)
+            if number in self._kept or not messages:
                 yield 0
                 continue
-            messages = tuple(turn.messages)
-            tokens = sum(map(self._count, messages))
             if not is_framed and _hold_text_of_others(messages):
                 is_framed = True
                 tokens += self._count(INSTRUCTION_MESSAGE)
@@ -256,12 +260,20 @@ class Selection:
     def keep(self, numbers: Iterable[int], kind: PartKind = "turn") -> None:
         """Add turns. The caller has checked the room."""
         for number in numbers:
-            turn = self.history.turns[number]
-            if number not in self._kept and turn.has_question:
-                tokens = sum(map(self._count, turn.messages))
-                self._kept[number] = ContextPart(kind, tokens, turn.messages, number + 1)
+            messages, tokens = self._turn(number)
+            if number not in self._kept and messages:
+                self._kept[number] = ContextPart(kind, tokens, messages, number + 1)
                 self.room_tokens -= tokens
-                self._add_framing(turn.messages)
+                self._add_framing(messages)
+
+    def _turn(self, number: int) -> tuple[tuple[Message, ...], int]:
+        """Return the messages of a turn and their tokens; none if it can never be sent."""
+        known = self._turns.get(number)
+        if known is None:
+            turn = self.history.turns[number]
+            messages = tuple(turn.messages) if turn.has_question else ()
+            known = self._turns[number] = messages, sum(map(self._count, messages))
+        return known
 
     def keep_from(self, first: int) -> None:
         """Add every turn from ``first`` to the newest."""
