@@ -42,11 +42,12 @@ def test_what_is_only_shown_uses_the_secret_but_makes_none(tmp_path):
     assert frames_for(tmp_path, is_saved=True, may_write=False).framed("text") == framed
 
 
-@pytest.mark.parametrize("damaged", [b"", b"short", b"x" * 33])
+@pytest.mark.parametrize("damaged", [b"", b"short", b"x" * 33, bytes(32), b"\xff" * 32])
 def test_a_damaged_secret_is_replaced(tmp_path, damaged):
     (tmp_path / FILE).write_bytes(damaged)
     framed = frames_for(tmp_path, is_saved=True).framed("text")
     assert len((tmp_path / FILE).read_bytes()) == 32
+    assert (tmp_path / FILE).read_bytes() != damaged
     assert frames_for(tmp_path, is_saved=True).framed("text") == framed
 
 

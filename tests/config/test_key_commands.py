@@ -115,10 +115,15 @@ def test_a_command_that_does_not_end_is_ended():
     assert "did not end within 0 s" in failure_of(python("import time; time.sleep(600)"), longest_s=0.3)
 
 
-def test_a_command_can_be_stopped(tmp_path):
+@pytest.mark.parametrize(
+    "deaf",
+    ["", "import signal; [signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)]; "],
+)
+def test_a_command_can_be_stopped_whether_it_listens_or_not(tmp_path, deaf):
     started = tmp_path / "started"
-    commands = KeyCommands({})
-    secret = commands.secret(python(f"open({str(started)!r}, 'w'); import time; time.sleep(600)"), OPENAI)
+    commands = KeyCommands({}, ends_within_s=0.1)
+    code = f"{deaf}open({str(started)!r}, 'w'); import time; time.sleep(600)"
+    secret = commands.secret(python(code), OPENAI)
     failures, ended = [], Event()
 
     def reveal():
@@ -232,7 +237,7 @@ def test_the_settings_are_shown_with_the_name_of_the_program_alone(machine, tmp_
     log = tmp_path / "log"
     code = f"open({str(log)!r}, 'w')"
     found = machine.resolve(config=f"key_command = {[sys.executable, '-c', code]!r}")
-    shown = {row.name: row for row in rows(found)}
+    shown = {row.name: row for row in rows(found, str)}
     assert shown["key_command"].value.startswith("python")
     assert shown["key_command"].value.endswith(" …")
     assert "when a request needs it" in shown["api_key"].value

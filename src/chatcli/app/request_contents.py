@@ -112,7 +112,7 @@ def _secret_in(data: Path, *, may_write: bool) -> bytes:
         if (secret := _read(path)) is not None:
             return secret
         if may_write:
-            replace(path, secrets.token_bytes(_SECRET_BYTES))
+            replace(path, secrets.token_bytes(_SECRET_BYTES), durably=True)
             # Another process may have made one at the same moment: the last one stays.
             return _read(path) or _process_secret()
     return _process_secret()
@@ -125,7 +125,8 @@ def _read(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     close_to_others(path)
-    return secret if len(secret) == _SECRET_BYTES else None
+    # A power cut may leave a file of its full length, filled with one byte that everybody can guess.
+    return secret if len(secret) == _SECRET_BYTES and len(set(secret)) > 1 else None
 
 
 @cache

@@ -44,10 +44,12 @@ class KeyCommands:
     environment: Mapping[str, str]
     reads_terminal: bool = False
     longest_s: float = _LONGEST_S
+    ends_within_s: float = _ENDS_WITHIN_S
     lent: Callable[[], AbstractContextManager[object]] = nullcontext
     _secrets: dict[tuple[tuple[str, ...], EndpointOrigin], Secret] = field(default_factory=dict)
     _one_at_a_time: Lock = field(default_factory=Lock)
     _running: Popen[bytes] | None = None
+    _stopped: Popen[bytes] | None = None
 
     def secret(self, command: tuple[str, ...], origin: EndpointOrigin) -> Secret:
         """Return the key that ``command`` prints for an endpoint: the same one for every caller."""
@@ -58,10 +60,10 @@ class KeyCommands:
         return self._secrets[command, origin]
 
     def stop(self) -> None:
-        """End the command that is running, if there is one."""
+        """End the command that is running, if there is one; it is given a moment and not waited for here."""
         if (process := self._running) is not None:
-            with suppress(OSError):
-                process.terminate()
+            self._stopped = process
+            Thread(target=_end, args=(process, self.ends_within_s), daemon=True).start()
 
     def _printed_once(self, command: tuple[str, ...], printed: list[str]) -> str:
         # Two questions at once must not ask the person twice.
@@ -79,7 +81,7 @@ class KeyCommands:
             content = self._output(process, name)
         finally:
             self._running = None
-        if process.returncode in _STOPPED:
+        if process is self._stopped or process.returncode in _STOPPED:
             raise _failed(f"{name} was stopped", hint="ask again to run it again")
         if len(content) > _MOST_BYTES:
             raise _failed(f"{name} printed more than {_MOST_BYTES:,} bytes")
@@ -125,10 +127,10 @@ class KeyCommands:
         try:
             process.wait(self.longest_s)
         except TimeoutExpired:
-            _end(process)
+            _end(process, self.ends_within_s)
             raise _failed(f"{name} did not end within {self.longest_s:,.0f} s") from None
         except BaseException:
-            _end(process)
+            _end(process, self.ends_within_s)
             raise
         reader.join(_LAST_OUTPUT_S)
         return bytes(content)
@@ -161,13 +163,13 @@ def _drain(process: Popen[bytes], content: bytearray) -> None:
                 return
 
 
-def _end(process: Popen[bytes]) -> None:
+def _end(process: Popen[bytes], within_s: float) -> None:
     from subprocess import TimeoutExpired  # noqa: PLC0415 - as above
 
     # Asked first: a program that hides what is typed restores the terminal.
     process.terminate()
     try:
-        process.wait(_ENDS_WITHIN_S)
+        process.wait(within_s)
     except TimeoutExpired:
         process.kill()
         process.wait()
