@@ -78,6 +78,20 @@ def connect(
     return client
 
 
+def connect_with_transport(
+    endpoint: Endpoint,
+    environment: Mapping[str, str],
+    on_request: RequestHook | None = None,
+    on_response: ResponseHook | None = None,
+) -> tuple[AsyncOpenAI, EarlyTransport]:
+    """Return the client of ``connect`` and its transport."""
+    transport = transport_to(endpoint, environment)
+    client = connect(
+        endpoint, environment, transport=transport, on_request=on_request, on_response=on_response
+    )
+    return client, transport
+
+
 def transport_to(
     endpoint: Endpoint, environment: Mapping[str, str], *, verified: bool = True
 ) -> EarlyTransport:

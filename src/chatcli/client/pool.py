@@ -105,17 +105,11 @@ class Pool:
             raise RuntimeError("nobody has the pool open, so nobody would close the connection")
         if (endpoint, hooks) not in self._clients:
             # Importing openai takes half a second: only once a connection is needed.
-            from chatcli.client.openai_client import connect, transport_to  # noqa: PLC0415
+            from chatcli.client.openai_client import connect_with_transport  # noqa: PLC0415
 
             # In a thread: certificates take tens of milliseconds to load, which would block the keyboard.
-            transport = await asyncio.to_thread(transport_to, endpoint, environment)
-            client = await asyncio.to_thread(
-                connect,
-                endpoint,
-                environment,
-                transport=transport,
-                on_request=hooks.on_request,
-                on_response=hooks.on_response,
+            client, transport = await asyncio.to_thread(
+                connect_with_transport, endpoint, environment, hooks.on_request, hooks.on_response
             )
             if self._clients.setdefault((endpoint, hooks), client) is client:
                 self._transports[endpoint, hooks] = transport
