@@ -119,7 +119,8 @@ def test_a_command_that_does_not_end_is_ended():
     "deaf",
     ["", "import signal; [signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)]; "],
 )
-def test_a_command_can_be_stopped_whether_it_listens_or_not(tmp_path, deaf):
+@pytest.mark.parametrize("stop", [KeyCommands.stop, KeyCommands.interrupt])
+def test_a_command_can_be_stopped_whether_it_listens_or_not(tmp_path, deaf, stop):
     started = tmp_path / "started"
     commands = KeyCommands({}, ends_within_s=0.1)
     code = f"{deaf}open({str(started)!r}, 'w'); import time; time.sleep(600)"
@@ -136,7 +137,7 @@ def test_a_command_can_be_stopped_whether_it_listens_or_not(tmp_path, deaf):
     Thread(target=reveal, daemon=True).start()
     while not started.exists():
         ended.wait(0.01)
-    commands.stop()
+    stop(commands)
     assert ended.wait(20)
     assert "was stopped" in failures[0]
 

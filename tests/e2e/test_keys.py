@@ -100,8 +100,11 @@ class TestCommand:
                 screen.wait_for("Fine.")
         assert server.requests[-1].headers["authorization"] == "Bearer sk-opensesame"
 
-    def test_ctrl_c_ends_it_and_the_conversation_goes_on(self, program, terminal):
-        code = "import sys, time; sys.stderr.write('Passphrase: '); sys.stderr.flush(); time.sleep(600)"
+    @pytest.mark.parametrize("deaf", ["", "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "])
+    def test_ctrl_c_ends_it_and_the_conversation_goes_on(self, program, terminal, deaf):
+        code = (
+            f"{deaf}import sys, time; sys.stderr.write('Passphrase: '); sys.stderr.flush(); time.sleep(600)"
+        )
         with serving_in_thread(FINE) as server:
             configure(program, server, code)
             with terminal() as screen:

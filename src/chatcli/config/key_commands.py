@@ -62,8 +62,19 @@ class KeyCommands:
     def stop(self) -> None:
         """End the command that is running, if there is one; it is given a moment and not waited for here."""
         if (process := self._running) is not None:
+            # At once: this process may end before a thread gets its turn.
+            with suppress(OSError):
+                process.terminate()
+        self._stop(_end)
+
+    def interrupt(self) -> None:
+        """End the command that is running unless it does so by itself: it has the person's Ctrl-C as well."""
+        self._stop(_end_if_deaf)
+
+    def _stop(self, end: Callable[[Popen[bytes], float], None]) -> None:
+        if (process := self._running) is not None:
             self._stopped = process
-            Thread(target=_end, args=(process, self.ends_within_s), daemon=True).start()
+            Thread(target=end, args=(process, self.ends_within_s), daemon=True).start()
 
     def _printed_once(self, command: tuple[str, ...], printed: list[str]) -> str:
         # Two questions at once must not ask the person twice.
@@ -173,6 +184,15 @@ def _end(process: Popen[bytes], within_s: float) -> None:
     except TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def _end_if_deaf(process: Popen[bytes], within_s: float) -> None:
+    from subprocess import TimeoutExpired  # noqa: PLC0415 - as above
+
+    try:
+        process.wait(within_s)
+    except TimeoutExpired:
+        _end(process, within_s)
 
 
 def _failed(message: str, *, hint: str | None = None) -> ConfigurationError:

@@ -192,7 +192,8 @@ class Repl:
         return ExitCode.DONE
 
     def interrupt(self) -> None:
-        """Handle Ctrl-C."""
+        """Handle Ctrl-C. While a key command has the terminal, it gets it too, and the screen reads no keys."""
+        self._context.key_commands.interrupt()
         self._screen.application.press(Keys.SIGINT)
 
     def abandon(self) -> None:
