@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, aclosing, closing
 from dataclasses import replace
 
 import pytest
@@ -12,12 +12,11 @@ import pytest
 from chatcli.app.run_context import ChatOptions, RunContext
 from chatcli.app.wiring import open_chat, open_session
 from chatcli.client.pool import Pool
-from chatcli.client.rate_limit import RateLimits
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
 from chatcli.conversation.play import play
 from chatcli.core.errors import ConfigurationError, UsageError
-from chatcli.core.events import TurnFinished
+from chatcli.core.events import TurnFinished, Waiting
 from chatcli.core.messages import question
 from chatcli.cost.ledger import FILE_NAME, Ledger
 from chatcli.sessions.store import SessionStore
@@ -156,40 +155,21 @@ class TestAConversation:
 PRICES = {"small": {"input": 1_000_000, "output": 1_000_000}}  # a dollar a token
 
 
-class Clock:
-    """A clock that moves only while a caller sleeps."""
-
-    def __init__(self):
-        self.now_s = 0.0
-        self.slept = []
-
-    def __call__(self):
-        return self.now_s
-
-    async def sleep(self, time_s):
-        self.slept.append(time_s)
-        self.now_s += time_s
-
-
 class TestTwoConversationsAtOneEndpoint:
     @pytest.fixture
-    def clock(self):
-        return Clock()
+    def together(self, context):
+        """Return a run of its own."""
+        return replace(context, pool=Pool())
 
-    @pytest.fixture
-    def together(self, context, clock):
-        """Return a run whose limits use ``clock``."""
-        return replace(context, pool=Pool(lambda: RateLimits(clock=clock, sleep=clock.sleep)))
-
-    async def test_share_its_limits(self, together, settings, clock):
+    async def test_share_its_limits(self, together, settings):
         async with serving(HELLO) as server, AsyncExitStack() as stack:
             flags = pointed(server, requests_per_minute=1)
             chats = [await stack.enter_async_context(opened(settings(**flags), together)) for _ in range(2)]
             assert isinstance(await play(chats[0].turns.send(question("Hi"))), TurnFinished)
-            assert clock.slept == []
-            assert isinstance(await play(chats[1].turns.send(question("Ho"))), TurnFinished)
-        assert clock.slept == [pytest.approx(60)]
-        assert len(server.requests) == 2
+            async with aclosing(chats[1].turns.send(question("Ho"))) as events:
+                waits = (event.reason async for event in events if isinstance(event, Waiting))
+                assert (await anext(waits)).startswith("rate limit of 1 requests a minute (")
+        assert len(server.requests) == 1
 
     async def test_use_one_connection_and_close_it_with_the_last(self, together, settings):
         async with serving(HELLO) as server, opened(settings(**pointed(server)), together) as first:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import httpcore2
 import httpx2
@@ -8,7 +9,7 @@ import openai
 import pytest
 
 from chatcli.client.endpoint import Endpoint
-from chatcli.client.openai_errors import translated
+from chatcli.client.openai_errors import translated, wait_hint
 from chatcli.core.errors import (
     BadResponse,
     ContextOverflow,
@@ -492,3 +493,19 @@ async def test_a_status_that_is_none_of_http_is_reported_with_its_words(chat, co
     _, error = await failure_of(chat)
     assert (type(error), error.status, error.retryable) == (RequestRefused, status, False)
     assert error.message.endswith(f"{status}: Strange")
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "hint"),
+    [
+        (3600, "the server asks to wait 1 h: try again after 22:05:00"),
+        (2.0, "the server asks to wait 2 s: try again after 21:05:02"),
+        (86_400, "the server asks to wait 24 h: try again after 2026-11-25 21:05"),
+        (1e300, "the server asks to wait"),
+        (1.99, None),
+        (None, None),
+    ],
+)
+def test_a_wait_of_two_seconds_is_worth_telling_with_its_end(asked_s, hint):
+    wording = wait_hint(asked_s, datetime(2026, 11, 24, 21, 5, tzinfo=UTC))
+    assert wording is None if hint is None else wording.startswith(hint)

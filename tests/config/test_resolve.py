@@ -90,6 +90,7 @@ SAMPLES = {
     "auto_continue": ("2", 2),
     "requests_per_minute": ("60", 60),
     "tokens_per_minute": ("1000", 1000),
+    "limits": ("redis://127.0.0.1/0", "redis://127.0.0.1/0"),
     "retries": ("0", 0),
     "retry_budget_s": ("0", 0.0),
     "stream": ("off", False),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from chatcli.app.request_contents import Guards, guards_of, request_contents
-from chatcli.app.run_context import cashier_of
+from chatcli.app.run_context import cashier_of, own_limits_of
 from chatcli.app.windows import WindowFinder
 from chatcli.chat.resolved_model import ResolvedModel, usd_of
 from chatcli.client.endpoint import Endpoint, proxy_for
@@ -198,7 +198,6 @@ class ModelResolver:
         """Return one model of one endpoint, with its complete pipeline."""
         # Importing openai takes half a second: only when a request is certain.
         from chatcli.client.pipeline import ModelOptions, build_model  # noqa: PLC0415
-        from chatcli.client.rate_limit import OwnLimits  # noqa: PLC0415
         from chatcli.cost.budgeted_model import BudgetedModel  # noqa: PLC0415
 
         settings, counter = self._settings, EstimatingCounter()
@@ -210,9 +209,7 @@ class ModelResolver:
                 facts=terms.facts,
                 counter=counter,
                 sleep=terms.pause.sleep,
-                own_limits=OwnLimits(
-                    settings.requests_per_minute, settings.tokens_per_minute, settings.retry_budget_s
-                ),
+                own_limits=own_limits_of(settings, self._options, self._context, terms.entry.endpoint),
                 retries=settings.retries,
                 retry_budget_s=settings.retry_budget_s,
                 separates_reasoning=settings.thoughts_in_text != "off",

@@ -5,15 +5,17 @@ from __future__ import annotations
 from asyncio import CancelledError
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import cache
-from typing import TYPE_CHECKING
+from functools import cache, partial
+from typing import TYPE_CHECKING, Final
 
 from chatcli.app.threads import in_thread
 from chatcli.client.pool import Pool
 from chatcli.config.key_commands import KeyCommands
+from chatcli.config.parsers import THIS_MACHINE
 from chatcli.cost.budget import RUN, Account, Budget, Payer, Spending
 from chatcli.cost.ledger import FILE_NAME, Ledger
 from chatcli.safety.screening import SCANNER, Scanner, Screened
+from chatcli.storage.cache import key_of
 from chatcli.text.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from chatcli.chat import Conversation
     from chatcli.client.address_guard import Resolve
     from chatcli.client.endpoint import Endpoint
+    from chatcli.client.rate_limit import OwnLimits
+    from chatcli.client.shared_limits import SharedLimits
     from chatcli.config.credentials import Credential
     from chatcli.config.paths import Paths
     from chatcli.config.settings import Settings
@@ -78,13 +82,19 @@ class RunContext:
         return _table_in(self.paths.data)
 
 
+INTERACTIVE: Final = 0
+SINGLE: Final = 1
+BULK: Final = 2
+"""Whose requests go first where several running chatclis wait for one rate limit; the lowest does."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChatOptions:
     """Options of one call beyond the settings.
 
     ``session`` is a name or a path, ``resume_last`` selects the session used last. ``count_exactly`` loads
     the vocabulary even where a rough count would do; ``dry`` opens a conversation that sends and stores
-    nothing. ``becomes_last`` makes it the session used last once it is asked.
+    nothing. ``becomes_last`` makes it the session used last once it is asked. ``priority`` is that of its requests.
     """
 
     session: str | None = None
@@ -94,6 +104,7 @@ class ChatOptions:
     count_exactly: bool = False
     dry: bool = False
     becomes_last: bool = True
+    priority: int = SINGLE
 
 
 @cache
@@ -143,3 +154,29 @@ def cashier_of(
         # Only a limit given for this call must hold for models of unknown price.
         requires_price=settings.max_cost is not None and "max_cost" in settings.asked_for,
     )
+
+
+def own_limits_of(
+    settings: Settings, options: ChatOptions, context: RunContext, endpoint: Endpoint
+) -> OwnLimits:
+    """Return the person's rate limits for ``endpoint``, shared with other processes."""
+    # Imported with the first request, like the cashier.
+    from chatcli.client.rate_limit import OwnLimits, Sharing  # noqa: PLC0415
+
+    is_here = settings.limits == THIS_MACHINE
+    place = str(context.paths.cache / "rate-limits.db") if is_here else settings.limits
+    opened = partial(_shared_limits, place, key_of(endpoint.base_url, endpoint.key or ""))
+    return OwnLimits(
+        settings.requests_per_minute,
+        settings.tokens_per_minute,
+        settings.retry_budget_s,
+        # Every process has an embedded model of its own.
+        None if endpoint.embedded else Sharing(place, opened),
+        options.priority,
+    )
+
+
+def _shared_limits(place: str, scope: str) -> SharedLimits:
+    from chatcli.client.shared_limits import shared_limits  # noqa: PLC0415 - most runs share nothing
+
+    return shared_limits(place, scope)

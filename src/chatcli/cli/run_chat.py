@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.app.run_context import ChatOptions
+from chatcli.app.run_context import INTERACTIVE, SINGLE, ChatOptions
 from chatcli.app.wiring import body_to_send, open_chat
 from chatcli.chat.context_report import stretches
 from chatcli.cli.background_query import answers_queries
@@ -91,7 +91,7 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
             settings,
             context,
             terminal,
-            chat_options=_chat_options(options),
+            chat_options=_chat_options(options, priority=INTERACTIVE),
             reload_settings=_settings_reloader(options, context, terminal),
         )
     return _repl(options, settings, context, terminal)
@@ -166,7 +166,7 @@ def _repl(options: Namespace, settings: Settings, context: RunContext, terminal:
     )
     repl = Repl(
         settings,
-        _chat_options(options),
+        _chat_options(options, priority=INTERACTIVE),
         context,
         terminal_info,
         reload_settings=_settings_reloader(options, context, terminal),
@@ -223,7 +223,7 @@ def _ask(
     return asyncio.run(until_signalled(work, on_signal=terminal.give_up_on_readers))
 
 
-def _chat_options(options: Namespace) -> ChatOptions:
+def _chat_options(options: Namespace, *, priority: int = SINGLE) -> ChatOptions:
     return ChatOptions(
         session=options.session,
         resume_last=options.resume_last,
@@ -231,6 +231,7 @@ def _chat_options(options: Namespace) -> ChatOptions:
         insecure_http=options.insecure_http,
         count_exactly=options.dry_run or options.output == "jsonl",
         dry=options.dry_run,
+        priority=priority,
     )
 
 

@@ -30,7 +30,7 @@ from chatcli.client.error_kinds import (
     words_of,
     written,
 )
-from chatcli.client.rate_limit import span_in, stated_s
+from chatcli.client.stated_delays import span_in, stated_s
 from chatcli.client.wire_messages import wire_text
 
 if TYPE_CHECKING:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -13,7 +14,7 @@ import openai
 from chatcli.client.error_bodies import error_body, error_details
 from chatcli.client.error_kinds import on_one_line, without_key
 from chatcli.client.network_faults import not_reached, proxy_auth_required, timed_out
-from chatcli.client.rate_limit import retry_after_s, should_retry, until_s, wait_hint
+from chatcli.client.stated_delays import retry_after_s, should_retry, until_s
 from chatcli.core.errors import (
     BadResponse,
     ContextOverflow,
@@ -25,6 +26,7 @@ from chatcli.core.errors import (
     ServerFailed,
 )
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.times import in_hours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 _LONGEST_REQUEST_ID = 200
 _REDIRECT_RULE = "redirects are not followed, with or without a key: set base_url to the final address"
 _LONGEST_ADDRESS = 200
+_SHORTEST_REPORTED_S = 2
 _HTTP_REDIRECTS = range(300, 400)
 _HTTP_TRANSIENT = {408, 409, 425}
 _HTTP_NEVER = {400, 401, 403, 404, 413, 422}
@@ -248,3 +251,20 @@ def _key_hint(endpoint: Endpoint, details: ErrorDetails) -> str:
             return f"{reason}; {source} belongs to another endpoint and was not sent"
         case sources:
             return f"{reason}; {', '.join(sources)} belong to other endpoints and were not sent"
+
+
+def wait_hint(requested_s: float | None, now: datetime) -> str | None:
+    """Return the time until which a server asks to wait, ``now`` being local time; ``None`` for a very short wait."""
+    if requested_s is None or requested_s < _SHORTEST_REPORTED_S:
+        return None
+    return (
+        f"the server asks to wait {in_hours(requested_s)}: try again after {_time_of_day(now, requested_s)}"
+    )
+
+
+def _time_of_day(now: datetime, wait_s: float) -> str:
+    try:
+        then = now + timedelta(seconds=math.ceil(wait_s))
+    except OverflowError:
+        return "a very long time"
+    return f"{then:%H:%M:%S}" if then.date() == now.date() else f"{then:%Y-%m-%d %H:%M}"

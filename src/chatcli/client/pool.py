@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, aclosing
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
-from chatcli.core.events import Completion, Waiting
+from chatcli.core.events import Completion, Notice, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import EndpointFacts
     from chatcli.client.openai_client import EarlyTransport, RequestHook, ResponseHook
-    from chatcli.client.rate_limit import Claim, OwnLimits, RateLimits
+    from chatcli.client.rate_limit import Claim, OwnLimits, RateLimits, SharedPlace
     from chatcli.core.events import ModelEvent
     from chatcli.core.ports import TokenCounter
     from chatcli.core.request import Request
@@ -213,6 +213,7 @@ class Call:
         self._estimate = estimate
         self._is_admitted = False
         self._is_sent = False
+        self._place: SharedPlace | None = None
 
     async def __aenter__(self) -> Self:
         self._meter.calls[self._operation] += 1
@@ -224,6 +225,8 @@ class Call:
             if self._is_admitted and not self._is_sent and self._estimate is not None:
                 # The claim of a call that was never sent is returned.
                 self._meter.limits.give_back(self._estimate)
+                if self._place is not None:
+                    self._place.give_back()
         finally:
             await self._meter.pool.__aexit__(*failure)
 
@@ -236,7 +239,7 @@ class Call:
     async def admission(self) -> None:
         """Return when the call is admitted."""
         if not self.may_go() and self._estimate is not None:
-            await self._meter.limits.admit(self._estimate)
+            self._place = await self._meter.limits.admit(self._estimate)
             self._is_admitted = True
 
     @property
@@ -257,13 +260,20 @@ class Call:
         return client
 
     def learn(self, headers: Mapping[str, str]) -> None:
-        """Learn the limits from the headers of a response."""
-        self._meter.limits.learn(headers, "" if self._estimate is None else self._estimate.model)
+        """Learn the limits from the headers of a response, and share them with other processes."""
+        if self._estimate is None:
+            self._meter.limits.learn(headers)
+        else:
+            self._meter.limits.learn(headers, self._estimate.model, self._estimate.own)
+        if self._place is not None:
+            self._place.arrived()
 
     def settle(self, tokens: int) -> None:
         """Replace the estimate by the ``tokens`` used."""
         if self._estimate is not None:
             self._meter.limits.settle(self._estimate, tokens)
+        if self._place is not None:
+            self._place.settle(tokens)
 
 
 class Answering(Protocol):
@@ -312,6 +322,8 @@ class MeteredModel:
                 async with aclosing(self._queueing(call)) as waits:
                     async for wait in waits:
                         yield wait
+                if failure := claim.own.new_failure():
+                    yield Notice("limits_not_shared", f"rate limits hold for this program only: {failure}")
             async with aclosing(self._answering(request, call)) as events:
                 async for event in events:
                     if isinstance(event, Completion) and (used := _used(event)) is not None:

@@ -27,6 +27,10 @@ PRICED = ("input", "cached", "output", "image", "audio")
 PERIODS = ("session", "day", "month")
 """The periods of budgets."""
 
+THIS_MACHINE = "machine"
+"""The value of ``limits`` without a server."""
+
+_REDIS_SCHEMES = ("redis://", "rediss://")
 _COMMAND_HINT = 'no shell reads it; write a list: key_command = ["pass", "show", "openai"]'
 _MOST_USD = 1_000_000
 _SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
@@ -109,6 +113,14 @@ def command(value: object) -> tuple[str, ...]:
 
 def url(value: object) -> str:
     return validated_url(text(value))
+
+
+def limits(value: object) -> str:
+    """Return where rate limits are shared: ``machine``, or the URL of a Redis server."""
+    place = text(value).strip()
+    if place != THIS_MACHINE and not (place.startswith(_REDIS_SCHEMES) and place.partition("://")[2]):
+        _refuse(f"{THIS_MACHINE} or a URL like redis://127.0.0.1:6379/0", value)
+    return place
 
 
 def switch(value: object) -> bool:

@@ -230,6 +230,11 @@ class Settings:
     tokens_per_minute: int | None = _setting(
         "Most tokens to send and ask for in a minute", parsers.whole_number(1)
     )
+    limits: str = _setting(
+        "Where rate limits are shared with other running chatclis: machine, or the redis:// URL of a server",
+        parsers.limits,
+        parsers.THIS_MACHINE,
+    )
     prices: Mapping[str, Mapping[str, float]] = _setting(
         'What models cost in US dollars per million tokens, as tables: [prices."gpt-5-mini"] input = 0.25',
         parsers.prices,
