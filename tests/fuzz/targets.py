@@ -17,8 +17,8 @@ from jiter import from_json
 from chatcli.client.answer_bytes import event_data
 from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.error_bodies import error_details
-from chatcli.client.rate_limit import retry_after_s, span_in, span_s, stated_s
 from chatcli.client.responses import Responses
+from chatcli.client.stated_delays import retry_after_s, span_in, span_s, stated_s
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
 from chatcli.core.messages import question
