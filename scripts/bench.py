@@ -1,6 +1,6 @@
 """Benchmarks as ratios: chatcli and its yardstick alternate in one run, and medians are compared.
 
-usage: scripts/bench [oneshot] [start] [ttft] [render] [sessions] [context] [models] [large] [load] [--runs N]
+usage: scripts/bench [oneshot] [start] [ttft] [render] [sessions] [context] [models] [large] [load] [batch] [--runs N]
 [--tokens N] [--sessions N]
 """
 
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bench_endpoint
+from bench_batch import batch
 from bench_context import context
 from bench_costs import Cost, children_cpu_s, medians, show
 from bench_large_texts import large_texts
@@ -52,7 +53,7 @@ def main() -> int:
         "--runs",
         type=int,
         metavar="N",
-        help="counted runs of each, after one warm-up (9; ttft: turns, 40; load: 5; render, context and large: 3)",
+        help="counted runs of each, after one warm-up (9; ttft: turns, 40; load: 5; render, context, large and batch: 3)",
     )
     parser.add_argument(
         "--tokens", type=int, metavar="N", default=50_000, help="of the answer that render shows (50,000)"
@@ -116,6 +117,7 @@ BENCHES: dict[str, Callable[[argparse.Namespace], None]] = {
     "context": lambda options: long_conversations(options.runs or FEWER_RUNS),
     "load": lambda options: load(options.runs or LOADED_RUNS),
     "models": lambda options: models(options.runs or RUNS),
+    "batch": lambda options: batch(options.runs or FEWER_RUNS),
     "large": lambda options: large_texts(options.runs or FEWER_RUNS),
 }
 

@@ -39,7 +39,7 @@ EXIT_CODES = {
     ExitCode.BUDGET: "a budget is used up: nothing was sent, or the answer was cut there and is kept",
     ExitCode.NOTHING_TO_EXTRACT: "`-x` found no code block; the whole answer is printed",
     ExitCode.ALERT: "an alert is firing (reserved)",
-    ExitCode.BATCH_ROWS_FAILED: "a batch has failed rows (reserved)",
+    ExitCode.BATCH_ROWS_FAILED: "`chatcli batch`: some rows failed",
     ExitCode.DOCTOR: "`chatcli doctor` found a problem",
     ExitCode.HANG_UP: "hang-up",
     ExitCode.INTERRUPTED: "Ctrl-C; the partial answer is kept",

@@ -11,6 +11,9 @@
         async for event in chat.stream("Tell me more"):
             ...
 
+    async for result in chatcli.batch(["Capital of France?", "Capital of Italy?"]):
+        print(result.text, result.error)
+
 Whatever is used of it is loaded then: ``import chatcli`` alone loads no library.
 """
 
@@ -23,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from chatcli.api import Answer, AskOptions, Chat, ask, open_chat
+    from chatcli.api import Answer, AskOptions, BatchResult, Chat, ask, batch, open_chat
     from chatcli.core.errors import (
         AnswerTooLarge,
         BadResponse,
@@ -83,6 +86,7 @@ __all__ = [
     "AskOptions",
     "AudioPart",
     "BadResponse",
+    "BatchResult",
     "BudgetReached",
     "Cancelled",
     "Chat",
@@ -126,6 +130,7 @@ __all__ = [
     "UsageError",
     "Waiting",
     "ask",
+    "batch",
     "open_chat",
 ]
 

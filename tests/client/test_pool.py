@@ -132,11 +132,28 @@ SDK_CALLS = {"audio", "batches", "beta", "chat", "completions", "embeddings", "f
 def test_every_use_of_the_sdks_client_is_within_a_call_of_the_meter():
     uses = {use for path in sorted((SOURCE / "client").rglob("*.py")) for use in _uses_of_the_client(path)}
     assert {place for place, _ in uses} == {
+        "client/batch_api.py",
         "client/catalog.py",
         "client/embeddings.py",
         "client/openai_model.py",
     }
     assert [use for use in uses if not use[1]] == []
+
+
+def test_direct_connections_are_opened_by_the_pool_and_used_within_a_call_of_the_meter():
+    opening, using = set(), set()
+    for path in sorted(SOURCE.rglob("*.py")):
+        text = path.read_text("utf-8")
+        opening |= {_place(path)} if "DirectConnections" in text else set()
+        using |= {_place(path)} if "connections.post(" in text else set()
+        for line in text.splitlines():
+            assert (
+                "connections = await" not in line
+                or "connections = await call.connections()" in line
+                or ("self._meter.open_connections()" in line)
+            ), line
+    assert opening == {"client/direct_http.py", "client/pool.py"}
+    assert using == {"client/openai_model.py"}
 
 
 def test_only_the_pool_connects_and_only_the_client_knows_the_sdk():

@@ -17,9 +17,9 @@ from chatcli.core.request import Parameters, Request
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from chatcli.client.dialect import Dialect
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import Facts
-    from chatcli.client.openai_model import Dialect
     from chatcli.client.pool import PoolEntry
     from chatcli.core.events import ModelEvent
     from chatcli.core.ports import ChatModel

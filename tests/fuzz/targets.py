@@ -36,7 +36,7 @@ from fuzz.filters import FILTERS
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
 
-    from chatcli.client.openai_model import Dialect
+    from chatcli.client.dialect import Dialect
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chatcli.core.errors import NothingToExtract
 from chatcli.core.events import CitedSource, Notice, TextDelta, TurnFinished, TurnResult
 from chatcli.core.messages import ToolCallPart
-from chatcli.render.json_output import JsonLinesRenderer, JsonRenderer, result_object, to_json
+from chatcli.render.json_output import JsonLinesRenderer, JsonRenderer, json_line, result_object
 from render.turns import FAILED, TURNS, show
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -96,7 +96,7 @@ async def test_nothing_is_written_before_the_turn_ends():
 
 @given(st.text(st.characters(codec=None, exclude_categories=())))
 def test_every_character_survives_and_none_acts_on_a_terminal(text):
-    line = to_json({"text": text})
+    line = json_line({"text": text})
     assert json.loads(line.encode("utf-8")) == {"text": json.loads(json.dumps(text))}
     assert not [
         each for each in line if not each.isprintable() and ord(each) in {*range(32), *range(127, 160)}

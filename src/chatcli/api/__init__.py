@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 from weakref import WeakKeyDictionary
 
 from chatcli.api import background_loop
+from chatcli.api.script_batch import RowForScript, answered_rows, checked_concurrency
 from chatcli.api.script_chat import Answer as Answer
 from chatcli.api.script_chat import Chat as Chat
 from chatcli.api.script_words import error_for_script
 from chatcli.app import wiring
 from chatcli.app.run_context import ChatOptions, RunContext
+from chatcli.batching.results import BatchResult as BatchResult  # noqa: TC001 - ``chatcli.BatchResult`` is found here
 from chatcli.client.pool import Pool
 from chatcli.config.credentials import bind, parsed_key
 from chatcli.config.endpoints import OPENAI_URL
@@ -98,6 +100,40 @@ def ask(prompt: str | Message, **options: Unpack[AskOptions]) -> Answer:
             "use: async with chatcli.open_chat() as chat: await chat.ask(...)"
         )
     return background_loop.run(_ask(prompt, options))
+
+
+async def batch(
+    rows: Iterable[RowForScript] | AsyncIterable[RowForScript],
+    *,
+    concurrency: int | None = None,
+    ordered: bool = True,
+    **options: Unpack[AskOptions],
+) -> AsyncGenerator[BatchResult]:
+    """Ask a model every one of ``rows``, many at once: ``async for result in chatcli.batch(["Hi", "Bye"])``.
+
+    A row is a prompt, a ``Message``, or a mapping with the keys of a JSON row of ``chatcli batch``: ``prompt`` or
+    ``messages``, ``id``, ``model``, ``temperature`` and so on. ``rows`` may be asynchronous, and endless. ``concurrency`` is
+    how many are asked at once, by default as many as the endpoint takes well. Results are in the order of the rows, unless
+    ``ordered`` is ``False``. Other options are those of ``ask``, explained in ``help(chatcli.AskOptions)``.
+
+    A row that fails has a result with an ``error``. Only what all rows have in common is raised, after the results of those in
+    flight: a reached budget, a refused key. Whoever does not read to the end closes it:
+    ``async with contextlib.aclosing(chatcli.batch(rows)) as results``.
+    """
+    redactor = Redactor()
+    redactor.add_variables(os.environ)
+    settings, context = _settled(options, os.environ, redactor, is_kept=False)
+    results = answered_rows(
+        rows,
+        settings,
+        context,
+        concurrency=checked_concurrency(concurrency),
+        ordered=ordered,
+        insecure_http=_switch(options, "insecure_http"),
+    )
+    async with aclosing(results):
+        async for result in results:
+            yield result
 
 
 def _is_loop_running() -> bool:

@@ -150,7 +150,7 @@ class Chat:
 
     async def _events(self, prompt: str | Message, stream: _Stream) -> AsyncGenerator[Event]:
         stream.resume()
-        asked = _question(prompt)
+        asked = question_of(prompt)
         await self._take_turn()
         try:
             self._stream = stream
@@ -290,7 +290,7 @@ def _closed() -> UsageError:
 _ORIGINS = ("person", "document")
 
 
-def _question(prompt: object) -> Message:
+def question_of(prompt: object) -> Message:
     """Return the message of a prompt. Raise ``UsageError`` if it is not a question that can be sent."""
     if isinstance(prompt, str):
         prompt = question(prompt)

@@ -131,11 +131,13 @@ class ModelResolver:
 
         endpoint, terms = entry.endpoint, self._terms(chat, entry, InterruptibleSleep())
         pricing = terms.cashier.pricing
+        # Without a person who may ask for the rest, the layer has nothing to do.
+        auto_continue = (
+            None if self._options.unwatched and not settings.auto_continue else settings.auto_continue
+        )
         contents = request_contents(settings, self._context, self._notify, embedded=endpoint.embedded)
         return ResolvedModel(
-            model=self._model(
-                terms, fallbacks=self._fallbacks_of(chat, terms), auto_continue=settings.auto_continue
-            ),
+            model=self._model(terms, fallbacks=self._fallbacks_of(chat, terms), auto_continue=auto_continue),
             model_name=name,
             window_tokens=window_tokens,
             parameters=contents.parameters,
@@ -218,12 +220,13 @@ class ModelResolver:
                     BudgetedModel,
                     cashier=terms.cashier,
                     count=counter.count,
-                    counter_of=_counter_of,
+                    counter_of=loaded_counter,
                     share=terms.facts.counts.share,
                 ),
                 fallbacks=fallbacks,
                 auto_continue=auto_continue,
                 screen=terms.guards.screen,
+                is_unwatched=self._options.unwatched,
             ),
         )
 
@@ -379,7 +382,7 @@ class ModelResolver:
             self._notify(Notice(code, f"{message} (-m or /model changes it)"))
 
 
-def _counter_of(model: str) -> Callable[[str], int]:
+def loaded_counter(model: str) -> Callable[[str], int]:
     """Return the loaded counter by the vocabulary of ``model``."""
     counter = TiktokenCounter(vocabulary_for(model))
     counter.load()

@@ -95,6 +95,7 @@ class ChatOptions:
     ``session`` is a name or a path, ``resume_last`` selects the session used last. ``count_exactly`` loads
     the vocabulary even where a rough count would do; ``dry`` opens a conversation that sends and stores
     nothing. ``becomes_last`` makes it the session used last once it is asked. ``priority`` is that of its requests.
+    ``unwatched``: nobody watches answers arrive.
     """
 
     session: str | None = None
@@ -105,6 +106,7 @@ class ChatOptions:
     dry: bool = False
     becomes_last: bool = True
     priority: int = SINGLE
+    unwatched: bool = False
 
 
 @cache

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from threading import Thread
-from typing import TYPE_CHECKING, TypeVar
+from threading import Semaphore, Thread
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 _T = TypeVar("_T")
+
+_READ_AHEAD: Final = 100
 
 
 async def in_thread(work: Callable[[], _T]) -> _T:
@@ -51,3 +53,39 @@ def started_in_thread(work: Callable[[], _T]) -> asyncio.Future[_T]:
     except RuntimeError:  # Python 3.12 and later start no thread once they shut down
         run()
     return done
+
+
+async def iterated_in_thread(items: Iterator[_T]) -> AsyncIterator[_T]:
+    """Yield ``items``, whose next one may be long in coming, as from a pipe; some are taken ahead.
+
+    The thread is left alone when nobody takes more: it ends with its next item, or with the process.
+    """
+    loop = asyncio.get_running_loop()
+    arrived: asyncio.Queue[tuple[_T] | BaseException | None] = asyncio.Queue()
+    room, is_left = Semaphore(_READ_AHEAD), False
+
+    def put(item: tuple[_T] | BaseException | None) -> None:
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(arrived.put_nowait, item)
+
+    def take() -> None:
+        try:
+            for item in items:
+                put((item,))
+                room.acquire()
+                if is_left:
+                    return
+            put(None)
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            put(error)
+
+    Thread(target=take, daemon=True).start()
+    try:
+        while (item := await arrived.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            room.release()
+            yield item[0]
+    finally:
+        is_left = True
+        room.release()

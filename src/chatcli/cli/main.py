@@ -15,7 +15,7 @@ from chatcli.cli.signals import Signalled, raising_signals
 from chatcli.cli.standard_streams import ClosedPipe, Terminal, redacted_reports
 from chatcli.core.errors import ChatcliError, ExitCode, LocalIOError, UsageError
 from chatcli.core.version import __version__
-from chatcli.text.sanitizer import sanitize, sanitize_line
+from chatcli.text.sanitizer import json_line, sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -64,9 +64,9 @@ def _write_failure(error: ChatcliError, arguments: Sequence[str], terminal: Term
     if kind not in {"json", "jsonl"} or (at is not None and arguments[at] in COMMANDS_BY_NAME):
         return
     from chatcli.cli.output_file import OutputFile  # noqa: PLC0415 - --help needs none of it
-    from chatcli.render.json_output import failure_object, to_json  # noqa: PLC0415 - as above
+    from chatcli.render.json_output import failure_object  # noqa: PLC0415 - as above
 
-    line = to_json(failure_object(error, kind, terminal.redactor.redact)) + "\n"
+    line = json_line(failure_object(error, kind, terminal.redactor.redact)) + "\n"
     out = given_value(parser, arguments, ("--out",))
     with suppress(ChatcliError, ClosedPipe):
         if out is None:

@@ -11,6 +11,8 @@ from chatcli.core.errors import LocalIOError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rich.console import Console
+
     from chatcli.cli.standard_streams import Stream, Terminal
 
     Show: TypeAlias = Callable[[str, int, int], None]
@@ -23,11 +25,22 @@ def can_be_redrawn(terminal: Terminal) -> bool:
     return terminal.stderr.is_terminal and not terminal.is_dumb
 
 
+def console_on_stderr(terminal: Terminal) -> Console:
+    from rich.console import Console  # noqa: PLC0415 - nothing is drawn in a pipe
+
+    return Console(
+        file=_AsFile(terminal.stderr),  # type: ignore[arg-type]
+        force_terminal=True,
+        width=terminal.columns(),
+        color_system=terminal.stderr_colors,
+        _environ={},
+    )
+
+
 @contextmanager
 def progress_bar(terminal: Terminal, *, in_bytes: bool = False) -> Iterator[Show]:
     """Draw a bar, in percent or ``in_bytes``; yield the function that advances it, and erase it after."""
     # Nothing is drawn in a pipe.
-    from rich.console import Console  # noqa: PLC0415
     from rich.progress import (  # noqa: PLC0415
         BarColumn,
         DownloadColumn,
@@ -38,13 +51,7 @@ def progress_bar(terminal: Terminal, *, in_bytes: bool = False) -> Iterator[Show
     )
     from rich.table import Column  # noqa: PLC0415
 
-    console = Console(
-        file=_AsFile(terminal.stderr),  # type: ignore[arg-type]
-        force_terminal=True,
-        width=terminal.columns(),
-        color_system=terminal.stderr_colors,
-        _environ={},
-    )
+    console = console_on_stderr(terminal)
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(None, table_column=Column(max_width=_WIDEST_BAR)),

@@ -104,7 +104,7 @@ def _name_of_limit(request: Request, *, is_openai: bool) -> str:
 
 
 class CompletionReader:
-    """Parses chunks or a whole completion (``client.openai_model.AnswerReader``).
+    """Parses chunks or a whole completion (``client.dialect.AnswerReader``).
 
     Only the first choice is read, as chatcli never requests more. Fields of an unexpected type are ignored: a
     server that adds or breaks one must not cost the person the answer.

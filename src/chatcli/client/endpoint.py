@@ -102,6 +102,11 @@ class Endpoint:
         for name, value in derived.items():
             object.__setattr__(self, name, value)
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether plain HTTP with one key in one header is all it takes."""
+        return self.proxy is None and not self.is_azure
+
 
 def proxy_for(base_url: str, environment: Mapping[str, str]) -> Proxy | None:
     """Return the proxy for a valid URL other than loopback, ``None`` for a direct connection.

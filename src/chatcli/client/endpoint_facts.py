@@ -238,8 +238,9 @@ class UnsupportedParametersModel:
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
         without, began = request.without | self._recalled(request.model), False
         while True:
+            sent = request if without == request.without else replace(request, without=without)
             try:
-                async with aclosing(self._inner.stream(replace(request, without=without))) as events:
+                async with aclosing(self._inner.stream(sent)) as events:
                     async for event in events:
                         began = began or isinstance(event, TextDelta | ReasoningDelta)
                         yield event

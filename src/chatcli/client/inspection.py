@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from chatcli.client.catalog import OfferedModel
+    from chatcli.client.dialect import Dialect
     from chatcli.client.endpoint import Endpoint
-    from chatcli.client.openai_model import Dialect
     from chatcli.core.request import Request
 
 

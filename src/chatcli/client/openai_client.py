@@ -46,7 +46,7 @@ def connect(
     is sent, ``on_response`` every response once its headers have arrived. Raise a ``ConfigurationError`` for a key that cannot be sent in a header, and like
     ``transport_to``.
     """
-    _check_key(endpoint)
+    check_key(endpoint)
     kind, addressed = _addressed(endpoint)
     client: AsyncOpenAI = kind(
         **addressed,
@@ -101,7 +101,7 @@ def transport_to(
     for an invalid proxy or certificates. Without ``verified`` any server is trusted: for inspecting a refused
     certificate, and nothing else.
     """
-    context = _context(endpoint, environment) if verified else _believing_anyone()
+    context = trusted_context(endpoint, environment) if verified else _believing_anyone()
     if endpoint.proxy is None:
         return EarlyTransport(verify=context, trust_env=False)
     try:
@@ -129,7 +129,7 @@ def _addressed(endpoint: Endpoint) -> tuple[type[Any], dict[str, Any]]:
     return AsyncAzureOpenAI, {"base_url": f"{root}/openai", "api_version": version}
 
 
-def _context(endpoint: Endpoint, environment: Mapping[str, str]) -> ssl.SSLContext:
+def trusted_context(endpoint: Endpoint, environment: Mapping[str, str]) -> ssl.SSLContext:
     urls = [endpoint.base_url, *([endpoint.proxy.url] if endpoint.proxy else [])]
     if not any(url.lower().startswith("https:") for url in urls):
         # Certificates take tens of milliseconds to load; an empty context is never used here.
@@ -154,7 +154,7 @@ def _as_httpx2(proxy: Proxy, context: ssl.SSLContext) -> httpx2.Proxy:
     return httpx2.Proxy(url, ssl_context=context if url.scheme == "https" else None)
 
 
-def _check_key(endpoint: Endpoint) -> None:
+def check_key(endpoint: Endpoint) -> None:
     """Reject keys that the transport would reject later with the whole key in its message."""
     key = endpoint.key or ""
     if not (key.isascii() and key.isprintable() and key == key.strip()):
@@ -206,9 +206,17 @@ async def bound(response: httpx2.Response) -> None:
         # An error that stays compressed is reported by its status alone.
         is_readable = packed_as in _PACKED | {"", "identity"}
         stream = _Bounded(stream, _LONGEST_ERROR_BYTES if is_readable else 0, _limit_s(response.request))
-    elif response.request.method == "GET" or response.request.url.path.endswith(("/embeddings", "/api/show")):
+    elif _is_short(response.request):
         stream = _Bounded(stream, _LONGEST_LIST_BYTES)
     response.stream = stream
+
+
+def _is_short(request: httpx2.Request) -> bool:
+    """Return whether the response is a list of models, embeddings, or the state of something."""
+    path = request.url.path
+    if request.method == "GET":
+        return not path.endswith("/content")  # the results of a batch, read line by line
+    return path.endswith(("/embeddings", "/api/show", "/files", "/batches"))
 
 
 def _limit_s(request: httpx2.Request) -> float:

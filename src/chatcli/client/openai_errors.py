@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
@@ -102,7 +102,17 @@ def status_error(endpoint: Endpoint, response: httpx2.Response) -> EndpointError
     return _with_details(error, details, response, endpoint.key)
 
 
-def stream_error(endpoint: Endpoint, body: object, response: httpx2.Response | None = None) -> EndpointError:
+class ResponseHead(Protocol):
+    """What came before the body of a response. ``headers`` are found by their names in lower case."""
+
+    @property
+    def status_code(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+
+def stream_error(endpoint: Endpoint, body: object, response: ResponseHead | None = None) -> EndpointError:
     """Return the error inside the body of ``response``, or inside one of its events, despite status 200."""
     details = error_details(body, key=endpoint.key)
     kind, hint = _kind(endpoint, details.status, details)
@@ -111,7 +121,7 @@ def stream_error(endpoint: Endpoint, body: object, response: httpx2.Response | N
 
 
 def _with_details(
-    error: EndpointError, details: ErrorDetails, response: httpx2.Response | None, key: str | None
+    error: EndpointError, details: ErrorDetails, response: ResponseHead | None, key: str | None
 ) -> EndpointError:
     """Return ``error`` with the facts of its body and of the headers."""
     if response is not None:
@@ -150,7 +160,7 @@ def _body(response: httpx2.Response) -> object:
 _LATER_HINT = "wait a little and try again"
 
 
-def _request_id(response: httpx2.Response, key: str | None) -> str | None:
+def _request_id(response: ResponseHead, key: str | None) -> str | None:
     """Return the id that the provider's support asks for: OpenAI and Anthropic; Azure."""
     headers = response.headers
     request_id = headers.get("x-request-id") or headers.get("request-id") or headers.get("apim-request-id")

@@ -10,7 +10,7 @@ import json
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
 import openai
@@ -31,6 +31,7 @@ from chatcli.client.answer_bytes import (
     whole,
 )
 from chatcli.client.error_bodies import error_body, error_details
+from chatcli.client.network_faults import timed_out
 from chatcli.client.openai_errors import FOREIGN_ERRORS, as_chatcli_error, stream_error
 from chatcli.client.wire_messages import whole_reply
 from chatcli.core.errors import AnswerTooLarge, BadResponse, EndpointError, IncompleteAnswer
@@ -38,12 +39,15 @@ from chatcli.core.events import Notice, ReasoningDelta, TextDelta
 from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Iterator
 
+    from chatcli.client.dialect import AnswerReader, Dialect
+    from chatcli.client.direct_http import DirectResponse
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import Facts
+    from chatcli.client.openai_errors import ResponseHead
     from chatcli.client.pool import Call
-    from chatcli.core.events import Completion, ModelEvent
+    from chatcli.core.events import ModelEvent
     from chatcli.core.request import Request
 
 
@@ -54,94 +58,43 @@ _CONTINUE_HINT = "/continue gets the rest"
 _STALE = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError, httpx2.CloseError)
 
 
-class AnswerReader(Protocol):
-    """Turns the JSON of one answer into events, and remembers the data for its completion.
-
-    ``chunks`` counts the chunks of the answer, hidden ones included, but not those that only keep the
-    connection alive. ``held`` is the number of characters emitted only at the end or merely counted: pictures
-    and audio. ``is_complete``: the end was reported; ``is_over``: no further data can matter.
-    """
-
-    chunks: int
-
-    @property
-    def held(self) -> int: ...
-
-    @property
-    def is_complete(self) -> bool: ...
-
-    @property
-    def is_over(self) -> bool: ...
-
-    def read_event(self, event: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
-        """Read one event of a stream."""
-        ...
-
-    def read_whole(self, answer: Mapping[str, Any]) -> Iterator[ModelEvent]:
-        """Read a whole answer."""
-        ...
-
-    def end_of_stream(self) -> bool:
-        """Note the server's end-of-stream mark; return whether it is the only sign of the answer's end."""
-        ...
-
-    def rest(self) -> Iterator[ModelEvent]:
-        """Yield the events that can only be emitted at the end."""
-        ...
-
-    def completion(self) -> Completion | None:
-        """Return the completion, ``None`` while the server has not reported one."""
-        ...
-
-
-class Dialect(Protocol):
-    """One API: its path, its request bodies and its answers."""
-
-    @property
-    def path(self) -> str:
-        """The path below the endpoint's base URL."""
-        ...
-
-    def body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
-        """Return the complete JSON body of ``request``."""
-        ...
-
-    def reader(self, request: Request) -> AnswerReader:
-        """Return a reader for the answer to ``request``."""
-        ...
-
-    def error_in(self, event: object) -> object | None:
-        """Return the error in an event, ``None`` if there is none."""
-        ...
-
-
 class OpenAIModel:
     """Answers requests over one of OpenAI's APIs, streamed or whole.
 
-    An endpoint that ends its streams without a finish reason is reported once, and remembered in ``endings``.
+    An endpoint that ends its streams without a finish reason is reported once, and remembered in ``endings``. With
+    ``is_direct``, whole answers are asked for over direct connections.
     """
 
     def __init__(
-        self, endpoint: Endpoint, dialect: Dialect, *, streamed: bool = True, endings: Facts | None = None
+        self,
+        endpoint: Endpoint,
+        dialect: Dialect,
+        *,
+        streamed: bool = True,
+        endings: Facts | None = None,
+        is_direct: bool = False,
     ) -> None:
         self._endpoint = endpoint
         self._dialect = dialect
         self._streamed = streamed
+        self._is_direct = is_direct
         self._endings = endings
         self._has_answered = False
         self._has_reported_endings = False
 
-    async def answer(self, request: Request, call: Call) -> AsyncGenerator[ModelEvent]:
+    async def answer(
+        self, request: Request, call: Call, stored: DirectResponse | None = None
+    ) -> AsyncGenerator[ModelEvent]:
         """Yield the answer, as ``core.ports.ChatModel`` does; ``call`` has been admitted.
 
-        Once text was received, every failure is an ``IncompleteAnswer``.
+        A ``stored`` response, which came another way, is read in place of one that is asked for. Once text was received, every failure is an
+        ``IncompleteAnswer``.
         """
-        streamed = self._streamed and "stream" not in request.without
-        body = self._dialect.body(request, streamed=streamed, endpoint=self._endpoint)
         reader = self._dialect.reader(request)
+        received = self._asked(request, reader, call) if stored is None else self._read_whole(stored, reader)
         shown = _Shown(self._endpoint.largest_answer_bytes)
         try:
-            async with aclosing(self._answer(body, reader, call)) as events:
+            async with aclosing(received) as events:
                 async for event in events:
                     yield shown.taken(event)
                     if shown.is_full:
@@ -166,6 +119,12 @@ class OpenAIModel:
         )
         yield replace(completion, message=reply)
 
+    def _asked(self, request: Request, reader: AnswerReader, call: Call) -> AsyncGenerator[ModelEvent]:
+        streamed = self._streamed and "stream" not in request.without
+        body = self._dialect.body(request, streamed=streamed, endpoint=self._endpoint)
+        ask = self._answer_directly if self._is_direct and not streamed else self._answer
+        return ask(body, reader, call)
+
     async def _answer(
         self, body: dict[str, Any], reader: AnswerReader, call: Call
     ) -> AsyncGenerator[ModelEvent]:
@@ -186,6 +145,41 @@ class OpenAIModel:
                         yield event
         except FOREIGN_ERRORS as error:
             raise as_chatcli_error(self._endpoint, error) from error
+
+    async def _answer_directly(
+        self, body: dict[str, Any], reader: AnswerReader, call: Call
+    ) -> AsyncGenerator[ModelEvent]:
+        """Ask for a whole answer, of which nothing is wanted before its end."""
+        from chatcli.client.direct_http import BodyTooLong  # noqa: PLC0415 - only batches need it
+
+        endpoint = self._endpoint
+        connections = await call.connections()
+        try:
+            response = await connections.post(
+                self._dialect.path,
+                json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+                most_bytes=endpoint.largest_answer_bytes,
+            )
+        except openai.APIStatusError as error:
+            call.learn(error.response.headers)
+            raise as_chatcli_error(endpoint, error) from error
+        except FOREIGN_ERRORS as error:
+            raise as_chatcli_error(endpoint, error) from error
+        except TimeoutError as error:
+            raise timed_out(endpoint, error) from error
+        except BodyTooLong as error:
+            raise too_large(endpoint) from error
+        call.learn(response.headers)
+        async with aclosing(self._read_whole(response, reader)) as events:
+            async for event in events:
+                yield event
+
+    async def _read_whole(self, response: DirectResponse, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
+        received = _Received(response, _in_one_piece(response.content), IdleTimeout(self._endpoint))
+        read = self._events if are_events(response.content, received.content_type) else self._whole
+        async with aclosing(read(received, reader)) as events:
+            async for event in events:
+                yield event
 
     async def _open_response(
         self, body: dict[str, Any], stack: AsyncExitStack, call: Call
@@ -341,7 +335,7 @@ class _Received:
     ``wordless_bytes`` is the size of the events that belong to the answer but have no text.
     """
 
-    response: httpx2.Response
+    response: ResponseHead
     chunks: AsyncGenerator[bytes]
     idle: IdleTimeout
     is_over: bool = False
@@ -358,6 +352,10 @@ def _json(data: bytes) -> Any:
     except ValueError:
         # Invalid or incomplete UTF-8 costs that character, not the answer.
         return json.loads(data.decode("utf-8-sig", "replace"))
+
+
+async def _in_one_piece(content: bytes) -> AsyncGenerator[bytes]:
+    yield content
 
 
 def _no_finish_reason(endpoint: Endpoint) -> str:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
     from typing import TypeAlias
 
+    from chatcli.client.dialect import Dialect
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import EndpointFacts
-    from chatcli.client.openai_model import Dialect
     from chatcli.client.pool import PoolEntry
     from chatcli.client.rate_limit import OwnLimits
     from chatcli.client.retry import Fallback
@@ -37,13 +37,17 @@ if TYPE_CHECKING:
     Wrap: TypeAlias = Callable[[ChatModel], ChatModel]
 
 
+_REPORT_EVERY_S: Final = 1.0
+
+
 class ModelOptions(NamedTuple):
     """Options of a model.
 
     ``api`` names the dialect. ``facts`` are known about the endpoint; the layers add to them. ``counter``
     counts requests approximately. ``budget`` wraps a model in the budget layer. ``auto_continue`` is how
     often a cut answer is continued, ``None`` if another pipeline does it. ``frames`` are put around text of others.
-    ``screen`` checks that text, ``None`` if nobody wants it.
+    ``screen`` checks that text, ``None`` if nobody wants it. ``is_unwatched``: nobody watches the answers arrive, as in a
+    batch, so that ``Waiting`` is not reported, and whole answers take the cheapest connection.
     """
 
     api: str
@@ -60,6 +64,7 @@ class ModelOptions(NamedTuple):
     fallbacks: Sequence[Fallback] = ()
     auto_continue: int | None = None
     screen: MessageScreen | None = None
+    is_unwatched: bool = False
 
 
 class OthersTextModel:
@@ -155,11 +160,13 @@ def build_model(entry: PoolEntry, options: ModelOptions) -> ChatModel:
             dialect_for(options.api),
             streamed=options.streamed,
             endings=options.facts.endings,
+            is_direct=options.is_unwatched and endpoint.is_direct,
         ),
         entry.meter,
         reason=f"waiting for {endpoint.name}",
         counter=options.counter,
         own=options.own_limits,
+        interval_s=None if options.is_unwatched else _REPORT_EVERY_S,
     )
     for layer in reversed(LAYERS):
         if layer.applies(options):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from openai import AsyncOpenAI
 
+    from chatcli.client.direct_http import DirectConnections
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import EndpointFacts
     from chatcli.client.openai_client import EarlyTransport, RequestHook, ResponseHook
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from chatcli.core.request import Request
 
     OpenClient: TypeAlias = Callable[[], Awaitable[AsyncOpenAI]]
+    OpenConnections: TypeAlias = Callable[[], Awaitable[DirectConnections]]
 
 
 class Hooks(NamedTuple):
@@ -57,6 +59,7 @@ class Pool:
         self._clients: dict[tuple[Endpoint, Hooks], AsyncOpenAI] = {}
         self._transports: dict[tuple[Endpoint, Hooks], EarlyTransport] = {}
         self._openings: dict[tuple[Endpoint, Hooks], asyncio.Task[None]] = {}
+        self._connections: dict[Endpoint, DirectConnections] = {}
         self._users = 0
 
     async def __aenter__(self) -> Self:
@@ -71,9 +74,12 @@ class Pool:
             self._transports.clear()
             for opening in openings.values():
                 opening.cancel()
+            connections, self._connections = self._connections, {}
             async with AsyncExitStack() as closing:
                 for client in clients.values():
                     closing.push_async_callback(client.close)
+                for kept in connections.values():
+                    closing.push_async_callback(kept.close)
 
     def entry(self, endpoint: Endpoint, environment: Mapping[str, str], hooks: Hooks = NO_HOOKS) -> PoolEntry:
         """Return the entry of ``endpoint``.
@@ -139,6 +145,15 @@ class Pool:
         """Return whether a connection to ``endpoint`` was opened before its request; it may be closed by now."""
         return (endpoint, hooks) in self._openings
 
+    async def connections(self, endpoint: Endpoint, environment: Mapping[str, str]) -> DirectConnections:
+        """Return the direct connections to ``endpoint``. Raise a ``ConfigurationError`` like ``client``."""
+        if endpoint not in self._connections:
+            from chatcli.client.direct_http import DirectConnections  # noqa: PLC0415 - as in ``client``
+
+            opened = await asyncio.to_thread(DirectConnections, endpoint, environment)
+            self._connections.setdefault(endpoint, opened)
+        return self._connections[endpoint]
+
 
 def _new_limits() -> RateLimits:
     # Created with the first request, not at the start.
@@ -157,7 +172,13 @@ class PoolEntry:
         self._shared = shared
         self._open_client = partial(pool.client, endpoint, environment, hooks)
         self.open_connection = partial(pool.open_connection, endpoint, environment, hooks)
-        self.meter = Meter(pool, self._open_client, shared.limits, shared.calls)
+        self.meter = Meter(
+            pool,
+            self._open_client,
+            shared.limits,
+            shared.calls,
+            partial(pool.connections, endpoint, environment),
+        )
         self.meter.was_opened_early = partial(pool.was_opened_early, endpoint, hooks)
 
     async def open(self) -> None:
@@ -189,10 +210,18 @@ class Meter:
     ``calls`` counts them by operation, over all users of the endpoint with this key.
     """
 
-    def __init__(self, pool: Pool, open_client: OpenClient, limits: RateLimits, calls: Counter[str]) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        open_client: OpenClient,
+        limits: RateLimits,
+        calls: Counter[str],
+        open_connections: OpenConnections,
+    ) -> None:
         self.calls = calls
         self.pool = pool
         self.open_client = open_client
+        self.open_connections = open_connections
         self.limits = limits
         self.was_opened_early: Callable[[], bool] = bool
 
@@ -205,7 +234,7 @@ class Meter:
 
 
 class Call:
-    """One call of an endpoint. The SDK's client is available only from here."""
+    """One call of an endpoint. The SDK's client, and direct connections, are available only from here."""
 
     def __init__(self, meter: Meter, operation: str, estimate: Claim | None) -> None:
         self._meter = meter
@@ -259,6 +288,13 @@ class Call:
         self._is_sent = True
         return client
 
+    async def connections(self) -> DirectConnections:
+        """Return the direct connections of an admitted call. Raise a ``ConfigurationError`` like ``connect``."""
+        await self.admission()
+        connections = await self._meter.open_connections()
+        self._is_sent = True
+        return connections
+
     def learn(self, headers: Mapping[str, str]) -> None:
         """Learn the limits from the headers of a response, and share them with other processes."""
         if self._estimate is None:
@@ -288,8 +324,8 @@ class MeteredModel:
     """A ``ChatModel`` that sends each request to ``inner`` in a call of its own.
 
     Until the call is admitted and the answer has its first event, it yields ``Waiting`` every ``interval_s``
-    seconds: first with the reason of the rate limits, then with ``reason``. ``counter`` counts requests
-    approximately.
+    seconds, never if that is ``None``: first with the reason of the rate limits, then with ``reason``. ``counter`` counts
+    requests approximately.
     """
 
     def __init__(
@@ -300,7 +336,7 @@ class MeteredModel:
         reason: str,
         counter: TokenCounter,
         own: OwnLimits | None = None,
-        interval_s: float = 1.0,
+        interval_s: float | None = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inner = inner
@@ -351,6 +387,11 @@ class MeteredModel:
     async def _answering(self, request: Request, call: Call) -> AsyncGenerator[ModelEvent]:
         """Wait for the first event of the answer, report it, and pass on the remaining events."""
         events = self._inner.answer(request, call)
+        if self._interval_s is None:
+            async with aclosing(events):
+                async for event in events:
+                    yield event
+            return
         began_s = self._clock()
         first = asyncio.ensure_future(anext(events))
         try:

@@ -82,7 +82,7 @@ class Responses:
 
 
 class ResponseReader:
-    """Parses the events of a response, or a whole one (``client.openai_model.AnswerReader``)."""
+    """Parses the events of a response, or a whole one (``client.dialect.AnswerReader``)."""
 
     def __init__(self, request: Request) -> None:
         self.chunks = 0

@@ -57,27 +57,46 @@ class RetryingModel:
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
         shown = False
-        reason = ""
-        wait = _AnnouncedWait()
+        try:
+            async with aclosing(self._inner.stream(request)) as events:
+                async for event in events:
+                    shown = shown or isinstance(event, TextDelta | ReasoningDelta)
+                    yield event
+        except EndpointError as error:
+            if shown:
+                raise
+            failure = error
+        else:
+            return
+        # tenacity begins with the first failure: it costs more than a whole layer, and most requests need none.
+        async with aclosing(self._retried(request, failure)) as events:
+            async for event in events:
+                yield event
+
+    async def _retried(self, request: Request, failure: EndpointError | None) -> AsyncGenerator[ModelEvent]:
+        """Yield further attempts after the ``failure`` of the first."""
+        shown, reason, wait = False, "", _AnnouncedWait()
         async for attempt in self._attempts(wait):
-            if wait.pending_s is not None:
-                yield Retrying(attempt.retry_state.attempt_number, wait.pending_s, reason)
+            if failure is None:
+                yield Retrying(attempt.retry_state.attempt_number, wait.pending_s or 0.0, reason)
                 await self._sleep(wait.take())
-            try:
-                async with aclosing(self._inner.stream(request)) as events:
-                    async for event in events:
-                        shown = shown or isinstance(event, TextDelta | ReasoningDelta)
-                        yield event
-            except EndpointError as error:
-                if shown:
-                    raise
-                failure, reason = error, error.message
-            else:
-                return
+                try:
+                    async with aclosing(self._inner.stream(request)) as events:
+                        async for event in events:
+                            shown = shown or isinstance(event, TextDelta | ReasoningDelta)
+                            yield event
+                except EndpointError as error:
+                    if shown:
+                        raise
+                    failure = error
+                else:
+                    return
+            failed, failure = failure, None
+            reason = failed.message
             # tenacity must see the failure here: inside ``with attempt`` it would swallow a cancellation and
             # the closing of this generator as well.
             with attempt:
-                raise failure
+                raise failed
 
     def _attempts(self, wait: _AnnouncedWait) -> AsyncRetrying:
         return AsyncRetrying(

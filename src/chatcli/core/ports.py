@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
     from typing import TypeAlias
 
     from chatcli.core.events import Event, ModelEvent, Notice, TurnResult
@@ -119,4 +120,44 @@ class Reply(Protocol):
 
     def finish(self, message: Message, result: TurnResult) -> None:
         """Store the complete reply in place of its parts."""
+        ...
+
+
+class ProviderBatchState(NamedTuple):
+    """The state of a batch at its provider: ``completed`` and ``failed`` of ``total`` requests.
+
+    ``files`` hold results and errors once it ``is_over``, ``problem`` says why the whole batch failed.
+    """
+
+    status: str
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+    files: tuple[str, ...] = ()
+    problem: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in ("completed", "failed", "expired", "cancelled")
+
+
+class ProviderBatches(Protocol):
+    """The batch API of a provider. Methods raise an ``EndpointError``."""
+
+    def line(self, custom_id: str, request: Request) -> bytes:
+        """Return the line of an input file for one request, with its line feed."""
+        ...
+
+    async def submit(self, path: Path) -> str:
+        """Upload an input file and start a batch; return its id."""
+        ...
+
+    async def state(self, batch: str) -> ProviderBatchState: ...
+
+    def lines(self, file: str) -> AsyncGenerator[bytes]:
+        """Yield the lines of a file of results."""
+        ...
+
+    def answer(self, request: Request, response: Mapping[str, Any]) -> AsyncGenerator[ModelEvent]:
+        """Yield the events of an answer that stands in the results, as ``ChatModel.stream`` does."""
         ...

@@ -46,7 +46,9 @@ class Spending:
     reserved: list[Callable[[], Decimal | None]] = field(default_factory=list)
     """The reserved or estimated cost of each request in flight, computed when a budget asks for it."""
     unwritten: list[Expense] = field(default_factory=list)
-    """Expenses missing from the ledger, which could not be written."""
+    """Expenses missing from the ledger, which could not be written, or wait for others to be written with."""
+    expenses_at_once: int = 1
+    """How many expenses are written together, where no limit is set; what is left needs ``catch_up`` at the end."""
     _kept: list[Admission] = field(default_factory=list)
     _reported: set[str] = field(default_factory=set)
     _before: dict[str | None, Decimal] = field(default_factory=dict)
@@ -86,18 +88,22 @@ class Spending:
             expense.cost_usd or 0
         )
         self.unwritten.append(expense)
+        admitted = tuple(admissions)
+        # Where limits are set, other processes need to see it at once.
+        if len(self.unwritten) < self.expenses_at_once and not admitted:
+            return None
         try:
             self.catch_up(ledger)
         except OSError as error:
-            self._kept += admissions
+            self._kept += admitted
             return error
         return None
 
     def catch_up(self, ledger: Ledger) -> None:
         """Write the expenses that the ledger lacks. Raise ``OSError``."""
-        while self.unwritten:
-            ledger.append(self.unwritten[0])
-            del self.unwritten[0]
+        if self.unwritten:
+            ledger.append(*self.unwritten)
+            self.unwritten.clear()
         while self._kept:
             self._kept.pop().release()
 

@@ -202,7 +202,10 @@ class BudgetedModel:
                 doubt, shown_usd = cost_doubted, booked_usd
             booked_usd = shown_usd
         notices = answer.charge.doubted(doubt, booked_usd) + answer.book(completion.model, booked_usd)
-        return replace(completion, cost_usd=None if shown_usd is None else float(shown_usd)), notices
+        cost_usd = None if shown_usd is None else float(shown_usd)
+        return completion if cost_usd == completion.cost_usd else replace(
+            completion, cost_usd=cost_usd
+        ), notices
 
 
 class _PaidAnswer:

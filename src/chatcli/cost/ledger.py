@@ -174,13 +174,13 @@ class Ledger:
         found = (expense for line in lines if (expense := _expense(line)) is not None)
         return total(each for each in found if each.session == name and each.at >= since).usd
 
-    def append(self, expense: Expense) -> None:
-        """Append an expense."""
+    def append(self, *expenses: Expense) -> None:
+        """Append expenses: all of them, or none and an ``OSError``."""
         if self.is_private:
-            expense = _amount_alone(expense, self.clock())
+            expenses = tuple(_amount_alone(expense, self.clock()) for expense in expenses)
         has_much_of_another_day = self._has_much_of_another_day()
         file = SharedJsonLines(self.path)
-        file.append(_line(expense))
+        file.append(b"".join(map(_line, expenses)))
         if has_much_of_another_day:
             # A large file costs its readers a moment; a later attempt may succeed.
             with suppress(OSError):

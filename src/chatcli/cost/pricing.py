@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from chatcli.cost.price import FREE, Price, per_million
@@ -59,12 +59,19 @@ class Pricing:
     is_free: bool
     own: Mapping[str, Mapping[str, Any]]
     open_table: Callable[[], ModelTable] = _shipped_table
+    _found: dict[tuple[str, str | None], PriceInForce | None] = field(default_factory=dict, init=False)
 
     def price_of(self, requested: str, answered: str | None = None) -> PriceInForce | None:
         """Return the price of the model that was ``requested``, ``None`` if unknown.
 
         ``answered`` is the endpoint's name of the model that answered.
         """
+        key = requested, answered
+        if key not in self._found:
+            self._found[key] = self._find_price(requested, answered)
+        return self._found[key]
+
+    def _find_price(self, requested: str, answered: str | None) -> PriceInForce | None:
         # The answer names the snapshot, or the model behind an alias; own prices are set for the names people
         # use.
         names = (requested,) if answered is None else (requested, answered)

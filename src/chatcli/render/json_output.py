@@ -6,7 +6,6 @@ which JSON readers decode; so are lone surrogates, which UTF-8 cannot hold.
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,10 +27,9 @@ from chatcli.core.events import (
     TurnStarted,
     Waiting,
 )
-from chatcli.text.sanitizer import SUSPICIOUS
+from chatcli.text.sanitizer import json_line
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable, Sequence
 
     from chatcli.core.errors import ChatcliError
@@ -79,7 +77,7 @@ class JsonRenderer:
         if isinstance(event, Notice):
             self._notices.append(event)
         elif isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
-            self._write(to_json(result_object(event.result, self._redact, self._notices)) + "\n")
+            self._write(json_line(result_object(event.result, self._redact, self._notices)) + "\n")
 
 
 class JsonLinesRenderer:
@@ -103,7 +101,7 @@ class JsonLinesRenderer:
             self._notices.append(event)
         line = _event_object(event, self._redact, self._notices)
         if line is not None:
-            self._write(to_json(line) + "\n")
+            self._write(json_line(line) + "\n")
 
 
 def result_object(
@@ -136,11 +134,6 @@ def failure_object(error: ChatcliError, kind: str, redact: Callable[[str], str] 
     """Return the object of ``-o json`` or, if that is the ``kind``, the line of ``-o jsonl`` for an error before a turn."""
     own = result_object(TurnResult(text="", model="", error=error), redact)
     return {"type": _ENDS[TurnFailed], **own} if kind == "jsonl" else own
-
-
-def to_json(value: dict[str, Any]) -> str:
-    """Return ``value`` as one line of JSON that is safe to display and can always be encoded."""
-    return SUSPICIOUS.sub(_escape, json.dumps(value, ensure_ascii=False))
 
 
 def _event_object(
@@ -176,8 +169,3 @@ def _error_object(error: ChatcliError, redact: Callable[[str], str]) -> dict[str
 
 def _to_milliseconds(time_s: float | None) -> float | None:
     return None if time_s is None else round(time_s, 3)
-
-
-def _escape(match: re.Match[str]) -> str:
-    units = match[0].encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))

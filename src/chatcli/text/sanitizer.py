@@ -20,10 +20,11 @@ Kept text holds no control character, so nothing that is kept can form an escape
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from bisect import bisect_right
-from typing import Final
+from typing import Any, Final
 
 # These terminals print an operating system command, or wait for its end, where others ignore unknown ones:
 # hardware terminals and terminal types named after them (not VTE, whose name also begins with "vt").
@@ -215,3 +216,15 @@ def _is_in_flag(window: str, at: int) -> bool:
 def takes_commands(term: str) -> bool:
     """Return whether a terminal of type ``TERM`` parses operating system commands (OSC), if only to ignore them."""
     return _TERMS_WITHOUT_COMMANDS.match(term) is None
+
+
+def json_line(value: dict[str, Any]) -> str:
+    """Return ``value`` as one line of JSON that is safe to display and can always be encoded."""
+    line = json.dumps(value, ensure_ascii=False)
+    # JSON escapes all of C0 itself.
+    return line if line.isascii() and "\x7f" not in line else SUSPICIOUS.sub(_escape, line)
+
+
+def _escape(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))

@@ -59,7 +59,7 @@ class Subcommand:
 
 COMMANDS: tuple[Subcommand, ...] = (
     Subcommand("alerts"),
-    Subcommand("batch"),
+    Subcommand("batch", "ask a model every row of a file, many at once"),
     Subcommand("cache"),
     Subcommand("completion", "print a completion script for bash, zsh or fish"),
     Subcommand("config", "settings and keys: show, profiles, path, login, logout"),

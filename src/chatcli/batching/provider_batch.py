@@ -1,0 +1,309 @@
+"""A batch run by the provider itself, within a day and at half the price: files up, wait, files down.
+
+What was sent is kept beside the results, in ``OUT.batch.json``, after every step: the run may be interrupted at any time
+and goes on with ``--resume``. If it is killed in the moment between sending a part and noting its id, that part is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import aclosing, suppress
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from chatcli.batching.batch_run import RowAnswer
+from chatcli.batching.results import BatchResult
+from chatcli.core.errors import (
+    ChatcliError,
+    EndpointError,
+    LocalIOError,
+    NetworkError,
+    RateLimited,
+    ServerFailed,
+    UsageError,
+)
+from chatcli.core.events import Completion, TextDelta
+from chatcli.core.json_values import as_object, as_text
+from chatcli.core.request import Request
+from chatcli.storage.private_files import replace
+from chatcli.text.wording import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from chatcli.batching.batch_run import BatchProgress
+    from chatcli.batching.results import ResultFile
+    from chatcli.batching.row_requests import BatchRow
+    from chatcli.core.events import Usage
+    from chatcli.core.ports import ProviderBatches, ProviderBatchState
+
+MOST_ROWS: Final = 50_000
+MOST_BYTES: Final = 200_000_000
+"""The limits of one input file at OpenAI (https://platform.openai.com/docs/guides/batch)."""
+
+_FIRST_POLL_S: Final = 5.0
+_SLOWEST_POLL_S: Final = 60.0
+_SLOWER: Final = 1.3
+_RESULTS_AT_ONCE: Final = 200
+_SUFFIX: Final = ".batch.json"
+
+
+@dataclass(slots=True)
+class SentPart:
+    """The rows from ``first`` to ``last``, sent as the provider's batch ``id``."""
+
+    id: str
+    first: int
+    last: int
+
+
+@dataclass(slots=True)
+class SentParts:
+    """What was sent to the provider, in the file ``path``. ``endpoint`` is where; ``is_whole`` once every row was sent."""
+
+    path: Path
+    endpoint: str
+    parts: list[SentPart] = field(default_factory=list)
+    is_whole: bool = False
+
+    @classmethod
+    def beside(cls, output: Path, endpoint: str, *, starts_over: bool = False) -> SentParts:
+        """Return what an earlier run sent, or forget it if this one ``starts_over``.
+
+        Raise ``LocalIOError`` if its file cannot be read, or is about another endpoint.
+        """
+        sent = cls(output.with_name(output.name + _SUFFIX), endpoint)
+        if starts_over:
+            sent.delete()
+        try:
+            stored = json.loads(sent.path.read_bytes())
+            sent.parts = [SentPart(**part) for part in stored["parts"]]
+            sent.is_whole = stored["is_whole"]
+        except FileNotFoundError:
+            return sent
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise LocalIOError(
+                f"cannot read {sent.path}", hint="delete it to send everything again"
+            ) from error
+        if stored.get("endpoint") != endpoint:
+            raise LocalIOError(
+                f"{sent.path} is about batches at {stored.get('endpoint')}",
+                hint="name the same endpoint, or delete the file to send everything again",
+            )
+        return sent
+
+    def save(self) -> None:
+        stored = {
+            "endpoint": self.endpoint,
+            "is_whole": self.is_whole,
+            "parts": [asdict(part) for part in self.parts],
+        }
+        try:
+            replace(self.path, json.dumps(stored).encode() + b"\n", durably=True)
+        except OSError as error:
+            raise LocalIOError(
+                f"cannot write {self.path}: {error.strerror or error}", hint="check the disk and the folder"
+            ) from error
+
+    def delete(self) -> None:
+        with suppress(OSError):
+            self.path.unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderTerms:
+    """What sending costs: ``admit`` raises ``BudgetReached`` for rows that may not be sent, ``book`` returns a cost in dollars."""
+
+    admit: Callable[[Request], Awaitable[None]]
+    book: Callable[[str, Usage], float | None]
+
+
+class ProviderRun:
+    """Has the rows that ``rows()`` yields answered by ``provider``, and writes ``output``.
+
+    ``rows`` is called several times, and always yields the same. Of the rows, at most one part is in memory.
+    """
+
+    def __init__(
+        self,
+        provider: ProviderBatches,
+        rows: Callable[[], Iterator[BatchRow]],
+        output: ResultFile,
+        sent: SentParts,
+        *,
+        progress: BatchProgress,
+        terms: ProviderTerms,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        most_rows: int = MOST_ROWS,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        self._provider = provider
+        self._rows = rows
+        self._output = output
+        self._sent = sent
+        self._progress = progress
+        self._terms = terms
+        self._sleep = sleep
+        self._most_rows = most_rows
+        self._most_bytes = most_bytes
+
+    async def run(self) -> None:
+        """Send what was not sent, wait, and write the results. Raise a ``ChatcliError``; calling it again goes on."""
+        if not self._sent.is_whole:
+            await self._send()
+        poll_s = _FIRST_POLL_S
+        while self._sent.parts:
+            for part in list(self._sent.parts):
+                state = await self._state(part)
+                if state is not None and state.is_over:
+                    await self._take(part, state)
+                    self._sent.parts.remove(part)
+                    self._sent.save()
+                    poll_s = _FIRST_POLL_S
+            if self._sent.parts:
+                await self._sleep(poll_s)
+                poll_s = min(_SLOWEST_POLL_S, poll_s * _SLOWER)
+        self._sent.delete()
+
+    async def _send(self) -> None:
+        sent_up_to = max((part.last for part in self._sent.parts), default=-1)
+        upload = self._output.path.with_name(f".{self._output.path.name}.upload.jsonl")
+        part: list[bytes] = []
+        first = last = size_bytes = 0
+        try:
+            for row in self._rows():
+                if row.index <= sent_up_to or self._output.done.is_done(row.index, row.digest):
+                    continue
+                line = await self._line(row)
+                if line is None:
+                    continue
+                if part and (len(part) >= self._most_rows or size_bytes + len(line) > self._most_bytes):
+                    await self._submit(upload, part, first, last)
+                    part, size_bytes = [], 0
+                first, last = first if part else row.index, row.index
+                part.append(line)
+                size_bytes += len(line)
+            if part:
+                await self._submit(upload, part, first, last)
+            self._sent.is_whole = True
+            self._sent.save()
+        finally:
+            with suppress(OSError):
+                upload.unlink()
+
+    async def _line(self, row: BatchRow) -> bytes | None:
+        """Return the line of a row to be sent; write the result of one that cannot be sent, and return ``None``."""
+        error = row.error
+        if row.request is not None:
+            try:
+                await self._terms.admit(row.request)
+                return self._provider.line(_custom_id(row), row.request)
+            except UsageError as refusal:
+                error = refusal
+        self._write([BatchResult(row.id, row.index, error=error, digest=row.digest)])
+        return None
+
+    async def _submit(self, upload: Path, lines: list[bytes], first: int, last: int) -> None:
+        self._progress.phase = f"sending {counted(len(lines), 'row')}"
+        try:
+            replace(upload, b"".join(lines))
+        except OSError as error:
+            raise LocalIOError(
+                f"cannot write {upload}: {error.strerror or error}", hint="check the disk"
+            ) from error
+        identity = await self._provider.submit(upload)
+        self._sent.parts.append(SentPart(identity, first, last))
+        self._sent.save()
+
+    async def _state(self, part: SentPart) -> ProviderBatchState | None:
+        """Return the state of a part, ``None`` if it cannot be learned right now."""
+        try:
+            state = await self._provider.state(part.id)
+        except (NetworkError, RateLimited, ServerFailed) as error:
+            self._progress.phase = f"{error.clause}, asking again"
+            return None
+        many = (
+            f", {counted(len(self._sent.parts), 'batch', 'batches')} left"
+            if len(self._sent.parts) > 1
+            else ""
+        )
+        answered = f"{state.completed:,} of {state.total:,} answered, " if state.total else ""
+        self._progress.phase = f"{answered}{state.status.replace('_', ' ')} at the provider{many}"
+        return state
+
+    async def _take(self, part: SentPart, state: ProviderBatchState) -> None:
+        """Write the results of a part, and an error for every row that has none."""
+        # Of the rows only what their results need: prompts may be long.
+        waiting = {
+            _custom_id(row): (row, Request(row.request.model, (), row.request.parameters))
+            for row in self._rows()
+            if part.first <= row.index <= part.last
+            and row.request is not None
+            and not self._output.done.is_done(row.index, row.digest)
+        }
+        results: list[BatchResult] = []
+        for file in state.files:
+            async with aclosing(self._provider.lines(file)) as lines:
+                async for line in lines:
+                    fields = _object(line)
+                    found = waiting.pop(as_text(fields.get("custom_id")), None)
+                    if found is None:
+                        continue
+                    results.append(await self._result(*found, fields))
+                    if len(results) >= _RESULTS_AT_ONCE:
+                        self._write(results)
+                        results = []
+        problem = state.problem or f"the provider's batch is {state.status}, and has no result of this row"
+        results += [
+            BatchResult(
+                row.id,
+                row.index,
+                error=EndpointError(problem, hint="--retry-failed asks again", code=f"batch_{state.status}"),
+                model=request.model,
+                digest=row.digest,
+            )
+            for row, request in waiting.values()
+        ]
+        self._write(results)
+
+    async def _result(self, row: BatchRow, request: Request, fields: dict[str, Any]) -> BatchResult:
+        answer = RowAnswer()
+        error, response = as_object(fields.get("error")), as_object(fields.get("response"))
+        try:
+            if error or not response:
+                raise EndpointError(
+                    as_text(error.get("message")) or "the provider answered without a response",
+                    hint="--retry-failed asks again",
+                    code=as_text(error.get("code")) or "batch_failed",
+                )
+            async with aclosing(self._provider.answer(request, response)) as events:
+                async for event in events:
+                    if isinstance(event, TextDelta):
+                        answer.text += event.text
+                    elif isinstance(event, Completion):
+                        answer.completion = event
+        except ChatcliError as failure:
+            answer.error = failure
+        cost_usd = None
+        if answer.completion is not None and answer.completion.usage is not None:
+            cost_usd = self._terms.book(answer.completion.model or request.model, answer.completion.usage)
+        return answer.result(row, None, cost_usd=cost_usd)
+
+    def _write(self, results: Iterable[BatchResult]) -> None:
+        written = list(results)
+        self._output.append(written)
+        for result in written:
+            self._progress.count(result)
+
+
+def _custom_id(row: BatchRow) -> str:
+    return f"{row.index}-{row.digest:016x}"
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        return as_object(json.loads(line))
+    except (ValueError, RecursionError):
+        return {}

@@ -1,0 +1,390 @@
+"""``chatcli batch``: ask a model every row of a file."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import sys
+from argparse import RawDescriptionHelpFormatter
+from contextlib import aclosing, suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from chatcli.app.batch_wiring import PROVIDER_SHARE, OpenBatch, open_batch
+from chatcli.app.run_context import ChatOptions
+from chatcli.app.threads import iterated_in_thread
+from chatcli.batching.batch_run import MOST_AT_ONCE, BatchProgress, BatchRun, Concurrency
+from chatcli.batching.input_rows import FORMATS, InputRecords
+from chatcli.batching.provider_batch import ProviderRun, SentParts
+from chatcli.batching.results import ResultFile
+from chatcli.batching.row_requests import RowReader, read_row_template
+from chatcli.cli.batch_display import BatchDisplay
+from chatcli.cli.options import add_model_options
+from chatcli.cli.setup import run_context, settings_of
+from chatcli.cli.signals import until_signalled
+from chatcli.core.errors import ChatcliError, ExitCode, LocalIOError, UsageError
+from chatcli.render.status import error_lines
+from chatcli.text.wording import counted
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+
+    from chatcli.app.run_context import RunContext
+    from chatcli.batching.row_requests import BatchRow
+    from chatcli.cli.options import Parser
+    from chatcli.cli.standard_streams import Terminal
+    from chatcli.config.settings import Settings
+
+_EXAMPLES: Final = """\
+examples:
+  chatcli batch questions.jsonl --out answers.jsonl
+  chatcli batch reviews.csv --prompt "Positive or negative? {review}" --out moods.jsonl
+  chatcli batch words.txt --prompt "Translate into French: {text}" --out french.jsonl
+  chatcli batch questions.jsonl --dry-run             tokens and cost; nothing is sent
+  chatcli batch questions.jsonl --out answers.jsonl --resume
+                                                      go on after a stop or a crash
+  chatcli batch questions.jsonl --out answers.jsonl --retry-failed
+                                                      ask the rows that failed again
+  chatcli batch questions.jsonl --out answers.jsonl --via provider
+                                                      the provider's batch API: slower, half the price
+  jq -r .text answers.jsonl                           the answers alone
+
+a row of INPUT is {"prompt": "..."} or {"messages": [...]}, with an "id" and parameters (model,
+temperature, top_p, max_tokens, seed, reasoning, options) if you like; a line of the OpenAI batch
+format; or values for the {placeholders} of --prompt. Every row gets one line in the output.
+Exit code 12: some rows failed. Ctrl-C finishes what is in flight; a second one stops at once.
+"""
+_STDIN: Final = "-"
+_AUTO: Final = "auto"
+_PROVIDER: Final = "provider"
+_FILES_BESIDE: Final = 64
+"""Open files that are no connections."""
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("input", metavar="INPUT", help="JSON lines, CSV or text; - is stdin")
+    group = parser.add_argument_group("rows")
+    group.add_argument("--out", metavar="FILE", help="write the results here, one JSON object a line")
+    group.add_argument("--format", choices=FORMATS, help="of INPUT, where its name does not say it")
+    group.add_argument("--prompt", metavar="TEXT", help="what to ask, with {column} for the values of a row")
+    group.add_argument("--unordered", action="store_true", help="leave the results as they came")
+    group.add_argument(
+        "--resume", action="store_true", help="go on: ask only rows that FILE has no result of"
+    )
+    group.add_argument("--retry-failed", action="store_true", help="go on, and ask failed rows again")
+    group.add_argument("--force", action="store_true", help="overwrite FILE")
+    group.add_argument(
+        "--concurrency", metavar="N", default=_AUTO, help="requests at once; otherwise as many as go well"
+    )
+    group.add_argument(
+        "--via",
+        choices=[_PROVIDER],
+        help="have the provider's batch API answer, within a day at half the price",
+    )
+    group.add_argument("--dry-run", action="store_true", help="count tokens and cost, send nothing")
+    group.add_argument("--plain", action="store_true", default=None, help="plain lines without redrawing")
+    add_model_options(parser)
+    group = parser.add_argument_group("parameters of all rows that do not set their own")
+    group.add_argument("-S", "--system", metavar="TEXT|@FILE", help="the system prompt")
+    group.add_argument("-t", "--temperature", metavar="X", help="0 = most predictable, 2 = most random")
+    group.add_argument("--top-p", metavar="X", help="share of likely tokens to choose from")
+    group.add_argument("--max-tokens", metavar="N", help="longest answer")
+    group.add_argument("--seed", metavar="N", help="for repeatable answers")
+    group.add_argument("--reasoning", metavar="EFFORT", help="low, medium, high: whatever the model accepts")
+    group.add_argument(
+        "-O",
+        dest="options",
+        metavar="KEY=VALUE",
+        action="append",
+        help="any other field of the request, as JSON",
+    )
+    group.add_argument("--max-cost", metavar="USD", help="most this run may cost")
+    parser.epilog = _EXAMPLES
+    parser.formatter_class = RawDescriptionHelpFormatter
+
+
+def run(options: Namespace, terminal: Terminal) -> ExitCode:
+    resumes = options.resume or options.retry_failed
+    if options.force and resumes:
+        raise UsageError("--force and --resume cannot be combined", hint="--force starts over")
+    if options.out is None and not options.dry_run:
+        raise UsageError("--out is missing", hint="name the file for the results: --out results.jsonl")
+    gc.set_threshold(_COLLECT_AFTER)
+    context = run_context(terminal)
+    settings = settings_of(options, context, terminal)
+    with _opened(options.input, terminal) as file:
+        batch = _Batch(options, settings, context, terminal, file=file)
+        return asyncio.run(until_signalled(batch.run(), interrupt=batch.interrupt))
+
+
+class _Batch:
+    """One run of the command over ``file``."""
+
+    def __init__(
+        self,
+        options: Namespace,
+        settings: Settings,
+        context: RunContext,
+        terminal: Terminal,
+        *,
+        file: BinaryIO,
+    ) -> None:
+        self._options = options
+        self._settings = settings
+        self._context = context
+        self._terminal = terminal
+        self._file = file
+        self._concurrency = Concurrency(_concurrency(options.concurrency))
+        self._start = file.tell() if file.seekable() else None
+        self._progress = BatchProgress()
+        self._display = BatchDisplay(
+            terminal, self._progress, plain=bool(settings.plain), quiet=options.quiet
+        )
+        self._run: BatchRun | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._interrupts = 0
+        self._path = Path(options.out or "").expanduser()
+
+    def interrupt(self) -> None:
+        """Finish what is in flight; at the second call, break it off."""
+        self._interrupts += 1
+        if self._run is None:
+            if self._task is not None:
+                self._task.cancel()
+            return
+        if self._interrupts > 1:
+            self._run.abandon()
+            return
+        self._run.stop()
+        in_flight = counted(self._progress.in_flight, "request")
+        self._display.say(f"finishing {in_flight} in flight; Ctrl-C again stops at once", always=True)
+
+    async def run(self) -> ExitCode:
+        self._task = asyncio.current_task()
+        try:
+            return await self._asked()
+        except asyncio.CancelledError:
+            if not self._interrupts:
+                raise
+            return ExitCode.INTERRUPTED
+
+    async def _asked(self) -> ExitCode:
+        options = self._options
+        chat_options = ChatOptions(
+            embedded=options.local, insecure_http=options.insecure_http, dry=options.dry_run
+        )
+        async with open_batch(
+            self._settings, chat_options, self._context, lambda notice: self._display.say(notice.message)
+        ) as batch:
+            if options.dry_run:
+                return self._estimated(batch)
+            # What is wrong with the options shows here, before a file is made.
+            rows = self._rows(batch)
+            output = ResultFile(self._path, redact=self._terminal.redactor.redact)
+            resumes = options.resume or options.retry_failed
+            output.open(resumes=resumes, replaces=options.force, retries_failed=options.retry_failed)
+            try:
+                sent = self._sent(batch, output)
+                if options.via == _PROVIDER:
+                    return await self._by_provider(batch, output, sent)
+                return await self._written(batch, rows, output)
+            finally:
+                output.close()
+
+    def _records(self) -> InputRecords:
+        if self._start is not None:
+            self._file.seek(self._start)
+        template = self._options.prompt
+        name = "" if self._options.input == _STDIN else self._options.input
+        return InputRecords(self._file, name, format_=self._options.format, salt=template or "")
+
+    def _rows(self, batch: OpenBatch) -> Iterator[BatchRow]:
+        records = self._records()
+        prompt = self._options.prompt
+        template = None if prompt is None else read_row_template(prompt, records.columns)
+        if template is None and records.columns is not None:
+            if records.format == "text":
+                template = read_row_template("", records.columns, origin="person")
+            elif "prompt" not in records.columns:
+                raise UsageError(
+                    "INPUT has no column called prompt",
+                    hint=f"--prompt says what to ask, as in --prompt 'Translate: {{{records.columns[0]}}}'",
+                )
+        reader = RowReader(batch.defaults, template)
+        return map(reader.row, records)
+
+    def _estimated(self, batch: OpenBatch) -> ExitCode:
+        share = PROVIDER_SHARE if self._options.via == _PROVIDER else Decimal(1)
+        estimate = batch.estimate(self._rows(batch), share=share)
+        resolved = batch.resolved
+        shown = {
+            "endpoint": resolved.endpoint.base_url,
+            "model": resolved.model_name,
+            "rows": estimate.rows,
+            "invalid_rows": estimate.invalid,
+            "input_tokens": estimate.input_tokens,
+            "answer_tokens": estimate.answer_tokens,
+            "longest_answer_tokens": estimate.longest_answer_tokens,
+            "cost_usd": estimate.cost_usd,
+            "cost_with_answers_usd": estimate.cost_with_answers_usd,
+        }
+        self._terminal.stdout.write(json.dumps(shown, ensure_ascii=False, indent=2) + "\n")
+        return ExitCode.DONE
+
+    async def _written(self, batch: OpenBatch, rows: Iterator[BatchRow], output: ResultFile) -> ExitCode:
+        progress = self._progress
+        if self._start is not None:
+            progress.total = self._count_rows(output)
+            rows = self._rows(batch)
+        progress.earlier = output.done.count
+        _allow_open_files(self._concurrency.limit if not self._concurrency.is_adaptive else MOST_AT_ONCE)
+        to_ask = (row for row in rows if not output.done.is_done(row.index, row.digest))
+        gc.freeze()
+        run = self._run = BatchRun(batch.resolved.model, self._concurrency, progress=progress)
+        try:
+            asking = run.results(to_ask if self._start is not None else iterated_in_thread(to_ask))
+            async with aclosing(asking) as answered:
+                with self._display.shown():
+                    async for results in answered:
+                        output.append(results)
+        finally:
+            output.append(run.drained())
+            output.finish(in_order=not self._options.unordered)
+        return self._ended(run, output)
+
+    def _sent(self, batch: OpenBatch, output: ResultFile) -> SentParts:
+        """Return what is at the provider. Raise ``UsageError`` if this run would ask it again."""
+        sent = SentParts.beside(
+            output.path, batch.resolved.endpoint.base_url, starts_over=self._options.force
+        )
+        if self._options.via is None and sent.parts:
+            raise UsageError(
+                f"rows of {output.path} are being answered by the provider",
+                hint="--via provider --resume takes the results; --force starts over",
+            )
+        if self._options.via is not None and self._start is None:
+            raise UsageError(
+                "--via provider reads its input several times", hint="write the rows to a file, and name that"
+            )
+        return sent
+
+    async def _by_provider(self, batch: OpenBatch, output: ResultFile, sent: SentParts) -> ExitCode:
+        self._progress.total = self._count_rows(output)
+        self._progress.earlier = output.done.count
+        run = ProviderRun(
+            batch.provider(),
+            lambda: self._rows(batch),
+            output,
+            sent,
+            progress=self._progress,
+            terms=batch.provider_terms(),
+        )
+        try:
+            with self._display.shown():
+                await run.run()
+        except (ChatcliError, asyncio.CancelledError):
+            if sent.parts:
+                self._display.say(
+                    "→ the provider works on; the same command with --resume takes the results", always=True
+                )
+            raise
+        finally:
+            output.finish(in_order=not self._options.unordered)
+        return self._ended(None, output)
+
+    def _count_rows(self, output: ResultFile) -> int:
+        """Return the number of rows; raise ``UsageError`` if a result is of another input."""
+        total = 0
+        for record in self._records():
+            total += 1
+            output.done.is_done(record.position, record.digest)
+        return total
+
+    def _ended(self, run: BatchRun | None, output: ResultFile) -> ExitCode:
+        display, progress = self._display, self._progress
+        display.take_notices()
+        display.say(display.summary())
+        if progress.total is not None and progress.earlier > progress.total:
+            display.say(f"{output.path} has {progress.earlier - progress.total:,} rows more than the input")
+        stopped_by = None if run is None else run.stopped_by
+        if stopped_by is not None:
+            for line in error_lines(stopped_by):
+                display.say(line, always=True)
+        if self._interrupts or stopped_by is not None:
+            display.say(
+                "→ the same command with --resume asks the rows that are left"
+                if self._start is not None
+                else "→ the same command with --resume and the same input asks the rows that are left",
+                always=True,
+            )
+        if self._interrupts:
+            return ExitCode.INTERRUPTED
+        if stopped_by is not None:
+            return stopped_by.exit_code
+        if output.done.failed:
+            display.say(
+                f"{counted(output.done.failed, 'row')} failed; --retry-failed asks them again", always=True
+            )
+            return ExitCode.BATCH_ROWS_FAILED
+        return ExitCode.DONE
+
+
+_COLLECT_AFTER: Final = 50_000
+"""New objects between two passes of the collector. What is in flight is alive: passes over it find nothing."""
+
+
+def _concurrency(given: str) -> int | None:
+    if given == _AUTO:
+        return None
+    if not given.isdecimal() or not 1 <= int(given) <= MOST_AT_ONCE:
+        raise UsageError(
+            f"--concurrency must be a number from 1 to {MOST_AT_ONCE:,}, or {_AUTO}, not {given}",
+            hint="leave it out: as many requests as go well are sent at once",
+        )
+    return int(given)
+
+
+def _opened(name: str, terminal: Terminal) -> Any:
+    if name == _STDIN:
+        if terminal.stdin is None or terminal.stdin_is_terminal:
+            raise UsageError("there is nothing on stdin", hint="name a file, or pipe the rows in")
+        return _Kept(terminal.stdin)
+    path = Path(name).expanduser()
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        return path.open("rb")
+    except OSError as error:
+        raise LocalIOError(
+            f"cannot read {name}: {error.strerror or error}", hint="check the path and its permissions"
+        ) from error
+
+
+class _Kept:
+    """A context manager that leaves a file open."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __enter__(self) -> BinaryIO:
+        return self._file
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+
+def _allow_open_files(connections: int) -> None:
+    """Let the process open a file for each connection, where the system has a lower limit for a start."""
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - Windows has none
+
+    least = connections + _FILES_BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < least:
+        with suppress(OSError, ValueError):
+            highest = least if hard == resource.RLIM_INFINITY else min(least, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))

@@ -1,0 +1,142 @@
+"""The batch API of OpenAI and compatible providers: files up, a batch, files down, at half the price.
+
+Reference: https://platform.openai.com/docs/guides/batch
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final
+
+from chatcli.client.direct_http import DirectResponse, status_error_of
+from chatcli.client.openai_errors import translated
+from chatcli.core.errors import BadResponse
+from chatcli.core.json_values import as_object, as_text, objects_in, optional_count
+from chatcli.core.ports import ProviderBatchState
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping
+    from pathlib import Path
+
+    from chatcli.client.openai_model import OpenAIModel
+    from chatcli.client.pool import PoolEntry
+    from chatcli.core.events import ModelEvent
+    from chatcli.core.request import Request
+
+_WINDOW: Final = "24h"
+_PURPOSE: Final = "batch"
+_UPLOAD_S: Final = 3_600.0
+_LONGEST_LINE_BYTES: Final = 256 * 1024 * 1024
+_OK: Final = range(200, 300)
+
+
+class BatchApi:
+    """The batches of the endpoint of ``entry`` (``core.ports.ProviderBatches``).
+
+    ``path`` is that of the API the requests are for, ``body_of`` makes their JSON. ``model`` reads the answers.
+    """
+
+    def __init__(
+        self, entry: PoolEntry, path: str, body_of: Callable[[Request], dict[str, Any]], model: OpenAIModel
+    ) -> None:
+        self._entry = entry
+        self._endpoint = entry.endpoint
+        self._url = f"/v1{path}"
+        self._path = path
+        self._body_of = body_of
+        self._model = model
+
+    def line(self, custom_id: str, request: Request) -> bytes:
+        body = {name: value for name, value in self._body_of(request).items() if name != "stream"}
+        fields = {"custom_id": custom_id, "method": "POST", "url": self._url, "body": body}
+        return json.dumps(fields).encode() + b"\n"
+
+    async def submit(self, path: Path) -> str:
+        with translated(self._endpoint), path.open("rb") as file:
+            async with self._entry.meter.call("files") as call:
+                client = await call.client()
+                uploaded = await client.files.with_raw_response.create(
+                    file=(path.name, file), purpose=_PURPOSE, timeout=_UPLOAD_S
+                )
+                input_file = self._id_in(uploaded.content)
+            async with self._entry.meter.call("batches") as call:
+                client = await call.client()
+                created = await client.batches.with_raw_response.create(
+                    input_file_id=input_file,
+                    endpoint=self._url,  # type: ignore[arg-type]
+                    completion_window=_WINDOW,
+                )
+                return self._id_in(created.content)
+
+    async def state(self, batch: str) -> ProviderBatchState:
+        with translated(self._endpoint):
+            async with self._entry.meter.call("batches") as call:
+                client = await call.client()
+                response = await client.batches.with_raw_response.retrieve(batch)
+        fields = self._object(response.content)
+        counts = as_object(fields.get("request_counts"))
+        files = (fields.get("output_file_id"), fields.get("error_file_id"))
+        problems = [
+            as_text(each.get("message")) for each in objects_in(as_object(fields.get("errors")).get("data"))
+        ]
+        return ProviderBatchState(
+            as_text(fields.get("status")),
+            optional_count(counts.get("total")) or 0,
+            optional_count(counts.get("completed")) or 0,
+            optional_count(counts.get("failed")) or 0,
+            tuple(file for file in files if isinstance(file, str) and file),
+            "; ".join(filter(None, problems)) or None,
+        )
+
+    async def lines(self, file: str) -> AsyncGenerator[bytes]:
+        with translated(self._endpoint):
+            async with self._entry.meter.call("files") as call:
+                client = await call.client()
+                async with client.files.with_streaming_response.content(file) as response:
+                    begun = b""
+                    async with aclosing(response.http_response.aiter_raw()) as chunks:
+                        async for chunk in chunks:
+                            *whole, begun = (begun + chunk).split(b"\n")
+                            for line in whole:
+                                yield line
+                            if len(begun) > _LONGEST_LINE_BYTES:
+                                raise BadResponse(
+                                    f"{self._endpoint.host}: a result is too long", hint="try again"
+                                )
+                    if begun.strip():
+                        yield begun
+
+    async def answer(self, request: Request, response: Mapping[str, Any]) -> AsyncGenerator[ModelEvent]:
+        status = response.get("status_code")
+        stored = DirectResponse(
+            status if type(status) is int else _OK.start,
+            {"content-type": "application/json", "x-request-id": as_text(response.get("request_id"))},
+            json.dumps(response.get("body")).encode(),
+        )
+        if stored.status_code not in _OK:
+            with translated(self._endpoint):
+                raise status_error_of(stored, f"{self._endpoint.base_url.rstrip('/')}{self._path}")
+        async with (
+            self._entry.meter.call("answer") as call,
+            aclosing(self._model.answer(request, call, stored)) as events,
+        ):
+            async for event in events:
+                yield event
+
+    def _id_in(self, content: bytes) -> str:
+        identity = self._object(content).get("id")
+        if not isinstance(identity, str) or not identity:
+            raise BadResponse(
+                f"{self._endpoint.host}: sent no id", hint="does this endpoint have a batch API?"
+            )
+        return identity
+
+    def _object(self, content: bytes) -> dict[str, Any]:
+        try:
+            return as_object(json.loads(content))
+        except (ValueError, RecursionError) as error:
+            raise BadResponse(
+                f"{self._endpoint.host}: sent something that is not JSON",
+                hint="does this endpoint have a batch API?",
+            ) from error

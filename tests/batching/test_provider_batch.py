@@ -1,0 +1,206 @@
+"""The provider's batch API: sent in parts, waited for, and each row gets its one result."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+
+from batch_provider import BatchProvider, answered, expired, refused
+from chatcli.batching.batch_run import BatchProgress
+from chatcli.batching.provider_batch import ProviderRun, ProviderTerms, SentParts
+from chatcli.batching.results import ResultFile
+from chatcli.batching.row_requests import BatchRow
+from chatcli.client.batch_api import BatchApi
+from chatcli.client.chat_completions import ChatCompletions
+from chatcli.client.endpoint import Endpoint
+from chatcli.client.openai_model import OpenAIModel
+from chatcli.core.errors import BudgetReached, LocalIOError, UsageError
+from chatcli.core.messages import question
+from chatcli.core.request import Request
+from client.wire import entry_at
+from scripted_server import json_answer, serving
+
+
+class Interrupted(BaseException):
+    """Stands for the end of the process."""
+
+
+def rows(count):
+    return [
+        BatchRow(number, f"r{number}", number + 1, Request("small", (question(f"Say {number}"),)))
+        for number in range(count)
+    ]
+
+
+class Terms:
+    def __init__(self, most=10**6):
+        self.most = most
+        self.booked = []
+
+    async def admit(self, _):
+        self.most -= 1
+        if self.most < 0:
+            raise BudgetReached("budget reached", hint="raise it")
+
+    def book(self, model, usage):
+        self.booked.append((model, usage.input_tokens))
+        return 0.25
+
+
+@asynccontextmanager
+async def api_at(server):
+    endpoint = Endpoint(server.base_url, key="secret", loopback=True)
+    dialect = ChatCompletions()
+    async with entry_at(endpoint) as entry:
+        yield BatchApi(
+            entry,
+            dialect.path,
+            lambda request: dialect.body(request, streamed=False, endpoint=endpoint),
+            OpenAIModel(endpoint, dialect, streamed=False),
+        )
+
+
+async def finished(provider, path, source, *, terms=None, sleep=None, resumes=False, **limits):
+    """Run to the end, and return the results on disk and the pauses."""
+    pauses = []
+
+    async def wait(time_s):
+        pauses.append(time_s)
+
+    terms = terms or Terms()
+    async with serving(choose=provider.choose) as server, api_at(server) as api:
+        output = ResultFile(path)
+        output.open(resumes=resumes)
+        try:
+            await ProviderRun(
+                api,
+                lambda: iter(source),
+                output,
+                # The port is another one with each server of a test.
+                SentParts.beside(path, "here"),
+                progress=BatchProgress(),
+                terms=ProviderTerms(terms.admit, terms.book),
+                sleep=sleep or wait,
+                **limits,
+            ).run()
+        finally:
+            output.finish(in_order=True)
+            output.close()
+    return results(path), pauses
+
+
+def results(path):
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+async def test_rows_go_up_and_answers_come_down(tmp_path):
+    provider, terms = BatchProvider(("validating", "in_progress", "finalizing", "completed")), Terms()
+    found, pauses = await finished(provider, tmp_path / "out.jsonl", rows(3), terms=terms)
+    assert [(row["id"], row["text"], row["error"]) for row in found] == [
+        (f"r{number}", f"<Say {number}>", None) for number in range(3)
+    ]
+    assert (found[0]["cost_usd"], found[0]["model"], found[0]["usage"]["output_tokens"]) == (0.25, "small", 2)
+    assert terms.booked == [("small", 5)] * 3
+    assert len(pauses) == 3
+    assert pauses == sorted(pauses)
+    (line, *_), batch = provider.uploads[0], provider.batches[0]
+    assert (line["method"], line["url"], "stream" in line["body"]) == ("POST", "/v1/chat/completions", False)
+    assert (batch["endpoint"], batch["completion_window"]) == ("/v1/chat/completions", "24h")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+@pytest.mark.parametrize("limits", [{"most_rows": 3}, {"most_bytes": 500}])
+async def test_many_rows_are_sent_in_several_parts(tmp_path, limits):
+    provider = BatchProvider(("in_progress", "completed"))
+    found, _ = await finished(provider, tmp_path / "out.jsonl", rows(8), **limits)
+    assert [len(upload) for upload in provider.uploads] == [3, 3, 2]
+    assert [row["text"] for row in found] == [f"<Say {number}>" for number in range(8)]
+
+
+async def test_refused_rows_are_errors_with_their_status(tmp_path):
+    def outcome(line):
+        return refused(line) if "1" in line["body"]["messages"][0]["content"] else answered(line)
+
+    found, _ = await finished(BatchProvider(outcome=outcome), tmp_path / "out.jsonl", rows(3))
+    assert [row["error"] and row["error"]["status"] for row in found] == [None, 400, None]
+    assert (found[1]["error"]["code"], found[1]["error"]["request_id"]) == ("request_refused", "q")
+
+
+async def test_an_expired_batch_keeps_what_was_answered(tmp_path):
+    def outcome(line):
+        number = line["custom_id"].partition("-")[0]
+        return {"0": answered(line), "1": expired(line)}.get(number)
+
+    found, _ = await finished(BatchProvider(("expired",), outcome), tmp_path / "out.jsonl", rows(3))
+    assert [row["error"] and row["error"]["code"] for row in found] == [
+        None,
+        "batch_expired",
+        "batch_expired",
+    ]
+    assert "has no result of this row" in found[2]["error"]["message"]
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+async def test_a_batch_that_fails_as_a_whole_says_why_in_every_row(tmp_path, status):
+    provider = BatchProvider((status,), problem="the model does not exist")
+    found, _ = await finished(provider, tmp_path / "out.jsonl", rows(2))
+    assert [row["error"]["message"] for row in found] == ["the model does not exist"] * 2
+    assert {row["error"]["code"] for row in found} == {f"batch_{status}"}
+
+
+async def test_a_row_that_cannot_be_sent_is_not_sent(tmp_path):
+    source = [*rows(1), BatchRow(1, None, 2, error=UsageError("line 2 is not JSON", hint="mend it"))]
+    provider = BatchProvider()
+    found, _ = await finished(provider, tmp_path / "out.jsonl", source)
+    assert [row["error"] and row["error"]["message"] for row in found] == [None, "line 2 is not JSON"]
+    assert len(provider.uploads[0]) == 1
+
+
+async def test_a_run_that_ends_while_it_waits_goes_on_where_it_was(tmp_path):
+    async def leave(_):
+        raise Interrupted
+
+    path, provider = tmp_path / "out.jsonl", BatchProvider(("in_progress",) * 2 + ("completed",))
+    with pytest.raises(Interrupted):
+        await finished(provider, path, rows(5), sleep=leave, most_rows=3)
+    assert json.loads((tmp_path / "out.jsonl.batch.json").read_text())["is_whole"] is True
+    found, _ = await finished(provider, path, rows(5), resumes=True)
+    assert len(provider.uploads) == 2
+    assert [row["text"] for row in found] == [f"<Say {number}>" for number in range(5)]
+    assert not (tmp_path / "out.jsonl.batch.json").exists()
+
+
+async def test_a_reached_budget_keeps_what_was_sent_before(tmp_path):
+    path, provider = tmp_path / "out.jsonl", BatchProvider()
+    with pytest.raises(BudgetReached):
+        await finished(provider, path, rows(5), terms=Terms(most=3), most_rows=2)
+    assert len(provider.uploads) == 1
+    found, _ = await finished(provider, path, rows(5), resumes=True, most_rows=2)
+    assert [len(upload) for upload in provider.uploads] == [2, 2, 1]
+    assert [row["index"] for row in found] == list(range(5))
+
+
+async def test_a_provider_that_is_away_for_a_while_is_asked_again(tmp_path):
+    provider, states = BatchProvider(), []
+
+    class Shaky(BatchProvider):
+        def choose(self, request):
+            if "/batches/" in request.path:
+                states.append(request)
+                if len(states) < 3:
+                    return json_answer({"error": {"message": "busy"}}, status=503)
+            return provider.choose(request)
+
+    found, pauses = await finished(Shaky(), tmp_path / "out.jsonl", rows(1))
+    assert (len(found), len(pauses)) == (1, 2)
+
+
+def test_batches_of_another_endpoint_are_not_asked_for_here(tmp_path):
+    sent = SentParts.beside(tmp_path / "out.jsonl", "http://one/v1")
+    sent.save()
+    with pytest.raises(LocalIOError, match="http://one/v1"):
+        SentParts.beside(tmp_path / "out.jsonl", "http://two/v1")
+    SentParts.beside(tmp_path / "out.jsonl", "http://two/v1", starts_over=True)
+    assert not sent.path.exists()

@@ -1,0 +1,221 @@
+"""Whole answers over direct connections: what other servers send, and what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+
+from chatcli.client.chat_completions import ChatCompletions
+from chatcli.client.endpoint import Endpoint, Proxy
+from chatcli.client.openai_model import OpenAIModel
+from chatcli.client.pool import MeteredModel, Pool
+from chatcli.conversation.counting import EstimatingCounter
+from chatcli.core.errors import AnswerTooLarge, BadResponse, NetworkError, RateLimited, TimedOut
+from chatcli.core.events import Completion, TextDelta, Usage
+from client.wire import completion, end, events_of, failure_of
+from client.wire import delta as chunk
+
+ANSWER = json.dumps(completion("Paris", usage={"prompt_tokens": 3, "completion_tokens": 1})).encode()
+EXPECTED = [TextDelta("Paris"), Completion("stop", "small-1", Usage(3, 1))]
+
+
+def head(*headers, status="200 OK", version="1.1"):
+    return "\r\n".join([f"HTTP/{version} {status}", *headers, "", ""]).encode()
+
+
+def with_length(content, *headers, **options):
+    return (
+        head("content-type: application/json", f"content-length: {len(content)}", *headers, **options)
+        + content
+    )
+
+
+class Server:
+    """Sends the next of ``answers`` for each request; ``None`` hangs up, a number waits."""
+
+    def __init__(self, answers):
+        self.answers = list(answers)
+        self.requests = []
+        self.connections = 0
+        self.asked = asyncio.Event()
+
+    async def serve(self, reader, writer):
+        self.connections += 1
+        try:
+            while True:
+                raw = await reader.readuntil(b"\r\n\r\n")
+                length = int(raw.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+                self.requests.append((raw.decode(), json.loads(await reader.readexactly(length))))
+                self.asked.set()
+                for step in self.answers[min(len(self.requests), len(self.answers)) - 1]:
+                    if step is None:
+                        return
+                    if isinstance(step, float):
+                        await asyncio.sleep(step)
+                    else:
+                        writer.write(step)
+                        await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.transport.abort()
+
+
+@asynccontextmanager
+async def asked_directly(*answers, **options):
+    """Yield the model at a server that sends ``answers``, and the server."""
+    server = Server(answers)
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", key="secret", loopback=True, **options)
+    try:
+        async with Pool() as pool:
+            entry = pool.entry(endpoint, {})
+            inner = OpenAIModel(endpoint, ChatCompletions(), streamed=False, is_direct=True)
+            yield (
+                MeteredModel(inner, entry.meter, reason="", counter=EstimatingCounter(), interval_s=None),
+                server,
+            )
+    finally:
+        listening.close()
+        await listening.wait_closed()
+        await asyncio.sleep(0)
+
+
+CHUNKED = head("transfer-encoding: chunked", "content-type: application/json") + b"".join(
+    b"%x;ext=1\r\n%b\r\n" % (len(part), part) for part in (ANSWER[:10], ANSWER[10:])
+)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [with_length(ANSWER)],
+        [with_length(ANSWER)[:30], 0.01, with_length(ANSWER)[30:]],
+        [CHUNKED + b"0\r\n\r\n"],
+        [CHUNKED + b"0\r\nTrailer: x\r\n\r\n"],
+        [head("content-type: application/json") + ANSWER, None],
+        [head(status="100 Continue"), with_length(ANSWER)],
+        [with_length(gzip.compress(ANSWER), "content-encoding: gzip")],
+        [with_length(ANSWER, version="1.0"), None],
+        [with_length(ANSWER, "Connection: close"), None],
+    ],
+    ids=[
+        "length",
+        "in pieces",
+        "chunked",
+        "trailer",
+        "until the end",
+        "interim",
+        "gzip",
+        "http/1.0",
+        "close",
+    ],
+)
+async def test_an_answer_is_read_however_it_is_sent(answer):
+    async with asked_directly(answer) as (model, server):
+        assert await events_of(model) == EXPECTED
+        assert await events_of(model) == EXPECTED
+    raw, body = server.requests[0]
+    assert raw.startswith("POST /v1/chat/completions HTTP/1.1\r\n")
+    assert "Authorization: Bearer secret\r\n" in raw
+    assert (body["model"], body["stream"]) == ("small", False)
+
+
+async def test_a_server_that_streams_all_the_same_is_understood():
+    stream = chunk("Pa") + chunk("ris") + end()
+    answer = head("content-type: text/event-stream", f"content-length: {len(stream)}") + stream
+    async with asked_directly([answer]) as (model, _):
+        events = await events_of(model)
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "Paris"
+    assert events[-1].finish_reason == "stop"
+
+
+async def test_connections_are_used_again():
+    async with asked_directly([with_length(ANSWER)]) as (model, server):
+        for _ in range(5):
+            await events_of(model)
+        await asyncio.gather(*(events_of(model) for _ in range(10)))
+        assert server.connections <= 11
+        before = server.connections
+        await asyncio.gather(*(events_of(model) for _ in range(10)))
+    assert server.connections == before
+
+
+async def test_a_connection_the_server_has_closed_costs_no_request():
+    async with asked_directly([with_length(ANSWER)], [None], [with_length(ANSWER)]) as (model, server):
+        await events_of(model)
+        assert await events_of(model) == EXPECTED
+    assert len(server.requests) == 3
+
+
+async def test_a_refusal_has_its_status_message_and_delay():
+    content = json.dumps({"error": {"message": "slow down", "code": "rate_limit_exceeded"}}).encode()
+    refusal = with_length(content, "retry-after: 7", "x-request-id: q1", status="429 Too Many Requests")
+    async with asked_directly([refusal]) as (model, server):
+        _, error = await failure_of(model)
+        await failure_of(model)
+    assert isinstance(error, RateLimited)
+    assert (error.status, error.retry_after_s, error.request_id) == (429, 7, "q1")
+    assert "slow down" in error.message
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ([None], NetworkError),
+        ([b"HTTP/1.1 2"], TimedOut),
+        ([b"HTTP/1.1 2", None], NetworkError),
+        ([b"SSH-2.0-OpenSSH\r\n\r\n", None], NetworkError),
+        ([with_length(ANSWER)[:-5], None], NetworkError),
+        ([with_length(ANSWER)[:-5], 5.0], TimedOut),
+        ([CHUNKED, None], NetworkError),
+        ([head("transfer-encoding: chunked") + b"zz\r\n", None], NetworkError),
+        ([head("content-length: -5"), None], NetworkError),
+        ([with_length(b"<html>", "content-type: text/html")], BadResponse),
+        ([with_length(b"not gzip", "content-encoding: gzip")], BadResponse),
+        ([with_length(ANSWER, "content-encoding: br")], BadResponse),
+        ([head("content-length: 2000000") + b"x", 5.0], AnswerTooLarge),
+        ([with_length(gzip.compress(b" " * 1_100_000), "content-encoding: gzip")], AnswerTooLarge),
+        ([head(status="500 Oops") + b"x" * 40, None], Exception),
+        ([head("content-length: 50", status="503 Busy"), None], Exception),
+    ],
+)
+async def test_what_goes_wrong_has_the_error_it_has_elsewhere(answer, kind):
+    options = {"timeout_s": 0.2, "idle_timeout_s": 0.2, "largest_answer_mb": 1}
+    async with asked_directly(answer, **options) as (model, _):
+        _, error = await failure_of(model)
+    assert isinstance(error, kind)
+
+
+async def test_nothing_listens():
+    async with asked_directly([None]) as (model, _):
+        pass
+    async with Pool() as pool:
+        endpoint = Endpoint("http://127.0.0.1:1/v1", loopback=True)
+        inner = OpenAIModel(endpoint, ChatCompletions(), streamed=False, is_direct=True)
+        model = MeteredModel(inner, pool.entry(endpoint, {}).meter, reason="", counter=EstimatingCounter())
+        _, error = await failure_of(model)
+    assert (error.code, error.retryable) == ("refused", True)
+
+
+async def test_a_cancelled_request_closes_its_connection():
+    async with asked_directly([5.0]) as (model, server):
+        asking = asyncio.ensure_future(events_of(model))
+        await server.asked.wait()
+        asking.cancel()
+        await asyncio.wait({asking})
+        server.answers = [[with_length(ANSWER)]]
+        assert await events_of(model) == EXPECTED
+    assert server.connections == 2
+
+
+def test_proxies_and_azure_are_left_to_the_sdk():
+    assert Endpoint("https://api.openai.com/v1").is_direct
+    assert not Endpoint("https://api.openai.com/v1", proxy=Proxy("http://p:1", "HTTPS_PROXY")).is_direct
+    assert not Endpoint("https://x.openai.azure.com/openai/v1").is_direct
