@@ -9,9 +9,15 @@ import signal
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from redis_server import REDIS, running_redis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Several test processes on two busy cores: a deadline would measure the machine. Every run tries the same few examples,
 # so that it says the same on every machine; scripts/test --slow and scripts/fuzz look for new ones, at length.
@@ -79,6 +85,15 @@ def local_model_folder() -> Path:
     if not any(LOCAL_MODEL_FOLDER.glob("*.gguf")):
         pytest.fail("the embedded model is missing: run scripts/test once, which fetches it")
     return LOCAL_MODEL_FOLDER
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the URL of a Redis server of the tests, each test process has its own; the tests share what it keeps."""
+    if REDIS is None:
+        pytest.skip("needs redis-server")
+    with running_redis(tmp_path_factory.mktemp("redis")) as url:
+        yield url
 
 
 SKIPPED = pytest.StashKey[Counter[str]]()
