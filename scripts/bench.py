@@ -1,7 +1,7 @@
 """Benchmarks as ratios: chatcli and its yardstick alternate in one run, and medians are compared.
 
-usage: scripts/bench [oneshot] [start] [ttft] [render] [sessions] [context] [models] [large] [load] [batch] [--runs N]
-[--tokens N] [--sessions N]
+usage: scripts/bench [oneshot] [start] [ttft] [render] [sessions] [context] [models] [large] [load] [batch] [cache]
+[--runs N] [--tokens N] [--sessions N]
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import bench_endpoint
 from bench_batch import batch
+from bench_cache import cache
 from bench_context import context
 from bench_costs import Cost, children_cpu_s, medians, show
 from bench_large_texts import large_texts
@@ -118,6 +119,7 @@ BENCHES: dict[str, Callable[[argparse.Namespace], None]] = {
     "load": lambda options: load(options.runs or LOADED_RUNS),
     "models": lambda options: models(options.runs or RUNS),
     "batch": lambda options: batch(options.runs or FEWER_RUNS),
+    "cache": lambda options: cache(options.runs or RUNS),
     "large": lambda options: large_texts(options.runs or FEWER_RUNS),
 }
 

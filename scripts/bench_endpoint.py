@@ -33,15 +33,20 @@ def environment(base_url: str, folder: str) -> dict[str, str]:
 
 
 class serve_answers:  # noqa: N801 - used as a function
-    """Serve the chunks of ``answer`` on a free loopback port while entered; yield the base URL."""
+    """Serve the chunks of ``answer`` on a free loopback port while entered; yield the base URL.
 
-    def __init__(self, answer: Sequence[str] = ANSWER) -> None:
+    Each answer begins ``delay_s`` after its request.
+    """
+
+    def __init__(self, answer: Sequence[str] = ANSWER, *, delay_s: float = 0.0) -> None:
         self._answer = answer
+        self._delay_s = delay_s
         self.asked_s: list[float] = []
         """When each question came, on the clock of ``time.perf_counter``."""
 
     def __enter__(self) -> str:
-        handler = type("Handler", (Answers,), {"chunks": self._answer, "asked_s": self.asked_s})
+        served = {"chunks": self._answer, "asked_s": self.asked_s, "delay_s": self._delay_s}
+        handler = type("Handler", (Answers,), served)
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return f"http://127.0.0.1:{self._server.server_port}/v1"
@@ -55,8 +60,10 @@ class Answers(http.server.BaseHTTPRequestHandler):
     """Offers one model, which answers every request with the same stream."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or every other answer on a connection waits for an acknowledgement
     chunks: Sequence[str] = ANSWER
     asked_s: ClassVar[list[float]] = []
+    delay_s = 0.0
 
     def handle(self) -> None:
         with suppress(ConnectionResetError):  # whoever is ended need not say good-bye
@@ -70,6 +77,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.asked_s.append(time.perf_counter())
         self.rfile.read(int(self.headers["content-length"]))
+        time.sleep(self.delay_s)
         self.answer("text/event-stream", b"".join(events(self.chunks)))
 
     def answer(self, content_type: str, content: bytes) -> None:

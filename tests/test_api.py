@@ -462,3 +462,28 @@ def test_the_examples_of_the_guide_run(example, monkeypatch, tmp_path):
         )
     assert run.returncode == 0, run.stderr
     assert "Paris." in run.stdout
+
+
+def test_a_cache_answers_an_equal_question_without_a_session(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHATCLI_CACHE_DIR", str(tmp_path))
+    patient = {"cache_patience_ms": 10_000, "context_window": 4096}
+    with serving_in_thread(PARIS) as server:
+        for cache in ("memory", "sqlite"):
+            answers = [
+                chatcli.ask("Hi", model="small", base_url=server.base_url, cache=cache, settings=patient)
+                for _ in range(2)
+            ]
+            assert [answer.cached for answer in answers] == [False, True]
+            assert answers[1].cost_usd == 0
+        assert not chatcli.ask("Hi", model="small", base_url=server.base_url, settings=patient).cached
+    assert len(server.requests) == 3
+
+
+def test_the_cache_of_a_configuration_counts_only_with_a_session(tmp_path, monkeypatch):
+    for name in ("CONFIG", "DATA", "CACHE"):
+        monkeypatch.setenv(f"CHATCLI_{name}_DIR", str(tmp_path / name))
+    monkeypatch.setenv("CHATCLI_CACHE", "sqlite")
+    with serving_in_thread(PARIS) as server:
+        for _ in range(2):
+            assert not chatcli.ask("Hi", model="small", base_url=server.base_url, config=True).cached
+    assert not (tmp_path / "CACHE").exists()

@@ -27,6 +27,7 @@ from chat.conversations import (
 )
 from chatcli.chat import history_of
 from chatcli.client.endpoint_facts import LearnedCounts
+from chatcli.conversation.history import History
 from chatcli.core.errors import (
     ConfigurationError,
     ContextOverflow,
@@ -321,7 +322,9 @@ class TestAskingAside:
         chat, model = open_chat(replies("a"), replies("b"))
         chat.opened.set_system("Rhyme.")
         await ask(chat, "one")
-        await played(chat.turns.aside(question("aside"), system="Name it.", with_history=False))
+        history = History()
+        history.system = system("Name it.")
+        await played(chat.turns.aside(question("aside"), history=history))
         assert model.requests[1].messages == (system("Name it."), question("aside"))
 
 

@@ -6,12 +6,14 @@ import asyncio
 
 import pytest
 
+from chatcli.client.cache_access import AnswerCache, Caching
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.pipeline import LAYERS, ModelOptions, build_model
 from chatcli.client.pool import MeteredModel, Pool
 from chatcli.client.rate_limit import OwnLimits
 from chatcli.client.retry import Fallback
 from chatcli.conversation.counting import EstimatingCounter
+from chatcli.storage.answer_store import MemoryAnswers, StoreLimits
 from chatcli.text.frames import Frames
 
 
@@ -28,9 +30,11 @@ EVERYTHING = {
     "budget": Budgeted,
     "fallbacks": (Fallback("other", open),),
     "auto_continue": 1,
+    "caching": Caching(AnswerCache(lambda: MemoryAnswers(StoreLimits(60, 1_000))), None),
 }
 NOTHING = {"retries": 0, "separates_reasoning": False}
 ALL = [
+    "AnswerCacheModel",
     "ContinuationModel",
     "FallbackModel",
     "OthersTextModel",

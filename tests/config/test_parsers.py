@@ -218,3 +218,66 @@ def test_a_key_among_the_options_of_the_command_line_is_refused_without_repeatin
 @pytest.mark.parametrize("name", ["max_tokens", "eos_token", "prompt_cache_key", "stop_token_ids", "key"])
 def test_a_field_of_a_request_that_only_sounds_like_a_key_is_taken(name):
     assert parsers.body_values([f"{name}=1"]) == {name: 1}
+
+
+@pytest.mark.parametrize(
+    ("written", "time_s"),
+    [("90", 90), ("90s", 90), ("30m", 1_800), ("12h", 43_200), ("7d", 604_800), ("1.5 h", 5_400), (60, 60)],
+)
+def test_a_time_may_have_a_unit(written, time_s):
+    assert parsers.duration(1, 604_800)(written) == time_s
+
+
+@pytest.mark.parametrize("written", ["", "0", "8d", "1w", "-1", "1e999", "nan", "d", None, True, [1]])
+def test_a_time_out_of_range_is_refused(written):
+    with pytest.raises(ValueError, match="must be a time from 1 s to 7 d, like 30m, 12h or 7d, not"):
+        parsers.duration(1, 604_800)(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("off", "off"),
+        ("OFF", "off"),
+        (False, "off"),
+        ("0", "off"),
+        ("on", "on"),
+        (True, "on"),
+        (" sqlite ", "sqlite"),
+        ("memory", "memory"),
+        *(
+            (url, url)
+            for url in ("redis://127.0.0.1", "rediss://me:pass@cache.example:6380/2", "redis://[::1]:1/0")
+        ),
+    ],
+)
+def test_a_cache_is_a_word_or_a_server(written, value):
+    assert parsers.cache(written) == value
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "redis://",
+        "redis://host:0",
+        "redis://host:99999",
+        "redis://host/x",
+        "redis://me:secret@host/0?socket_timeout=100",
+        "redis://me:secret@host/0#1",
+        "http://me:secret@host",
+        "redis://me:secret@host name",
+        "redis://me:secret@h\u00f6st",
+        "redis://me:sec\x1bret@host",
+    ],
+)
+def test_a_wrong_address_of_a_cache_is_refused_without_its_password(written):
+    with pytest.raises(ValueError, match="or a URL like redis://") as raised:
+        parsers.cache(written)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("written", ["disk", "", None, 1, ["redis://:secret@host"], ":secret@host"])
+def test_any_other_value_is_no_cache_and_is_not_repeated(written):
+    with pytest.raises(ValueError, match="must be off, memory, sqlite, or a URL") as raised:
+        parsers.cache(written)
+    assert "secret" not in str(raised.value)

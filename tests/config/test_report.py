@@ -65,3 +65,9 @@ def test_a_key_in_the_body_of_requests_is_masked(machine):
     shown = {row.name: row.value for row in rows(settings, str)}["options"]
     assert shown == '{"api_key": "…", "deep": [{"password": "…"}], "note": "…", "seed": 7}'
     assert settings.options["api_key"] == "geheim"
+
+
+def test_the_password_of_a_cache_is_masked(machine):
+    settings = machine.resolve(config='cache = "redis://me:geheim@cache.example:6379/0"')
+    assert row(settings, "cache").value == "redis://me:…@cache.example:6379/0"
+    assert settings.cache == "redis://me:geheim@cache.example:6379/0"

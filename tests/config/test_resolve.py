@@ -78,6 +78,11 @@ SAMPLES = {
     "options": ('{"top_k": 40}', {"top_k": 40}),
     "max_cost": ("0.5", 0.5),
     "injection": ("block", "block"),
+    "cache": ("memory", "memory"),
+    "cache_ttl": ("12h", 43_200.0),
+    "cache_size_mb": ("7", 7),
+    "cache_patience_ms": ("200", 200),
+    "similar": ("0.95", 0.95),
     "context": ("truncate", "truncate"),
     "summary_model": ("small", "small"),
     "embedding_model": ("near", "near"),
@@ -406,3 +411,20 @@ def test_a_limit_that_is_no_amount_is_bad_usage(machine):
     with pytest.raises(UsageError) as raised:
         machine.resolve(flags={"max_cost": "much"})
     assert raised.value.message == "--max-cost must be an amount of US dollars, like 0.25, not 'much'"
+
+
+@pytest.mark.parametrize(
+    ("config", "cache"),
+    [
+        ("", "sqlite"),
+        ('cache = "off"', "sqlite"),
+        ('cache = "memory"', "memory"),
+        ('cache = "redis://127.0.0.1/0"', "redis://127.0.0.1/0"),
+        ("cache = true", "sqlite"),
+    ],
+)
+def test_a_cache_switched_on_is_the_one_that_is_configured(machine, config, cache):
+    settings = machine.resolve(flags={"cache": "on"}, config=config)
+    assert settings.cache == cache
+    assert settings.origin("cache") == "flag --cache"
+    assert machine.resolve(flags={"cache": "off"}, config=config).cache == "off"

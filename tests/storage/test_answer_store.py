@@ -22,7 +22,6 @@ from chatcli.storage.answer_store import (
     StoredAnswer,
     StoreLimits,
     StoreUnavailable,
-    Turnout,
 )
 from chatcli.storage.redis_answers import RedisAnswers
 from chatcli.storage.sqlite_answers import FILE_NAME, SqliteAnswers
@@ -87,36 +86,36 @@ def test_a_stored_answer_is_found_again(store, opened):
 
 
 def test_an_unknown_answer_is_claimed_by_one_owner(store, opened):
-    assert store.look_up("paris", "first", LEASE_S) is Turnout.LEADS
-    assert opened().look_up("paris", "second", LEASE_S) is Turnout.FOLLOWS
-    assert store.look_up("rome", "second", LEASE_S) is Turnout.LEADS
+    assert store.look_up("paris", "first", LEASE_S) == "first"
+    assert opened().look_up("paris", "second", LEASE_S) == "first"
+    assert store.look_up("rome", "second", LEASE_S) == "second"
 
 
 def test_an_owner_keeps_its_claim_when_it_looks_again(store):
     store.look_up("paris", "first", LEASE_S)
-    assert store.look_up("paris", "first", LEASE_S) is Turnout.LEADS
+    assert store.look_up("paris", "first", LEASE_S) == "first"
 
 
 def test_a_released_claim_can_be_taken(store):
     store.look_up("paris", "first", LEASE_S)
     store.release("paris", "first")
-    assert store.look_up("paris", "second", LEASE_S) is Turnout.LEADS
+    assert store.look_up("paris", "second", LEASE_S) == "second"
 
 
 def test_nobody_releases_or_renews_the_claim_of_another(store, clock):
     store.look_up("paris", "first", LEASE_S)
     store.release("paris", "second")
     store.renew("paris", "second", 10 * LEASE_S)
-    assert store.look_up("paris", "second", LEASE_S) is Turnout.FOLLOWS
+    assert store.look_up("paris", "second", LEASE_S) == "first"
     clock.now_s += LEASE_S
-    assert store.look_up("paris", "second", LEASE_S) is Turnout.LEADS
+    assert store.look_up("paris", "second", LEASE_S) == "second"
 
 
 def test_the_claim_of_an_owner_that_died_expires(store, clock):
     store.look_up("paris", "dead", LEASE_S)
     clock.now_s += LEASE_S
-    assert store.look_up("paris", "living", LEASE_S) is Turnout.LEADS
-    assert store.look_up("paris", "dead", LEASE_S) is Turnout.FOLLOWS
+    assert store.look_up("paris", "living", LEASE_S) == "living"
+    assert store.look_up("paris", "dead", LEASE_S) == "living"
 
 
 def test_a_renewed_claim_lasts_longer(store, clock):
@@ -124,7 +123,7 @@ def test_a_renewed_claim_lasts_longer(store, clock):
     clock.now_s += LEASE_S - 1
     store.renew("paris", "first", LEASE_S)
     clock.now_s += LEASE_S - 1
-    assert store.look_up("paris", "second", LEASE_S) is Turnout.FOLLOWS
+    assert store.look_up("paris", "second", LEASE_S) == "first"
 
 
 def test_a_follower_finds_the_answer_of_its_leader(store, opened):
@@ -142,7 +141,7 @@ def test_an_answer_expires(store, clock):
     assert store.get("paris") is None
     assert store.vectors("cities") == []
     assert store.statistics()[:2] == (0, 0)
-    assert store.look_up("paris", "first", LEASE_S) is Turnout.LEADS
+    assert store.look_up("paris", "first", LEASE_S) == "first"
 
 
 def test_an_answer_replaces_the_one_before(store):
@@ -232,20 +231,20 @@ def test_the_cap_holds_and_whatever_is_kept_was_used_last(opened, clock, operati
 
 def test_threads_of_two_stores_give_a_claim_to_one(opened):
     """As two processes would: a connection of its own for each."""
-    turnouts = []
+    holders = []
     ready = threading.Barrier(4)
 
     def claim(name, store):
         ready.wait()
         with suppress(StoreBusy):
-            turnouts.append(store.look_up("paris", name, LEASE_S))
+            holders.append(store.look_up("paris", name, LEASE_S))
 
     threads = [threading.Thread(target=claim, args=(str(number), opened())) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert turnouts.count(Turnout.LEADS) == 1
+    assert len(set(holders)) == 1
 
 
 # SQLite
@@ -342,8 +341,8 @@ def test_processes_share_a_database_and_a_claim(tmp_path):
         command = [sys.executable, "-c", code, str(path), owner]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
-    assert in_a_process("first") == "Turnout.LEADS"
-    assert in_a_process("second") == "Turnout.FOLLOWS"
+    assert in_a_process("first") == "first"
+    assert in_a_process("second") == "first"
     with closing(SqliteAnswers(path, LIMITS)) as store:
         store.put(answer("paris"))
     assert in_a_process("third") == str(answer("paris").content)

@@ -166,3 +166,13 @@ def test_older_turns_make_room_for_a_draft(tmp_path):
 
 def test_what_is_not_saved_says_so_instead_of_a_title(tmp_path):
     assert line(chat_of(tmp_path, name=None)).endswith("· not saved")
+
+
+def test_a_cached_answer_is_marked_where_there_is_room(tmp_path):
+    chat = chat_of(tmp_path)
+    options = {"draft_tokens": 0, "is_cached": True}
+    marked = Toolbar(unicode=True).line(chat, "", 80, **options)
+    assert "cached answer" in "".join(text for text, _ in marked)
+    narrow = Toolbar(unicode=True).line(chat, "", 20, **options)
+    assert "cached answer" in "".join(text for text, _ in narrow)
+    assert sum(width(text) for text, _ in narrow) <= 20

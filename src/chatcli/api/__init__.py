@@ -26,7 +26,7 @@ from chatcli.app.run_context import ChatOptions, RunContext
 from chatcli.batching.results import BatchResult as BatchResult  # noqa: TC001 - ``chatcli.BatchResult`` is found here
 from chatcli.client.pool import Pool
 from chatcli.config.credentials import bind, parsed_key
-from chatcli.config.endpoints import OPENAI_URL
+from chatcli.config.endpoints import OPENAI_URL, password_of
 from chatcli.config.key_commands import KeyCommands
 from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve, resolve_given
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from chatcli.client.cache_access import AnswerCache
     from chatcli.config.settings import Settings
     from chatcli.core.events import Notice
 
@@ -63,6 +64,8 @@ class AskOptions(TypedDict, total=False):
     ``model``, ``base_url``, ``api_key``: which model, where, and the key of that endpoint.
     ``system``: the system prompt.
     ``temperature``, ``top_p``, ``max_tokens``, ``seed``, ``reasoning``: parameters of the request.
+    ``cache``: where answers to equal questions are kept: ``"memory"``, ``"sqlite"``, ``"redis://…"`` or ``"off"``. Without
+    it, the cache of a configuration counts only in a conversation with a ``session``.
     ``settings``: other settings by name, as in config.toml: ``{"retries": 0, "context": "recall"}``;
     ``chatcli config show`` lists them.
     ``config``: ``True`` reads the person's own configuration, overridden by these options: config.toml,
@@ -79,6 +82,7 @@ class AskOptions(TypedDict, total=False):
     max_tokens: int
     seed: int
     reasoning: str
+    cache: str
     settings: Mapping[str, object]
     config: bool
     insecure_http: bool
@@ -88,7 +92,7 @@ def ask(prompt: str | Message, **options: Unpack[AskOptions]) -> Answer:
     """Ask one question and wait for the answer. For scripts: a program with an event loop has ``open_chat``.
 
     Options, explained in ``help(chatcli.AskOptions)``: ``model``, ``base_url``, ``api_key``, ``system``,
-    ``temperature``, ``top_p``, ``max_tokens``, ``seed``, ``reasoning``, ``settings``, ``config``,
+    ``temperature``, ``top_p``, ``max_tokens``, ``seed``, ``reasoning``, ``cache``, ``settings``, ``config``,
     ``insecure_http``.
 
     Calls share connections and rate limits, whichever thread they come from. Raise a ``ChatcliError`` if there is
@@ -156,7 +160,7 @@ def open_chat(
 
     ``session`` saves it, or resumes one: a path if it contains a separator or ends in ``.jsonl``, else a name
     among the person's own. Options, explained in ``help(chatcli.AskOptions)``: ``model``, ``base_url``,
-    ``api_key``, ``system``, ``temperature``, ``top_p``, ``max_tokens``, ``seed``, ``reasoning``, ``settings``,
+    ``api_key``, ``system``, ``temperature``, ``top_p``, ``max_tokens``, ``seed``, ``reasoning``, ``cache``, ``settings``,
     ``config``, ``insecure_http``.
 
     Raise a ``ChatcliError`` if something is missing or invalid. Conversations of one event loop share
@@ -181,7 +185,10 @@ class _Opening(AbstractAsyncContextManager[Chat]):
                 session = _session_name(self._session)
                 settings, context = _settled(self._options, os.environ, redactor, is_kept=session is not None)
                 chosen = ChatOptions(
-                    session=session, insecure_http=_switch(self._options, "insecure_http"), becomes_last=False
+                    session=session,
+                    insecure_http=_switch(self._options, "insecure_http"),
+                    becomes_last=False,
+                    caches_unsaved="cache" in {**(self._options.get("settings") or {}), **self._options},
                 )
                 conversation = await stack.enter_async_context(
                     wiring.open_chat(settings, chosen, context, notices.append)
@@ -204,6 +211,11 @@ class _Opening(AbstractAsyncContextManager[Chat]):
 
 _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
 """Connections belong to an event loop, and with them the limits of their endpoints."""
+
+_answer_caches: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[object, ...], AnswerCache]] = (
+    WeakKeyDictionary()
+)
+"""Caches in memory outlive a conversation."""
 
 _key_commands: Final = KeyCommands(os.environ)
 """A command that prints a key is run once, however many conversations there are."""
@@ -237,16 +249,25 @@ def _settled(
     reads_config = _switch(options, "config")
     given = {**_given(options, reads_config=reads_config), "save": is_kept}
     paths = find_paths(environment)
-    pool = _pools.setdefault(asyncio.get_running_loop(), Pool())
+    loop = asyncio.get_running_loop()
+    pool, caches = _pools.setdefault(loop, Pool()), _answer_caches.setdefault(loop, {})
     if reads_config:
         settings = resolve({}, environment, paths, Path.cwd(), changes=given, key_commands=_key_commands)
         context = RunContext(
-            environment, paths, Path.cwd(), pool=pool, redactor=redactor, key_commands=_key_commands
+            environment,
+            paths,
+            Path.cwd(),
+            pool=pool,
+            redactor=redactor,
+            key_commands=_key_commands,
+            answer_caches=caches,
         )
     else:
         settings = resolve_given(given, _only(environment, _ENDPOINT_VARIABLES))
         network = _only(environment, _NETWORK_VARIABLES)
-        context = RunContext(network, paths, pool=pool, redactor=redactor, has_configuration=False)
+        context = RunContext(
+            network, paths, pool=pool, redactor=redactor, has_configuration=False, answer_caches=caches
+        )
     if (api_key := options.get("api_key")) is not None:
         settings = _with_key(settings, api_key)
     if settings.base_url is None:
@@ -255,6 +276,8 @@ def _settled(
             hint="pass api_key= or base_url=, or set OPENAI_API_KEY",
             code="no_key",
         )
+    if "@" in settings.cache:
+        redactor.add_key(password_of(settings.cache) or "")
     for credential in settings.every_credential:
         redactor.add_source(credential.secret.revealed)
     return settings, context

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Redact: TypeAlias = Callable[[str], str]
 
 _OPTIONS: Final = frozenset(
-    {"model", "base_url", "system", "temperature", "top_p", "max_tokens", "seed", "reasoning"}
+    {"model", "base_url", "system", "temperature", "top_p", "max_tokens", "seed", "reasoning", "cache"}
 )
 """The settings that are arguments of their own."""
 _BY_FLAG: Final[Mapping[str, str]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +13,6 @@ from chatcli.app.windows import WindowFinder
 from chatcli.chat.resolved_model import ResolvedModel, usd_of
 from chatcli.client.endpoint import Endpoint, proxy_for
 from chatcli.config.endpoints import OPENAI_URL, is_loopback, refuse_key_in_clear, with_version
-from chatcli.config.paths import ensure_private_folder
 from chatcli.conversation.counting import EstimatingCounter, TiktokenCounter, vocabulary_for
 from chatcli.conversation.long_input.how import LongInput
 from chatcli.conversation.turn_vectors import TurnVectors
@@ -26,16 +24,16 @@ from chatcli.storage.cache import FolderCache
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AsyncExitStack
-    from pathlib import Path
 
     from chatcli.app.run_context import ChatOptions, Notify, RunContext
     from chatcli.chat import Conversation
+    from chatcli.client.cache_access import Caching
     from chatcli.client.catalog import OfferedModel
     from chatcli.client.endpoint_facts import EndpointFacts
     from chatcli.client.pool import PoolEntry
     from chatcli.client.retry import Fallback, InterruptibleSleep
     from chatcli.config.settings import Settings
-    from chatcli.core.ports import ChatModel
+    from chatcli.core.ports import ChatModel, Embedder
     from chatcli.cost.budget import Approve
     from chatcli.cost.charge import Cashier
     from chatcli.local.weights import Weights
@@ -63,20 +61,15 @@ def is_model_set_up(settings: Settings, options: ChatOptions, context: RunContex
     """Whether a model is configured, or installed already."""
     if options.embedded or settings.credential is not None or settings.base_url is not None:
         return True
-    return settings.unreadable_keys is None and _is_embedded_ready(context.paths.local)
+    from chatcli.app.embedded_endpoint import is_embedded_ready  # noqa: PLC0415 - it is rarely the one
+
+    return settings.unreadable_keys is None and is_embedded_ready(context.paths.local)
 
 
 def _embedded_model() -> Weights:
     from chatcli.local.weights import SMOLLM2  # noqa: PLC0415 - it is rarely the one
 
     return SMOLLM2
-
-
-def _is_embedded_ready(folder: Path) -> bool:
-    from chatcli.local.engine import engine_state  # noqa: PLC0415 - as above
-    from chatcli.local.weights import status  # noqa: PLC0415
-
-    return status(folder).ready and engine_state().installed
 
 
 class _Terms(NamedTuple):
@@ -117,6 +110,7 @@ class ModelResolver:
     async def resolve(self, chat: Conversation) -> ResolvedModel:
         """Return the model for ``chat``, whose budget pays; raise a ``ChatcliError`` if there is none."""
         settings = self._settings
+        self._caching()  # its store is opened in a thread meanwhile
         entry = await self.connected(await self.endpoint())
         if entry.endpoint.embedded:
             offered: tuple[OfferedModel, ...] = ()
@@ -137,7 +131,12 @@ class ModelResolver:
         )
         contents = request_contents(settings, self._context, self._notify, embedded=endpoint.embedded)
         return ResolvedModel(
-            model=self._model(terms, fallbacks=self._fallbacks_of(chat, terms), auto_continue=auto_continue),
+            model=self._model(
+                terms,
+                fallbacks=self._fallbacks_of(chat, terms),
+                auto_continue=auto_continue,
+                may_offer=True,
+            ),
             model_name=name,
             window_tokens=window_tokens,
             parameters=contents.parameters,
@@ -195,7 +194,12 @@ class ModelResolver:
         )
 
     def _model(
-        self, terms: _Terms, *, fallbacks: Sequence[Fallback] = (), auto_continue: int | None = None
+        self,
+        terms: _Terms,
+        *,
+        fallbacks: Sequence[Fallback] = (),
+        auto_continue: int | None = None,
+        may_offer: bool = False,
     ) -> ChatModel:
         """Return one model of one endpoint, with its complete pipeline."""
         # Importing openai takes half a second: only when a request is certain.
@@ -227,18 +231,32 @@ class ModelResolver:
                 auto_continue=auto_continue,
                 screen=terms.guards.screen,
                 is_unwatched=self._options.unwatched,
+                caching=self._caching(terms if may_offer else None),
             ),
         )
+
+    def _caching(self, terms: _Terms | None = None) -> Caching | None:
+        """Return the cache of answers, ``None`` if it is off; with ``terms``, it is searched for similar questions."""
+        if self._settings.cache == "off":
+            return None
+        from chatcli.app.answer_caching import caching  # noqa: PLC0415 - most runs have no cache
+
+        embedder = None if terms is None or terms.entry.endpoint.embedded else partial(self._embedder, terms)
+        given = self._settings, self._options, self._context, self._stack
+        return caching(*given, embedder=embedder, offer=self._approve)
 
     def _turn_vectors(self, terms: _Terms) -> TurnVectors | None:
         model, endpoint = self._settings.embedding_model, terms.entry.endpoint
         if model is None or endpoint.embedded or self._settings.context != "recall":
             return None
+        return TurnVectors(self._embedder(terms, model))
+
+    def _embedder(self, terms: _Terms, model: str) -> Embedder:
         from chatcli.client.embeddings import EndpointEmbedder  # noqa: PLC0415
         from chatcli.cost.charge import EmbeddingCharges  # noqa: PLC0415
 
         charge = EmbeddingCharges(terms.cashier, model, EstimatingCounter().count, self._notify)
-        return TurnVectors(EndpointEmbedder(terms.entry, model, charge))
+        return EndpointEmbedder(terms.entry, model, charge)
 
     def _facts(self, entry: PoolEntry) -> EndpointFacts:
         return entry.facts(self._context.paths.cache, is_kept=self._settings.save)
@@ -287,7 +305,10 @@ class ModelResolver:
     async def endpoint(self) -> Endpoint:
         settings = self._settings
         if self._options.embedded or settings.base_url is None:
-            return await self._embedded_endpoint()
+            from chatcli.app.embedded_endpoint import embedded_endpoint  # noqa: PLC0415 - it is rarely the one
+
+            given = self._settings, self._options, self._context, self._stack
+            return await embedded_endpoint(*given, notify=self._notify)
         credential = settings.credential
         if credential is not None:
             refuse_key_in_clear(settings.base_url, accepted=self._options.insecure_http)
@@ -306,41 +327,10 @@ class ModelResolver:
         if endpoint.is_openai and credential is None:
             if settings.unreadable_keys is not None:
                 raise settings.unreadable_keys
-            raise ConfigurationError(f"no key is set for {endpoint.host}", hint=_WAYS_OUT, code="no_key")
+            from chatcli.app.embedded_endpoint import WAYS_OUT  # noqa: PLC0415 - as above
+
+            raise ConfigurationError(f"no key is set for {endpoint.host}", hint=WAYS_OUT, code="no_key")
         return endpoint
-
-    async def _embedded_endpoint(self) -> Endpoint:
-        folder = self._context.paths.local
-        if not self._options.embedded and self._settings.unreadable_keys is not None:
-            # An incomplete setting names an endpoint: the embedded model must not answer in its place.
-            raise self._settings.unreadable_keys
-        if not self._options.embedded and not _is_embedded_ready(folder):
-            raise await _nothing_configured()
-        from chatcli.local.server import LocalServer  # noqa: PLC0415 - as above
-
-        self._notify(
-            Notice(
-                "embedded_model",
-                f"using the built-in demo model {_embedded_model().model} (others: chatcli --help)",
-            )
-        )
-        server = LocalServer(
-            folder,
-            log_folder=ensure_private_folder(self._context.paths.cache),
-            executable=sys.executable,
-            environment=self._context.environment,
-        )
-        local = await (await self._stack.enter_async_context(server)).start()
-        return Endpoint(
-            base_url=local.base_url,
-            key=local.api_key,
-            loopback=True,
-            embedded=True,
-            timeout_s=self._settings.timeout_s,
-            idle_timeout_s=self._settings.idle_timeout_s,
-            connect_timeout_s=self._settings.connect_timeout_s,
-            largest_answer_mb=self._settings.largest_answer_mb,
-        )
 
     async def model(self, session: Session, entry: PoolEntry) -> tuple[str, tuple[OfferedModel, ...]]:
         """Return the model to ask, and the models the endpoint offers if it had to list them."""
@@ -393,20 +383,6 @@ async def list_offered(entry: PoolEntry) -> tuple[OfferedModel, ...]:
     from chatcli.client.catalog import offered_models  # noqa: PLC0415
 
     return await offered_models(entry, timeout_s=_CATALOG_TIMEOUT_S)
-
-
-_WAYS_OUT = (
-    "set a key (chatcli config login, or OPENAI_API_KEY), name a server (--base-url http://127.0.0.1:11434/v1), "
-    "or use the built-in model (chatcli local setup)"
-)
-
-
-async def _nothing_configured() -> ConfigurationError:
-    from chatcli.local.discovery import find_servers  # noqa: PLC0415 - once in a lifetime
-
-    found = await find_servers()
-    running = f"{found[0].name} is running here (--base-url {found[0].base_url}); or " if found else ""
-    return ConfigurationError("no model is set up", hint=running + _WAYS_OUT, code="nothing_configured")
 
 
 DEFAULT_MODEL = "gpt-5-mini"

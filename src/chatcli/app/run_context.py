@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from chatcli.chat import Conversation
     from chatcli.client.address_guard import Resolve
+    from chatcli.client.cache_access import AnswerCache
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.rate_limit import OwnLimits
     from chatcli.client.shared_limits import SharedLimits
@@ -48,7 +49,7 @@ class RunContext:
     ``redactor`` knows every key of the run, ``key_commands`` runs the programs that print some of them.
     ``resolve`` finds the addresses of web pages, ``None`` asks the system.
     ``has_configuration``: the person's own files count, as their instructions. ``screened`` is what was scanned in the
-    run, by ``scanner``.
+    run, by ``scanner``. ``answer_caches`` are the caches of answers in use, by their settings.
     """
 
     environment: Mapping[str, str]
@@ -62,6 +63,7 @@ class RunContext:
     scanner: Scanner = SCANNER
     screened: Screened = field(default_factory=Screened, compare=False)
     key_commands: KeyCommands = field(default_factory=lambda: KeyCommands({}), compare=False)
+    answer_caches: dict[tuple[object, ...], AnswerCache] = field(default_factory=dict, compare=False)
 
     async def key(self, credential: Credential) -> str:
         """Return the key. A command that prints it has the terminal meanwhile. Raise ``ConfigurationError``."""
@@ -96,6 +98,8 @@ class ChatOptions:
     the vocabulary even where a rough count would do; ``dry`` opens a conversation that sends and stores
     nothing. ``becomes_last`` makes it the session used last once it is asked. ``priority`` is that of its requests.
     ``unwatched``: nobody watches answers arrive.
+    ``caches_unsaved``: the cache of answers is used although the conversation is not saved. ``offers_similar``: the
+    person can be asked whether an answer to a similar question will do.
     """
 
     session: str | None = None
@@ -107,6 +111,8 @@ class ChatOptions:
     becomes_last: bool = True
     priority: int = SINGLE
     unwatched: bool = False
+    caches_unsaved: bool = False
+    offers_similar: bool = False
 
 
 @cache

@@ -13,7 +13,6 @@ from chatcli.chat.long_questions import LongQuestions
 from chatcli.chat.session_history import history_of
 from chatcli.conversation.context import Window
 from chatcli.conversation.counting import VocabularyTokens
-from chatcli.conversation.history import History
 from chatcli.conversation.manager import ConversationManager
 from chatcli.conversation.strategies.strategy import STRATEGIES, does_not_fit
 from chatcli.core import messages
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from chatcli.chat.open_session import OpenSession
     from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.conversation.counting import MessageTokens
+    from chatcli.conversation.history import History
     from chatcli.conversation.long_input.long_question import LongQuestion
     from chatcli.core.events import Event
     from chatcli.core.messages import Message
@@ -242,7 +242,12 @@ class Turns:
             long = self.long(whole)
         edited = self._opened.editing
         if edited is None:
-            return self._opened.remembering(self._asking(self.manager, whole, long), self.connected)
+            asking = (
+                self._asking(self.manager, whole, long)
+                if long is not None
+                else self.manager.send(whole, is_cacheable=True)
+            )
+            return self._opened.remembering(asking, self.connected)
         if edited.message == whole:
             return self._ask_again(edited)
         stood = self._opened.session.head
@@ -285,18 +290,16 @@ class Turns:
             )
         return last[0].message.text
 
-    def aside(
-        self, question: Message, *, system: str | None = None, with_history: bool = True
-    ) -> AsyncGenerator[Event]:
+    def aside(self, question: Message, *, history: History | None = None) -> AsyncGenerator[Event]:
         """Ask outside the conversation: nothing is stored, and the model does not see it later.
 
-        ``system`` replaces the system prompt; without ``with_history`` the model sees only the question.
+        ``history`` replaces the conversation before the question.
         """
-        model = self._connected_model
-        history = self._history() if with_history else History()
-        if system is not None:
-            history.system = messages.system(system)
-        return model.manager(history, SessionLog(None, app="aside")).send(question)
+        return self.beside(history or self._history()).send(question)
+
+    def beside(self, history: History) -> ConversationManager:
+        """Return a manager for another history; nothing of it is stored."""
+        return self._connected_model.manager(history, SessionLog(None, app="aside"))
 
     def _ask_again(
         self,

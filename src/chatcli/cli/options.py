@@ -25,17 +25,7 @@ RESERVED_OPTIONS = (
         "--load",
         "--frames",
     ),
-    *(
-        "--kb",
-        "--cache",
-        "--no-cache",
-        "--speak",
-        "--pdf",
-        "--pages",
-        "--detail",
-        "--debug-http",
-        "--log-file",
-    ),
+    *("--kb", "--speak", "--pdf", "--pages", "--detail", "--debug-http", "--log-file"),
 )
 """Options of later versions, reserved so that no script depends on how they are rejected."""
 
@@ -220,7 +210,7 @@ def main_parser(commands: str) -> Parser:
     add_model_options(parser)
     _add_session_options(parser)
     _add_input_options(parser)
-    _add_parameter_options(parser)
+    add_parameter_options(parser)
     _add_output_options(parser)
     add_general_options(parser)
     parser.add_argument(
@@ -299,7 +289,7 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_parameter_options(parser: argparse.ArgumentParser) -> None:
+def add_parameter_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("parameters")
     group.add_argument("-t", "--temperature", metavar="X", help="0 = most predictable, 2 = most random")
     group.add_argument("--top-p", metavar="X", help="share of likely tokens to choose from")
@@ -317,6 +307,15 @@ def _add_parameter_options(parser: argparse.ArgumentParser) -> None:
         "--long",
         metavar="HOW",
         help=f"how to handle a text that is too long: {', '.join([*LONG_INPUT_STRATEGIES, FAIL])}",
+    )
+    group.add_argument(
+        "--cache",
+        action="store_const",
+        const="on",
+        help="answer equal questions from the cache: sqlite, or the one in config.toml",
+    )
+    group.add_argument(
+        "--no-cache", dest="cache", action="store_const", const="off", help="ask anew, and cache nothing"
     )
     group.add_argument("--max-cost", metavar="USD", help="most this run may cost")
     group.add_argument(

@@ -10,6 +10,7 @@ from chatcli.app.run_context import RunContext
 from chatcli.cli.questions import system_prompt
 from chatcli.config.config_file import read_profiles
 from chatcli.config.credentials import StoredKeys
+from chatcli.config.endpoints import password_of
 from chatcli.config.env_files import mention_once
 from chatcli.config.key_commands import KeyCommands
 from chatcli.config.paths import find_paths
@@ -69,6 +70,8 @@ def settings_of(
     )
     for credential in settings.every_credential:
         context.redactor.add_source(credential.secret.revealed)
+    if "@" in settings.cache:
+        context.redactor.add_key(password_of(settings.cache) or "")
     for warning in () if options.quiet else settings.warnings:
         terminal.warn(f"chatcli: {sanitize_line(warning)}")
     if settings.unreadable_keys is not None and not options.quiet:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
     from typing import TypeAlias
 
+    from chatcli.client.cache_access import Caching
     from chatcli.client.dialect import Dialect
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import EndpointFacts
@@ -47,7 +48,8 @@ class ModelOptions(NamedTuple):
     counts requests approximately. ``budget`` wraps a model in the budget layer. ``auto_continue`` is how
     often a cut answer is continued, ``None`` if another pipeline does it. ``frames`` are put around text of others.
     ``screen`` checks that text, ``None`` if nobody wants it. ``is_unwatched``: nobody watches the answers arrive, as in a
-    batch, so that ``Waiting`` is not reported, and whole answers take the cheapest connection.
+    batch, so that ``Waiting`` is not reported, and whole answers take the cheapest connection. ``caching`` has answers
+    from before, ``None`` for none.
     """
 
     api: str
@@ -65,6 +67,7 @@ class ModelOptions(NamedTuple):
     auto_continue: int | None = None
     screen: MessageScreen | None = None
     is_unwatched: bool = False
+    caching: Caching | None = None
 
 
 class OthersTextModel:
@@ -93,8 +96,21 @@ class Layer(NamedTuple):
     build: Callable[[ChatModel, Endpoint, ModelOptions], ChatModel]
 
 
+def _cached(inner: ChatModel, endpoint: Endpoint, options: ModelOptions) -> ChatModel:
+    # Imported on first use: most runs have no cache.
+    from chatcli.client.answer_cache import AnswerCacheModel, AnswerOrigin  # noqa: PLC0415
+
+    origin = AnswerOrigin.of(endpoint, api=options.api, separates_reasoning=options.separates_reasoning)
+    if options.caching is None:
+        return inner
+    cache, similar = options.caching
+    return AnswerCacheModel(inner, cache, origin, count=options.counter.count, similar=similar)
+
+
 LAYERS: Final = (
-    # From the outside in. Continues cut answers.
+    # From the outside in. Answers from the cache; outside of everything, as a hit costs nothing and asks nobody.
+    Layer("answer cache", lambda options: options.caching is not None, _cached),
+    # Continues cut answers.
     Layer(
         "continuation",
         lambda options: options.auto_continue is not None,

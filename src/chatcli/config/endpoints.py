@@ -45,6 +45,13 @@ class EndpointOrigin(NamedTuple):
         return f"{self.scheme}://{host}" + ("" if default else f":{self.port}")
 
 
+def password_of(url: str) -> str | None:
+    """Return the password in a URL, as written; ``None`` if it has none or is no URL."""
+    authority = url.partition("://")[2].partition("/")[0]
+    before, at, _ = authority.rpartition("@")
+    return (before.partition(":")[2] or None) if at else None
+
+
 def validated_url(text: str) -> str:
     """Return an endpoint's URL without surrounding white space and trailing slashes.
 

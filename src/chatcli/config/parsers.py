@@ -7,10 +7,12 @@ A parser takes a string (a flag, a variable) or a TOML value and returns the set
 from __future__ import annotations
 
 import json
+import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
+from urllib.parse import urlsplit
 
 from chatcli.config.endpoints import MistypedValue, is_host_or_network, validated_url
 from chatcli.config.key_bindings import key_changes
@@ -30,7 +32,14 @@ PERIODS = ("session", "day", "month")
 THIS_MACHINE = "machine"
 """The value of ``limits`` without a server."""
 
+ON = "on"
+"""The value of a setting that is switched on without saying to what."""
+
+_CACHES = ("off", "memory", "sqlite")
 _REDIS_SCHEMES = ("redis://", "rediss://")
+_DURATION = re.compile(r"\s*(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[smhd]?)\s*")
+_UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
 _COMMAND_HINT = 'no shell reads it; write a list: key_command = ["pass", "show", "openai"]'
 _MOST_USD = 1_000_000
 _SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
@@ -170,6 +179,54 @@ def number(low: float, high: float) -> Parser:
         return number
 
     return parse
+
+
+def duration(low_s: float, high_s: float) -> Parser:
+    """Return a parser for a time from ``low_s`` to ``high_s`` seconds, as a number or with a unit."""
+
+    def parse(value: object) -> float:
+        match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+        time_s = _float(value) if match is None else float(match["number"]) * _UNITS_S[match["unit"]]
+        if time_s is None or not low_s <= time_s <= high_s:
+            _refuse(f"a time from {low_s:g} s to {high_s / _UNITS_S['d']:g} d, like 30m, 12h or 7d", value)
+        return time_s
+
+    return parse
+
+
+def cache(value: object) -> str:
+    """Return ``on``, ``off``, ``memory``, ``sqlite`` or the URL of a Redis server, whose password no error repeats."""
+    if isinstance(value, bool):
+        return ON if value else _CACHES[0]
+    written = value.strip() if isinstance(value, str) else ""
+    if (switched := _SWITCH.get(written.lower())) is not None:
+        return ON if switched else _CACHES[0]
+    if written.lower() in _CACHES:
+        return written.lower()
+    if not _is_redis_url(written):
+        raise ValueError(
+            "must be off, memory, sqlite, or a URL like redis://127.0.0.1:6379/0 (rediss:// with encryption)"
+        )
+    return written
+
+
+def _is_redis_url(written: str) -> bool:
+    """Return whether a URL names a server and at most a database: parameters behind it would change the client."""
+    if not (written.isascii() and written.isprintable()) or " " in written:
+        return False
+    try:
+        parts = urlsplit(written)
+        has_port = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    number = parts.path.removeprefix("/")
+    return (
+        has_port
+        and written.startswith(_REDIS_SCHEMES)
+        and bool(parts.hostname)
+        and not (parts.query or parts.fragment)
+        and (not number or number.isdecimal())
+    )
 
 
 def amount_usd(value: object) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatcli.config.config_file import beginning
-from chatcli.config.endpoints import origin_of
+from chatcli.config.endpoints import origin_of, password_of
 from chatcli.config.env_files import known_variables
 from chatcli.config.instructions import (
     FOLDER_FILE,
@@ -86,7 +86,14 @@ def _shown(settings: Settings, name: str) -> str:
         return _NOT_SET
     if name == "key_command":
         return program_of(value) + (" …" if len(value) > 1 else "")
+    if name == "cache":
+        return _without_password(value)
     return value if isinstance(value, str) else json.dumps(_without_keys(value), ensure_ascii=False)
+
+
+def _without_password(url: str) -> str:
+    password = password_of(url)
+    return url if password is None else url.replace(f":{password}@", ":…@", 1)
 
 
 def _without_keys(value: object) -> object:
@@ -144,7 +151,7 @@ def _shown_variable(name: str, text: str, places: dict[str, str]) -> str:
         case _, tuple(names):
             return beginning(_listed(names))
         case _:
-            return beginning(text)
+            return beginning(_without_password(text) if setting.name == "cache" else text)
 
 
 def _listed(names: Iterable[object]) -> str:

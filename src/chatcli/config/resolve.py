@@ -99,9 +99,9 @@ def resolve(
     """Resolve every setting.
 
     ``flags`` are values by setting, as typed or already of the right type; ``None`` is a flag that was not
-    given. The same holds for ``changes``. ``template`` holds the settings of a prompt template. The keyring
-    is not opened, and none of ``key_commands`` is run, before a key is revealed. Raise ``UsageError`` for an invalid flag, ``ConfigurationError``
-    for anything else.
+    given. The same holds for ``changes``. ``template`` holds the settings of a prompt template. The keyring is not
+    opened, and none of ``key_commands`` run, before a key is revealed. Raise ``UsageError`` for an invalid flag,
+    ``ConfigurationError`` for anything else.
     """
     file = read_config_file(paths.config / FILE_NAME)
     changed = _change_source(changes or {})
@@ -282,9 +282,13 @@ def _asked_for(origins: Mapping[str, str], profile: str | None) -> frozenset[str
 
 
 def _settled(setting: Setting, sources: Sequence[SettingsSource]) -> FoundSetting:
+    found = [source.found[setting.name] for source in sources if setting.name in source.found]
     if setting.merges:
-        return _merged([source.found[setting.name] for source in sources if setting.name in source.found])
-    return _first(sources, setting.name) or FoundSetting(setting.default, "default")
+        return _merged(found)
+    first = found[0] if found else FoundSetting(setting.default, "default")
+    if found and setting.switched_on is not None:
+        first = replace(first, value=setting.switched([each.value for each in found]))
+    return first
 
 
 def _merged(parts: Sequence[FoundSetting]) -> FoundSetting:
@@ -440,9 +444,6 @@ def _unknown_variables(place: str, variables: Mapping[str, str]) -> tuple[str, .
     settings = (*SETTINGS_BY_VARIABLE, *PATH_VARIABLES, NO_LAZY_IMPORT)
     known = [name for name in settings if name.startswith(_PREFIX)]
     # A name that is not an identifier may be crafted to deceive a terminal.
-    unknown = (name for name in variables if name.startswith(_PREFIX) and name.isidentifier())
-    return tuple(
-        f"{place} {name} is not a setting; {did_you_mean(name, known)}"
-        for name in sorted(unknown)
-        if name not in known
-    )
+    given = (name for name in variables if name.startswith(_PREFIX) and name.isidentifier())
+    unknown = [name for name in sorted(given) if name not in known]
+    return tuple(f"{place} {name} is not a setting; {did_you_mean(name, known)}" for name in unknown)

@@ -19,7 +19,7 @@ from chatcli.core.strategy_table import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from chatcli.config.credentials import Credential
@@ -37,7 +37,7 @@ class Setting:
     ``routes`` marks a setting that decides which endpoint is called, ``merges`` a table whose keys are merged
     over the sources instead of replacing each other. ``needs_no_reconnect`` marks a setting unrelated to the model:
     changing it needs no new connection. ``harmless`` marks a setting that the ``.env`` of a working folder
-    may change before it is trusted.
+    may change before it is trusted. ``switched_on`` is the value that a bare ``on`` has unless another source sets one.
     """
 
     name: str
@@ -53,11 +53,18 @@ class Setting:
     merges: bool = False
     needs_no_reconnect: bool = False
     harmless: bool = False
+    switched_on: object = None
 
     @property
     def variables(self) -> tuple[str, ...]:
         """The names of its environment variables; the first that is set counts."""
         return () if self.file_only else (f"CHATCLI_{self.name.upper()}", *self.also_variables)
+
+    def switched(self, given: Sequence[object]) -> object:
+        """Return the first of the ``given`` values or, if that is a bare ``on``, the first one that says to what."""
+        if given[0] != parsers.ON:
+            return given[0]
+        return next((value for value in given if value not in (parsers.ON, self.default)), self.switched_on)
 
 
 def _setting(help: str, parse: parsers.Parser, default: object = None, **facts: Any) -> Any:  # noqa: A002
@@ -250,6 +257,32 @@ class Settings:
         file_only=True,
         in_profile=False,
         merges=True,
+    )
+    cache: str = _setting(
+        "Answers to equal questions from before: off, memory, sqlite, or the URL of a Redis server",
+        parsers.cache,
+        "off",
+        flag="--cache",
+        switched_on="sqlite",
+    )
+    cache_ttl: float = _setting(
+        "How long the cache keeps an answer: 30m, 12h, 7d, or seconds",
+        parsers.duration(1, 366 * _DAY_S),
+        7.0 * _DAY_S,
+    )
+    cache_size_mb: int = _setting(
+        "Most the cache keeps, in megabytes, 1 to 100,000; the answers used longest ago go first",
+        parsers.whole_number(1, 100_000),
+        100,
+    )
+    cache_patience_ms: int = _setting(
+        "Longest wait of a turn for the cache, in milliseconds, 1 to 10,000",
+        parsers.whole_number(1, 10_000),
+        50,
+    )
+    similar: float | None = _setting(
+        "Offer the cached answer to a question this similar, 0.5 to 1; needs embedding_model",
+        parsers.number(0.5, 1),
     )
     injection: str = _setting(
         "Attached text that seems to give the model orders: warn, block (not sent, or asked first), or off",

@@ -175,6 +175,7 @@ class RunningTurn:
     """The state of a running turn."""
 
     def __init__(self, model: str, journal: Journal, clock: Callable[[], float], partial_answer: str) -> None:
+        self.is_cacheable = False
         self.question_entry: Entry | None = None
         self.reply: Reply | None = None
         self.sent: Sequence[Message] = ()

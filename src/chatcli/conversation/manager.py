@@ -170,7 +170,12 @@ class ConversationManager:
             await self._screen.scan(plan.messages)
 
     async def send(
-        self, question: Message, *, stored_id: str | None = None, partial_answer: str = ""
+        self,
+        question: Message,
+        *,
+        stored_id: str | None = None,
+        partial_answer: str = "",
+        is_cacheable: bool = False,
     ) -> AsyncGenerator[Event]:
         """Send a question and yield the turn's events; see ``core.events`` for their order.
 
@@ -180,9 +185,10 @@ class ConversationManager:
 
         ``stored_id`` is the id of a question that is stored already, for another answer beside its first; the
         history then ends before it. ``partial_answer`` is the beginning of the answer: the remainder is
-        requested, and the stored reply is the whole.
+        requested, and the stored reply is the whole. ``is_cacheable``: an equal request may have been answered.
         """
         turn = RunningTurn(self._model_name, self._journal, self._clock, partial_answer)
+        turn.is_cacheable = is_cacheable
         yield TurnStarted(self._model_name, self._journal.name)
         if partial_answer:
             yield AnswerContinued(partial_answer)
@@ -328,6 +334,7 @@ class ConversationManager:
             partial_answer=turn.partial_answer if turn else "",
             counted_tokens=None if plan.estimated else self._tokens.by_vocabulary(plan.sent_tokens),
             receipt=turn.receipt if turn else None,
+            is_cacheable=turn is not None and turn.is_cacheable,
         )
 
     def _result(self, turn: RunningTurn) -> TurnResult:

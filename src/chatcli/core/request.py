@@ -69,6 +69,7 @@ class Request:
     the length of the messages by the model's vocabulary, if counted. ``tools`` are the tools offered,
     ``response_format`` is the required form of the answer. ``is_capped``: ``max_tokens`` is what a budget
     leaves, and says nothing about the length of the answer. ``receipt`` collects what is booked for it.
+    ``is_cacheable``: the answer may come from a cache and be stored in it.
     """
 
     model: str
@@ -82,3 +83,4 @@ class Request:
     response_format: ResponseFormat | None = field(default=None, hash=False)
     is_capped: bool = False
     receipt: Receipt | None = field(default=None, compare=False, repr=False)
+    is_cacheable: bool = field(default=False, compare=False)

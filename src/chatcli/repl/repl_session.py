@@ -86,6 +86,8 @@ class ReplSession:
         self.verbose = verbose
         self.attachments = Attachments(self._read_page, encoding_hints)
         self.is_leaving = False
+        self.has_cached_answer = False
+        """Whether the last answer came from the cache."""
         self._run_command = run_command
         self._reload_settings = reload_settings
         self._changes: dict[str, object] = {}
@@ -138,6 +140,10 @@ class ReplSession:
         await self.between_turns.settle()
         end = await play(events, *self.frontend.observers(verbose=self.verbose))
         self.between_turns.begin(self.chat)
+        self.has_cached_answer = end.result.cached
+        if end.result.cached and not self.frontend.draws and not self.verbose:
+            # A frontend that draws shows it in its status line.
+            self.frontend.remark("from the cache")
         error = end.result.error
         if error is not None:
             self.frontend.hold()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter, OrderedDict
-from enum import Enum
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -26,13 +25,6 @@ class StoreUnavailable(Exception):
 
 class StoreBusy(StoreUnavailable):
     """Another process has the store for the moment."""
-
-
-class Turnout(Enum):
-    """The result of a look-up that found no answer."""
-
-    LEADS = "the owner has the claim now"
-    FOLLOWS = "another owner has the claim"
 
 
 class StoreLimits(NamedTuple):
@@ -64,8 +56,11 @@ class StoreStatistics(NamedTuple):
 class AnswerStore(Protocol):
     """A store. Every method raises ``StoreUnavailable`` if it cannot be used, and blocks only briefly otherwise."""
 
-    def look_up(self, key: str, owner: str, lease_s: float) -> bytes | Turnout:
-        """Return the content, which becomes the most recently used; without one, claim it for ``owner`` if nobody has."""
+    def look_up(self, key: str, owner: str, lease_s: float) -> bytes | str:
+        """Return the content, which becomes the most recently used, else the owner who has the claim on it now.
+
+        That is ``owner``, for ``lease_s`` seconds, unless somebody else had it before.
+        """
         ...
 
     def get(self, key: str) -> bytes | None:
@@ -104,7 +99,7 @@ class AnswerStore(Protocol):
     def close(self) -> None: ...
 
 
-class _Kept(NamedTuple):
+class _MemoryEntry(NamedTuple):
     answer: StoredAnswer
     expires_s: float
 
@@ -116,12 +111,12 @@ class MemoryAnswers:
         self._limits = limits
         self._clock_s = clock_s
         self._lock = Lock()
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: OrderedDict[str, _MemoryEntry] = OrderedDict()
         self._size_bytes = 0
         self._claims: dict[str, tuple[str, float]] = {}
         self._counters: Counter[str] = Counter()
 
-    def look_up(self, key: str, owner: str, lease_s: float) -> bytes | Turnout:
+    def look_up(self, key: str, owner: str, lease_s: float) -> bytes | str:
         with self._lock:
             content = self._get(key)
             if content is not None:
@@ -129,9 +124,9 @@ class MemoryAnswers:
             holder, expires_s = self._claims.get(key, (owner, 0.0))
             now_s = self._clock_s()
             if holder != owner and expires_s > now_s:
-                return Turnout.FOLLOWS
+                return holder
             self._claims[key] = owner, now_s + lease_s
-            return Turnout.LEADS
+            return owner
 
     def get(self, key: str) -> bytes | None:
         with self._lock:
@@ -153,7 +148,7 @@ class MemoryAnswers:
             if answer.size_bytes > self._limits.most_bytes:
                 return
             self._drop_expired()
-            self._kept[answer.key] = _Kept(answer, self._clock_s() + self._limits.ttl_s)
+            self._kept[answer.key] = _MemoryEntry(answer, self._clock_s() + self._limits.ttl_s)
             self._size_bytes += answer.size_bytes
             while self._size_bytes > self._limits.most_bytes:
                 self._drop(next(iter(self._kept)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.storage.answer_store import MOST_COMPARED, StoreStatistics, StoreUnavailable, Turnout
+from chatcli.storage.answer_store import MOST_COMPARED, StoreStatistics, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -66,9 +66,9 @@ local found = content()
 if found then return {1, found} end
 for _, each in ipairs(redis.call('ZRANGEBYSCORE', claims, '-inf', text(now))) do release(each) end
 local holder = redis.call('HGET', owners, key)
-if holder and holder ~= ARGV[4] then return {0, 'FOLLOWS'} end
+if holder and holder ~= ARGV[4] then return {0, holder} end
 claim(ARGV[4], tonumber(ARGV[5]))
-return {0, 'LEADS'}
+return {0, ARGV[4]}
 """
 )
 _GET: Final = _SHARED + "return content()"
@@ -164,9 +164,9 @@ class RedisAnswers:
         except self._errors as error:
             raise _unavailable(error) from None
 
-    def look_up(self, key: str, owner: str, lease_s: float) -> bytes | Turnout:
+    def look_up(self, key: str, owner: str, lease_s: float) -> bytes | str:
         is_found, value = self._run(_LOOK_UP, key, owner, lease_s)
-        return bytes(value) if is_found else Turnout[value.decode()]
+        return bytes(value) if is_found else str(value.decode())
 
     def get(self, key: str) -> bytes | None:
         content = self._run(_GET, key)
@@ -217,7 +217,7 @@ class RedisAnswers:
     def close(self) -> None:
         self._client.close()
 
-    def _run(self, script: str, key: str, *arguments: object) -> Any:
+    def _run(self, script: str, key: str, *arguments: str | bytes | float) -> Any:
         now_s = -1.0 if self._clock_s is None else self._clock_s()
         try:
             return self._scripts[script](args=[_PREFIX, f"{now_s:.6f}", key, *arguments])

@@ -8,13 +8,7 @@ import time
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from chatcli.storage.answer_store import (
-    MOST_COMPARED,
-    StoreBusy,
-    StoreStatistics,
-    StoreUnavailable,
-    Turnout,
-)
+from chatcli.storage.answer_store import MOST_COMPARED, StoreBusy, StoreStatistics, StoreUnavailable
 from chatcli.storage.private_files import check_regular, close_to_others, open_for_append
 
 if TYPE_CHECKING:
@@ -26,6 +20,7 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "answers-1.sqlite"
 """The number is that of the tables: another version of them is another file."""
 
+_TABLE_NAMES: Final = ("answers", "claims", "counters")
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY, content BLOB NOT NULL, scope TEXT NOT NULL, vector BLOB NOT NULL,
@@ -56,7 +51,7 @@ class SqliteAnswers:
         self._clock_s = clock_s
         self._opened: sqlite3.Connection | None = None
 
-    def look_up(self, key: str, owner: str, lease_s: float) -> bytes | Turnout:
+    def look_up(self, key: str, owner: str, lease_s: float) -> bytes | str:
         content = self.get(key)
         if content is not None:
             return content
@@ -68,12 +63,12 @@ class SqliteAnswers:
             now_s = self._clock_s()
             claim = connection.execute("SELECT owner, expires FROM claims WHERE key = ?", (key,)).fetchone()
             if claim is not None and claim[0] != owner and claim[1] > now_s:
-                return Turnout.FOLLOWS
+                return str(claim[0])
             connection.execute("DELETE FROM claims WHERE expires <= ?", (now_s,))
             connection.execute(
                 "INSERT OR REPLACE INTO claims VALUES (?, ?, ?)", (key, owner, now_s + lease_s)
             )
-            return Turnout.LEADS
+            return owner
 
     def get(self, key: str) -> bytes | None:
         with self._reading() as connection:
@@ -135,8 +130,8 @@ class SqliteAnswers:
     def clear(self) -> int:
         cleared = self.statistics().answers
         with self._writing() as connection:
-            for table in ("answers", "claims", "counters"):
-                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - one of these three
+            for table in _TABLE_NAMES:
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - one of these names
         # Deleted rows stay in the file until it is written anew.
         with suppress(StoreBusy), self._reading() as connection:
             connection.execute("VACUUM")
@@ -223,11 +218,14 @@ class SqliteAnswers:
             self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
         try:
+            # The first process waits for no disk either: a table that a power cut damages is made again.
+            connection.execute("PRAGMA synchronous = OFF")
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
             connection.executescript(_TABLES)
+            connection.execute("PRAGMA synchronous = NORMAL")
             # A damaged file is often sound in its first page: this reads from every table.
-            connection.execute("SELECT 1 FROM answers, claims, counters LIMIT 1").fetchone()
+            for table in _TABLE_NAMES:
+                connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()  # noqa: S608 - one of these names
         except BaseException:
             connection.close()
             raise

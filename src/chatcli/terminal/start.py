@@ -208,7 +208,13 @@ class Repl:
     def _toolbar_line(self, columns: int) -> StyledRow:
         repl = self._repl
         expected = expected_model(repl.chat.session, repl.settings, repl.options) or ""
-        return self._toolbar.line(repl.chat, expected, columns, draft_tokens=self._draft_tokens())
+        return self._toolbar.line(
+            repl.chat,
+            expected,
+            columns,
+            draft_tokens=self._draft_tokens(),
+            is_cached=repl.has_cached_answer,
+        )
 
     def _draft_tokens(self) -> int:
         composer = self._screen.composer

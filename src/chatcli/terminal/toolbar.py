@@ -27,7 +27,7 @@ _SHORTEST_TITLE: Final = 8
 _SURELY: Final = 1.3
 """How far an estimate must exceed the room to be sure without counting."""
 
-_LEFT_OUT_LAST: Final = ("too long", "spent", "to send", "editing", "model", "window", "title")
+_LEFT_OUT_LAST: Final = ("too long", "cached", "spent", "to send", "editing", "model", "window", "title")
 """Parts in order of priority, lowest first: without room, the lowest are left out."""
 
 
@@ -71,18 +71,25 @@ class Toolbar:
         self._unicode = unicode
 
     def line(
-        self, chat: Conversation, expected_model: str, columns: int, *, draft_tokens: int = 0
+        self,
+        chat: Conversation,
+        expected_model: str,
+        columns: int,
+        *,
+        draft_tokens: int = 0,
+        is_cached: bool = False,
     ) -> StyledRow:
         """Return the line.
 
         ``expected_model`` is shown until a model is connected; ``draft_tokens`` is about the length of the
-        draft.
+        draft. ``is_cached``: the last answer came from the cache.
         """
         model = chat.resolved.model_name if chat.resolved else expected_model
         parts = [
             _Part("editing", self._editing(chat), "marker"),
             _Part("model", _shortened(sanitize_line(model), columns)),
             *self._window(chat, columns, draft_tokens),
+            _Part("cached", "cached answer" if is_cached else ""),
             _Part("spent", _spent(chat)),
             _Part("to send", _cost_of_next(chat, draft_tokens)),
             _Part(

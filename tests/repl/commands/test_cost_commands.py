@@ -117,3 +117,71 @@ async def test_it_fits_the_terminal_and_nothing_but_the_beginning_of_a_long_name
     assert "2 requests at an unknown price" in text
     assert "$24,690.50" in text
     assert "large-2026-11-01" in text
+
+
+CACHED = {"cache": "memory", "cache_patience_ms": 10_000, "context_window": 4096}
+
+
+async def said(repl, line):
+    repl.frontend.output.clear()
+    await repl.take(line)
+    return repl.frontend.text
+
+
+@pytest.mark.parametrize("draws", [True, False])
+async def test_a_cached_answer_is_marked_in_the_status_line_or_else_by_a_line(repl, draws):
+    async with serving(PARIS) as server:
+        opened = repl(server, KeptFrontend(draws=draws), **CACHED)
+        await opened.take("Capital?")
+        assert not opened.has_cached_answer
+        await opened.take("/clear")
+        text = await said(opened, "Capital?")
+        assert opened.has_cached_answer
+        assert ("from the cache" in text) is not draws
+        await opened.connection.close()
+    assert len(server.requests) == 1
+
+
+async def test_edit_and_a_side_question_are_asked_and_not_cached(repl):
+    async with serving(PARIS) as server:
+        opened = repl(server, **CACHED)
+        await opened.take("Capital?")
+        for line in ("/btw Capital?", "/edit 1", "Capital of where?", "/retry"):
+            await opened.take(line)
+        assert len(server.requests) == 4
+        assert "answers  1" in await said(opened, "/cache")
+        await opened.connection.close()
+
+
+async def test_cache_shows_what_it_holds_and_clears_it(repl):
+    async with serving(PARIS) as server:
+        opened = repl(server, **CACHED)
+        await opened.take("Capital?")
+        text = await said(opened, "/cache stats")
+        assert "in memory, until this run ends" in text
+        assert "hits     0 of 1 question (0%)" in text
+        assert "cleared 1 cached answer" in await said(opened, "/cache clear")
+        assert "answers  0" in await said(opened, "/cache")
+        assert "/cache cannot empty" in await said(opened, "/cache empty")
+        await opened.connection.close()
+
+
+async def test_a_cache_that_is_off_says_how_to_turn_it_on(repl):
+    async with serving(PARIS) as server:
+        opened = repl(server, context_window=4096)
+        assert "/config cache on" in await said(opened, "/cache")
+        await opened.take("/config cache on")
+        await opened.take("/config cache_patience_ms 10000")
+        await opened.take("Capital?")
+        assert "answers  1" in await said(opened, "/cache")
+        await opened.connection.close()
+
+
+async def test_a_cache_that_cannot_be_used_is_an_error_of_the_command_alone(repl):
+    async with serving(PARIS) as server:
+        opened = repl(server, **{**CACHED, "cache": "redis://127.0.0.1:1/0"})
+        assert "the cache of answers cannot be used: Redis: " in await said(opened, "/cache")
+        text = await said(opened, "Capital?")
+        assert "the cache of answers is not used: Redis: " in text
+        assert "Paris." in text
+        await opened.connection.close()

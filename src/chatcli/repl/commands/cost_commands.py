@@ -14,7 +14,7 @@ from chatcli.cost.budget import DAY, MONTH, RUN, SESSION
 from chatcli.cost.ledger import Total, total
 from chatcli.cost.price import dollars, limit_of
 from chatcli.render.text_columns import hanging, sentences, table
-from chatcli.repl.commands.command import Choice, Command
+from chatcli.repl.commands.command import Choice, Command, say_rows
 from chatcli.repl.commands.context_commands import CONTEXT
 from chatcli.text.wording import counted
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     """Label, amount, and note."""
 
 _ON_OFF: Final = {"on": True, "off": False}
+_CACHE_PATIENCE_S: Final = 5.0
 _GAP: Final = 2
 _PRIVATE: Final = "not saved"
 """The label of what runs with ``--no-save`` have spent: the ledger has no model of theirs."""
@@ -161,6 +162,35 @@ def _per_million(price: Price) -> str:
     return ", ".join(parts) + longer
 
 
+async def _cache(repl: ReplSession, argument: str) -> None:
+    settings = repl.settings
+    if argument not in {"", "stats", "clear"}:
+        raise UsageError(f"/cache cannot {argument}", hint="use /cache stats or /cache clear")
+    if settings.cache == "off":
+        repl.frontend.remark("the cache of answers is off; /config cache on turns it on for this run")
+        return
+    # Imported on first use: most conversations have no cache.
+    from chatcli.app.answer_caching import cache_in_use, place_of, statistics_rows, unavailable  # noqa: PLC0415
+    from chatcli.storage.answer_store import StoreUnavailable  # noqa: PLC0415
+
+    cache = cache_in_use(settings, repl.context)
+    try:
+        if argument == "clear":
+            cleared = await cache.run(lambda store: store.clear(), patience_s=_CACHE_PATIENCE_S)
+            repl.frontend.remark(f"cleared {counted(cleared, 'cached answer')}")
+            return
+        statistics = await cache.run(lambda store: store.statistics(), patience_s=_CACHE_PATIENCE_S)
+    except StoreUnavailable as error:
+        raise unavailable(error) from error
+    say_rows(repl, statistics_rows(statistics, place_of(settings, repl.context), settings))
+    if not settings.save:
+        repl.frontend.remark("this conversation is not saved, so nothing of it is cached")
+
+
+async def _cache_choices(_: ReplSession) -> Iterable[Choice]:
+    return [Choice("stats"), Choice("clear", "delete every answer")]
+
+
 async def _verbose(repl: ReplSession, argument: str) -> None:
     if argument and argument not in _ON_OFF:
         raise UsageError(f"/verbose cannot be {argument}", hint="use on or off, or nothing to toggle it")
@@ -175,6 +205,13 @@ async def _verbose_choices(repl: ReplSession) -> Iterable[Choice]:
 COMMANDS: Final = (
     replace(CONTEXT, name="tokens", summary="same as /context"),
     Command("cost", "show what was spent, and the prices", _cost),
+    Command(
+        "cache",
+        "show what the cache of answers holds and saved, or clear it",
+        _cache,
+        "[stats|clear]",
+        _cache_choices,
+    ),
     Command(
         "verbose", "show tokens and times after each answer (on/off)", _verbose, "[on|off]", _verbose_choices
     ),

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.app.threads import in_thread
 from chatcli.app.wiring import open_session
+from chatcli.conversation.history import History
+from chatcli.core import messages
 from chatcli.core.errors import BadResponse, LocalIOError, UsageError
 from chatcli.core.events import TextDelta, TextReclassified, TurnFailed
 from chatcli.render.text_columns import labelled, sentences
@@ -105,10 +107,10 @@ async def _generated_title(repl: ReplSession) -> str:
         raise UsageError(f"/title auto: {NO_QUESTION_YET}", hint="/title TEXT sets one")
     chat = await repl.connected()
     repl.frontend.doing("asking for a title")
-    question = question_for_title(chat.session)
-    text = ""
+    question, history, text = question_for_title(chat.session), History(), ""
+    history.system = messages.system(TITLE_PROMPT)
     try:
-        async with aclosing(chat.turns.aside(question, system=TITLE_PROMPT, with_history=False)) as events:
+        async with aclosing(chat.turns.aside(question, history=history)) as events:
             async for event in events:
                 if isinstance(event, TextDelta):
                     text += event.text

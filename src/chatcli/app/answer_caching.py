@@ -1,0 +1,138 @@
+"""The cache of answers that the settings name, and the store behind it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from chatcli.config.paths import ensure_private_folder
+from chatcli.core.errors import LocalIOError
+from chatcli.text.wording import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AsyncExitStack
+
+    from chatcli.app.run_context import ChatOptions, RunContext
+    from chatcli.client.cache_access import AnswerCache, Caching
+    from chatcli.config.settings import Settings
+    from chatcli.core.ports import Embedder
+    from chatcli.cost.budget import Approve
+    from chatcli.storage.answer_store import AnswerStore, StoreLimits, StoreStatistics, StoreUnavailable
+
+_OFF: Final = "off"
+_MEMORY: Final = "memory"
+_SQLITE: Final = "sqlite"
+_MEGABYTE: Final = 1_000_000
+
+
+def caching(
+    settings: Settings,
+    options: ChatOptions,
+    context: RunContext,
+    stack: AsyncExitStack,
+    *,
+    embedder: Callable[[str], Embedder] | None = None,
+    offer: Approve | None = None,
+) -> Caching | None:
+    """Return the cache for a conversation, ``None`` if it has none; ``stack`` closes its store.
+
+    What is not saved has none, unless the caller wants it. ``embedder`` returns an embedding model by its name, for the
+    search of similar questions, and ``offer`` asks the person.
+    """
+    if settings.cache == _OFF or options.dry or not (settings.save or options.caches_unsaved):
+        return None
+    from chatcli.client.cache_access import Caching  # noqa: PLC0415 - nothing of it is imported while it is off
+
+    cache = cache_in_use(settings, context)
+    cache.open_until(stack)
+    least, model = settings.similar, settings.embedding_model
+    if embedder is None or least is None or model is None:
+        return Caching(cache, None)
+    from chatcli.client.similar_answers import SimilarAnswers  # noqa: PLC0415 - as above
+
+    may_offer = offer if options.offers_similar else None
+    return Caching(cache, SimilarAnswers(embedder(model), model, least=least, offer=may_offer))
+
+
+def cache_in_use(settings: Settings, context: RunContext) -> AnswerCache:
+    """Return the cache of a run with these settings, in which it is on."""
+    # Nothing of it is imported while it is off.
+    from chatcli.client.cache_access import AnswerCache  # noqa: PLC0415
+
+    chosen = (
+        *(settings.cache, settings.cache_ttl, settings.cache_size_mb, settings.cache_patience_ms),
+        context.paths.cache,
+    )
+    cache = context.answer_caches.get(chosen)
+    if cache is None:
+        cache = AnswerCache(store_opener(settings, context), patience_s=settings.cache_patience_ms / 1000)
+        context.answer_caches[chosen] = cache
+    return cache
+
+
+def store_opener(settings: Settings, context: RunContext) -> Callable[[], AnswerStore]:
+    """Return a function that opens the store; it imports what that needs, and raises ``StoreUnavailable``."""
+    from chatcli.storage.answer_store import MemoryAnswers, StoreLimits  # noqa: PLC0415
+
+    limits = StoreLimits(settings.cache_ttl, settings.cache_size_mb * _MEGABYTE)
+    if settings.cache == _MEMORY:
+        memory = MemoryAnswers(limits)
+        return lambda: memory
+    if settings.cache == _SQLITE:
+        return partial(_sqlite, context, limits)
+    return partial(_redis, settings.cache, limits)
+
+
+def unavailable(error: StoreUnavailable) -> LocalIOError:
+    """Return the error for a command that needs the store."""
+    return LocalIOError(
+        f"the cache of answers cannot be used: {error}",
+        hint="chatcli config show tells which one is set",
+    )
+
+
+def _sqlite(context: RunContext, limits: StoreLimits) -> AnswerStore:
+    from chatcli.storage.answer_store import StoreUnavailable  # noqa: PLC0415
+    from chatcli.storage.sqlite_answers import FILE_NAME, SqliteAnswers  # noqa: PLC0415
+
+    try:
+        folder = ensure_private_folder(context.paths.cache)
+    except OSError as error:
+        raise StoreUnavailable(f"{context.paths.cache}: {error.strerror or error}") from error
+    return SqliteAnswers(folder / FILE_NAME, limits)
+
+
+def _redis(url: str, limits: StoreLimits) -> AnswerStore:
+    from chatcli.storage.redis_answers import RedisAnswers  # noqa: PLC0415
+
+    return RedisAnswers(url, limits)
+
+
+def place_of(settings: Settings, context: RunContext) -> str:
+    """Return in words where the answers are, without a password."""
+    if settings.cache == _MEMORY:
+        return "in memory, until this run ends"
+    if settings.cache != _SQLITE:
+        parts = urlsplit(settings.cache)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    from chatcli.storage.sqlite_answers import FILE_NAME  # noqa: PLC0415
+
+    return str(context.paths.cache / FILE_NAME)
+
+
+def statistics_rows(statistics: StoreStatistics, place: str, settings: Settings) -> list[tuple[str, str]]:
+    """Return what a cache holds and has saved, as rows of a table."""
+    counters = statistics.counters
+    hits, misses = int(counters.get("hits", 0)), int(counters.get("misses", 0))
+    sent, answered = (int(counters.get(f"saved_{kind}_tokens", 0)) for kind in ("input", "output"))
+    looked_up = hits + misses
+    share = f" ({hits / looked_up:.0%})" if looked_up else ""
+    return [
+        ("cache", place),
+        ("answers", f"{statistics.answers:,}"),
+        ("size", f"{statistics.size_bytes / _MEGABYTE:,.1f} of {settings.cache_size_mb:,} MB"),
+        ("hits", f"{hits:,} of {counted(looked_up, 'question')}{share}"),
+        ("saved", f"{sent:,} tokens sent, {answered:,} received, ${counters.get('saved_usd', 0.0):,.4f}"),
+    ]
