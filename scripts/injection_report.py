@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Scanner = Callable[[str], Sequence[object]]
 
 CORPUS: Final = Path(__file__).resolve().parent.parent / "tests" / "safety" / "corpus"
-PARTS: Final = ("development", "final", "fresh")
+PARTS: Final = ("development", "final", "fresh", "unseen")
 LABELS: Final = ("attack", "harmless")
 GROUPS: Final = ("kind", "language", "source")
 SCANNER: Final = "chatcli.safety.injection:scan"

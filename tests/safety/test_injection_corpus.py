@@ -17,6 +17,8 @@ from injection_report import CORPUS, LABELS, PARTS, LabelledText, read_part
 
 FINAL_SHA256 = "71c2adc3c248a0539bc99cf881d403671fb326097d92126a3453a39e1c6a8391"
 """Of the final part as it was committed, before the first rule."""
+UNSEEN_SHA256 = "e3f0a46c923251329efc81b1d2ace5163cdec1e5fc018bcf265c10dc7ad855c9"
+"""Of the unseen part as it was committed, before the rules were revised."""
 
 ATTACKS, HARMLESS = 400, 1000
 FINAL_ATTACKS, FINAL_HARMLESS = 200, 500
@@ -118,8 +120,9 @@ def test_the_files_are_small_and_hold_no_invisible_character_unescaped():
     assert hidden == {"\n"}
 
 
-def test_the_final_part_is_as_it_was_before_the_first_rule():
-    assert hashlib.sha256((CORPUS / "final.jsonl").read_bytes()).hexdigest() == FINAL_SHA256
+@pytest.mark.parametrize(("part", "expected"), [("final", FINAL_SHA256), ("unseen", UNSEEN_SHA256)])
+def test_a_part_for_measuring_is_as_it_was_before_the_rules(part, expected):
+    assert hashlib.sha256((CORPUS / f"{part}.jsonl").read_bytes()).hexdigest() == expected
 
 
 def labelled(number, label, text, **fields):
