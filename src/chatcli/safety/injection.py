@@ -7,9 +7,9 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from chatcli.safety.classifier import SENDS, Judgement, classifier
 from chatcli.safety.meanings import sentences
 from chatcli.safety.readings import decoded, read, undisguised
-from chatcli.safety.rules import SENDS, InjectionRule, judge, promising
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,8 +58,8 @@ def _findings(text: str) -> Iterator[InjectionFinding]:
     yield from _hidden(text)
     yield from _pictures(text)
     reading = read(text)
-    for start, end, broken in _orders(reading.text):
-        yield _finding(text, *reading.span(start, end), broken.kind, broken.reason)
+    for start, end, judgement in _orders(reading.text):
+        yield _finding(text, *reading.span(start, end), judgement.kind, judgement.reason)
     for start, end, other in undisguised(reading.text):
         if _holds_order(other, 0):
             yield _finding(text, *reading.span(start, end), "encoded", ENCODES)
@@ -68,11 +68,12 @@ def _findings(text: str) -> Iterator[InjectionFinding]:
             yield _finding(text, start, end, "encoded", ENCODES)
 
 
-def _orders(reading: str) -> Iterator[tuple[int, int, InjectionRule]]:
-    for sentence in sentences(reading, promising):
-        broken = judge(sentence)
-        if broken:
-            yield sentence.start, sentence.end, broken
+def _orders(reading: str) -> Iterator[tuple[int, int, Judgement]]:
+    judge = classifier()
+    for sentence in sentences(reading, judge.is_promising):
+        judgement = judge.judge(sentence)
+        if judgement:
+            yield sentence.start, sentence.end, judgement
 
 
 def _holds_order(text: str, layers: int) -> bool:

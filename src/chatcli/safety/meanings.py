@@ -26,6 +26,8 @@ NAMES: Final = (
 """The meanings of words, and behind them what is known by other signs."""
 
 BIT: Final = {name: 1 << at for at, name in enumerate(NAMES)}
+SIGNS: Final = sum(BIT[name] for name in "URL MAIL CALL BLANK LITERAL VOCATIVE LABEL SPECIAL OPENURL".split())  # noqa: SIM905
+"""What is looked for only in promising sentences."""
 FEWEST_MEANINGS: Final = 2
 MOST_CHARS: Final = 400
 MOST_KNOWN_WORDS: Final = 50_000
@@ -36,7 +38,11 @@ KEY_CHARS: Final = 3
 
 CJK: Final = r"\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff"
 _LETTER: Final = r"a-z\u00df-\u024f\u0370-\u03ff\u0400-\u0fff\u1e00-\u1eff"
-_WORD: Final = re.compile(rf"[{_LETTER}]+(?:['’_-][{_LETTER}]+)*|rot13|base64")
+WORD: Final = re.compile(
+    rf"(?<![{_LETTER}.@])(?:rot13|base64|[{_LETTER}]++(?:['’_-][{_LETTER}]++)*+)(?![.@][a-z])"
+)
+"""Names of hosts and attributes are not words: ``mail.attacker.com``, ``self.decoder``."""
+
 _IS_CJK: Final = re.compile(rf"[{CJK}]")
 
 _PASSIVE: Final = "被"
@@ -90,16 +96,32 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence, a cell, a comment: ``start`` and ``end`` are in the reading, places in ``marks`` in the sentence."""
+    """A sentence, a cell, a comment: ``start`` and ``end`` are in the reading, places in ``marks`` in the sentence.
+
+    ``before`` holds the meanings of the sentence before it, ``line`` is the beginning of its line up to the sentence.
+    """
 
     text: str
+    line: str
     start: int
     end: int
-    hidden: bool
     marks: Sequence[Mark]
     mask: int
+    before: int
     about_attacks: bool
     briefed: bool
+
+
+class Surroundings(NamedTuple):
+    """What a text is: where it talks about attacks, whether it is a prompt, whether it shows templates of prompts.
+
+    ``roles`` are the places of its role tokens.
+    """
+
+    talk: Sequence[int]
+    roles: Sequence[int]
+    briefed: bool
+    templates: bool
 
 
 class Lexicon:
@@ -147,7 +169,7 @@ class Lexicon:
         mask = 0
         before = ""
         known, phrases = self._known, self._phrases
-        for word in _WORD.findall(text):
+        for word in WORD.findall(text):
             meaning = known.get(word)
             mask |= self._meaning(word) if meaning is None else meaning
             if before in phrases:
@@ -164,7 +186,7 @@ class Lexicon:
 
     def marks(self, text: str) -> list[Mark]:
         """Return the meanings in a sentence, in order."""
-        matches = list(_WORD.finditer(text))
+        matches = list(WORD.finditer(text))
         words = [match[0] for match in matches]
         found = []
         for place, match in enumerate(matches):
@@ -279,34 +301,37 @@ def sentences(text: str, promising: Callable[[int], bool]) -> Iterator[Sentence]
     words = lexicon()
     has_cjk = bool(_IS_CJK.search(text))
     talk: list[int] = []
-    kept: list[tuple[int, int, bool]] = []
+    kept: list[tuple[int, int, bool, int]] = []
     roles = [match.start() for match in _ROLES.finditer(text)]
-    before = last = 0
+    earlier = before = last = 0
     latest = -1
     for start, end, hidden in _lines_joined(text, segments(text)):
         if start < latest:
-            mask = before | last
+            mask, context = before | last, earlier
         else:
             latest = start
             part = text[start:end]
             mask = words.mask(part)
             if has_cjk and _IS_CJK.search(part):
                 mask |= words.unspaced_mask(part)
-            before, last = last, mask
+            earlier, before, last = before, last, mask
+            context = before
         if mask & BIT["TALK"]:
             talk.append(start)
         if roles and bisect_right(roles, end) > bisect_left(roles, start):
             mask |= BIT["ROLE"]
         if mask and promising(mask | (BIT["HIDDENTEXT"] if hidden else 0)):
-            kept.append((start, end, hidden))
-    briefed = (
+            kept.append((start, end, hidden, context))
+    around = Surroundings(
+        talk,
+        roles,
         bool(_BRIEF.match(text) or _BRIEFED_INSIDE.search(text))
-        or len(_BLANKS.findall(text)) >= FEWEST_BLANKS
+        or len(_BLANKS.findall(text)) >= FEWEST_BLANKS,
+        bool(_TEMPLATES.search(text)),
     )
-    templates = bool(_TEMPLATES.search(text))
-    for start, end, hidden in kept:
+    for start, end, hidden, context in kept:
         if not _CODE_LITERAL.search(text[_line_start(text, start) : start]):
-            yield _sentence(text, start, end, hidden=hidden, talk=talk, briefed=briefed, templates=templates)
+            yield _sentence(text, start, end, hidden=hidden, before=context, around=around)
 
 
 def _line_start(text: str, at: int) -> int:
@@ -315,6 +340,8 @@ def _line_start(text: str, at: int) -> int:
 
 
 NEAR_CHARS: Final = 350
+MOST_ROLE_CHARS: Final = 40
+"""A role token so many characters before the line of an order belongs to it."""
 _ADDRESS_END: Final = re.compile(r"(?:[へにさんな에게아야]{0,3}|[a-zа-яё]{0,2})[ \"”»)]{0,2}[:,：，、!—]")
 _CALLING: Final = re.compile(
     r"\W*(?:if you are|if you're|should you be|dear|hello|hi|hey|attention|note to|to (?:the|any|all|every|each|whichever|whatever)|for (?:any|all)|falls du|wenn du|lieber?|an (?:alle|jede)"
@@ -388,12 +415,13 @@ def _addressed(mark: Mark, text: str, *, hidden: bool) -> Mark:
 
 
 def _sentence(
-    text: str, start: int, end: int, *, hidden: bool, talk: Sequence[int], briefed: bool, templates: bool
+    text: str, start: int, end: int, *, hidden: bool, before: int, around: Surroundings
 ) -> Sentence:
     part = text[start:end]
     marks = lexicon().marks(part)
-    around = bisect_right(talk, end + NEAR_CHARS) - bisect_right(talk, start - NEAR_CHARS)
-    about_attacks = around > 1 or any(mark.mask & BIT["TALK"] for mark in marks)
+    talk = around.talk
+    near = bisect_right(talk, end + NEAR_CHARS) - bisect_right(talk, start - NEAR_CHARS)
+    about_attacks = near > 1 or any(mark.mask & BIT["TALK"] for mark in marks)
     quotes = [match.span() for match in _QUOTE.finditer(part)]
     outside = len(part) - sum(stop - begin for begin, stop in quotes)
     if quotes and outside >= FEWEST_LETTERS_AROUND:
@@ -403,9 +431,13 @@ def _sentence(
     for mark in marks:
         mask |= mark.mask
     if _ROLES.search(part) and not _CODE_ROLE.search(part):
-        mask |= BIT["ROLE"] | (BIT["SPECIAL"] if not templates and _SPECIAL.match(part) else 0)
-    if _USER_LABEL.match(text, _line_start(text, start)):
+        mask |= BIT["ROLE"] | (BIT["SPECIAL"] if not around.templates and _SPECIAL.match(part) else 0)
+    line = _line_start(text, start)
+    if _USER_LABEL.match(text, line):
         mask |= BIT["LABEL"]
     for match in _SIGNS.finditer(part):
         mask |= BIT[match.lastgroup or "URL"]
-    return Sentence(part, start, end, hidden, marks, mask, about_attacks, briefed)
+    opened = bisect_left(around.roles, start - MOST_ROLE_CHARS)
+    if opened < len(around.roles) and text.count("\n", around.roles[opened], start) == 1:
+        start = around.roles[opened]
+    return Sentence(part, text[line:start], start, end, marks, mask, before, about_attacks, around.briefed)
