@@ -13,7 +13,7 @@ from chatcli.client.openai_client import transport_to
 from chatcli.client.pool import Pool
 from client.wire import QUESTION, asking, entry_at, events_of
 from network_servers import Authority, SocksProxy, TunnelProxy, http_response, listening, stay_silent
-from scripted_server import event_stream
+from scripted_server import RESET, SILENCE, event_stream, json_answer, raw, serving
 
 ANSWER = b"".join(event_stream("Paris."))
 
@@ -211,6 +211,36 @@ async def test_an_opened_connection_that_is_closed_just_as_it_is_used_costs_the_
         events = await events_of(asking(entry), QUESTION)
         assert events[-1].finish_reason == "stop"
         assert len(seen) == 2
+
+
+async def test_the_embedded_model_is_sent_the_messages_to_read_ahead_and_others_are_sent_nothing():
+    async with serving(json_answer({})) as server:
+        endpoint = Endpoint(server.base_url, loopback=True)
+        async with entry_at(endpoint) as entry:
+            await entry.prefill(QUESTION)
+            assert server.requests == []
+        async with entry_at(replace(endpoint, embedded=True)) as entry:
+            await entry.prefill(QUESTION)
+            assert entry.meter.calls == {"prefill": 1}
+        (request,) = server.requests
+        assert (request.json["max_tokens"], request.json["cache_prompt"]) == (0, True)
+        assert request.json["messages"] == [{"role": "user", "content": "What is the capital of France?"}]
+
+
+@pytest.mark.parametrize(
+    "answer", [json_answer({"error": {"message": "no"}}, status=400), raw(b"nothing"), raw(RESET)]
+)
+async def test_an_error_of_reading_ahead_is_left_to_the_turn(answer):
+    async with serving(answer) as server, entry_at(Endpoint(server.base_url, embedded=True)) as entry:
+        await entry.prefill(QUESTION)
+
+
+async def test_reading_ahead_that_is_cancelled_closes_the_connection():
+    async with serving(SILENCE) as server, entry_at(Endpoint(server.base_url, embedded=True)) as entry:
+        reading = asyncio.create_task(entry.prefill(QUESTION))
+        await server.asked()
+        reading.cancel()
+        await server.requests[0].hung_up()
 
 
 def at(port, scheme="http"):

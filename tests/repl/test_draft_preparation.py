@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from chat.conversations import opened, replies, target
+from chat.conversations import EMBEDDED, ask, opened, replies, target
 from chatcli.conversation.manager import ConversationManager
 from chatcli.core.messages import question
+from chatcli.repl.between_turns import BetweenTurns
 from chatcli.repl.draft_preparation import Draft, DraftPreparation
 from chatcli.repl.question_attachments import Attachments
 from chatcli.repl.queue import Submission
@@ -29,13 +30,15 @@ class Drafting:
         self.text = ""
         self.is_busy = False
         self.connections = 0
+        self.prefilled = []
         self.chat = opened(SessionStore(tmp_path / "data"))
         self.model = ScriptedModel(*scripts)
-        self.resolved = replace(target(model=self.model), open_connection=self.open_connection)
+        self.resolved = replace(target(model=self.model), early=self)
         self.frontend = KeptFrontend()
         repl = SimpleNamespace(
             chat=self.chat,
             frontend=self.frontend,
+            between_turns=BetweenTurns(self.frontend.remark),
             attachments=Attachments(self.read_page),
             context=SimpleNamespace(redactor=Redactor()),
         )
@@ -47,6 +50,9 @@ class Drafting:
 
     async def open_connection(self):
         self.connections += 1
+
+    async def prefill(self, request):
+        self.prefilled.append([message.text for message in request.messages])
 
     async def read_page(self, address, hints):
         self.pages.append(address)
@@ -119,6 +125,16 @@ async def test_a_command_opens_no_connection(drafting, text):
     assert drafting.connections == 0
 
 
+async def test_the_embedded_model_reads_the_conversation_ahead_and_no_other_endpoint_is_sent_it(drafting):
+    await ask(drafting.chat, "What is the capital of France?")
+    await drafting.type("And")
+    assert drafting.prefilled == []
+    drafting.chat.turns.connect(replace(drafting.resolved, endpoint=EMBEDDED))
+    await drafting.type("And of Spain?")
+    await until(lambda: drafting.prefilled)
+    assert drafting.prefilled == [["What is the capital of France?", "Paris.", ""]]
+
+
 async def test_nothing_is_done_while_a_turn_is_running(drafting):
     drafting.is_busy = True
     drafting.text = "And of Spain?"
@@ -140,10 +156,11 @@ async def test_a_draft_written_before_the_model_is_known_is_prepared_once_it_is(
 
 
 async def test_an_endpoint_that_cannot_be_reached_is_left_to_the_turn(drafting):
-    async def fail():
-        raise OSError("no route to the host")
+    class Unreachable:
+        async def open_connection(self):
+            raise OSError("no route to the host")
 
-    drafting.chat.turns.connect(replace(drafting.resolved, open_connection=fail))
+    drafting.chat.turns.connect(replace(drafting.resolved, early=Unreachable()))
     await drafting.type("Hi")
     assert drafting.frontend.output == []
     assert isinstance(drafting.chat.manager, ConversationManager)

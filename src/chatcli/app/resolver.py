@@ -161,7 +161,7 @@ class ModelResolver:
             instructions=contents.instructions,
             as_sent=terms.guards.frames.message,
             screen=terms.guards.screen,
-            open_connection=entry.open_connection,
+            early=entry,
         )
 
     async def _with_model(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
@@ -171,7 +171,7 @@ class PoolEntry:
         self.endpoint = endpoint
         self._shared = shared
         self._open_client = partial(pool.client, endpoint, environment, hooks)
-        self.open_connection = partial(pool.open_connection, endpoint, environment, hooks)
+        self._open_connection = partial(pool.open_connection, endpoint, environment, hooks)
         self.meter = Meter(
             pool,
             self._open_client,
@@ -184,6 +184,31 @@ class PoolEntry:
     async def open(self) -> None:
         """Connect now, not with the first call. Raise a ``ConfigurationError`` if that fails."""
         await self._open_client()
+
+    async def open_connection(self) -> None:
+        """Open a connection ahead (``core.ports.EarlyEndpoint``); see ``Pool.open_connection``."""
+        await self._open_connection()
+
+    async def prefill(self, request: Request) -> None:
+        """Have the embedded model read ``request`` into its prompt cache (``core.ports.EarlyEndpoint``).
+
+        llama.cpp's server reads on from there as far as the next prompt begins the same. Cancelling closes the
+        connection, which stops the server after a batch.
+        """
+        if not self.endpoint.embedded:
+            return
+        # Imported with the first request, like the limits.
+        import httpx2  # noqa: PLC0415
+
+        from chatcli.client.chat_completions import request_body  # noqa: PLC0415
+        from chatcli.client.openai_errors import FOREIGN_ERRORS  # noqa: PLC0415
+
+        body = request_body(request, streamed=False, endpoint=self.endpoint)
+        body |= {"max_tokens": 0, "cache_prompt": True}
+        async with self.meter.call("prefill") as call:
+            client = await call.client()
+            with suppress(*FOREIGN_ERRORS):
+                await client.post("/chat/completions", body=body, cast_to=httpx2.Response)
 
     def facts(self, cache: Path, *, is_kept: bool) -> EndpointFacts:
         """Return the facts learned about the endpoint; files in ``cache`` keep them for later runs, if enabled."""

@@ -150,6 +150,18 @@ class ConversationManager:
         plan = self._fit(question, budget_tokens)
         return self._request(plan), _context_fitted(plan, budget_tokens)
 
+    def request_ahead(self) -> Request | None:
+        """Return the request of an empty next question, ``None`` if there is no history, or to fit it takes long."""
+        question, budget_tokens = messages.question(""), self._window.budget_tokens
+        is_quick = self._tokens.counter.loaded or surely_fits(
+            self.history, question, budget_tokens, self._tokens
+        )
+        with suppress(InputTooLong):
+            return (
+                self._request(self._fit(question, budget_tokens)) if self.history.turns and is_quick else None
+            )
+        return None
+
     async def anticipate(self, question: Message) -> None:
         """Fit and scan ``question`` before it is asked; ``send`` uses the result if it would come to the same.
 

@@ -67,6 +67,18 @@ class MessageScreen(Protocol):
         ...
 
 
+class EarlyEndpoint(Protocol):
+    """What can be done at an endpoint before there is a request. Errors are left to the request."""
+
+    async def open_connection(self) -> None:
+        """Open a connection for the next request; nothing of it is sent."""
+        ...
+
+    async def prefill(self, request: Request) -> None:
+        """Have the embedded model read the messages of ``request`` ahead; other endpoints are sent nothing."""
+        ...
+
+
 class Embedder(Protocol):
     """A model that maps texts to vectors; the closer two vectors, the more similar the meaning."""
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from xllamacpp import Server
 
 
+_TOKENS_AT_ONCE = 128
+"""A second's work on a slow processor; larger batches are no faster there."""
+
 ENGINE_MISSING = "engine_missing"
 """The ``error`` of the process when its engine is not installed."""
 
@@ -79,6 +82,8 @@ def serve(order: EngineOrder) -> Server:
     parameters.cpuparams.n_threads = threads
     parameters.cpuparams_batch.n_threads = threads
     parameters.cache_prompt = True
+    # Between batches the engine notices that nobody waits for an answer any more.
+    parameters.n_batch = parameters.n_ubatch = _TOKENS_AT_ONCE
     parameters.cache_ram_mib = 64
     parameters.warmup = False
     parameters.ui = False

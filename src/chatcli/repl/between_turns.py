@@ -18,7 +18,7 @@ PATIENCE_S: Final = 2.0
 
 
 class BetweenTurns:
-    """Runs the summarizing or indexing that the context strategy wants.
+    """Runs the summarizing or indexing that the context strategy wants, and then has the embedded model read ahead.
 
     Work the next question cannot wait for is cancelled without a trace, and the turn proceeds without it. A
     failure is reported once, through ``notify``: it would repeat with every turn.
@@ -28,11 +28,31 @@ class BetweenTurns:
         self._notify = notify
         self._patience_s = patience_s
         self._task: asyncio.Task[None] | None = None
+        self._prefilling: asyncio.Task[None] | None = None
+        self._prefilled: tuple[object, ...] = ()
         self._has_warned = False
 
     def begin(self, chat: Conversation) -> None:
         """Start the work after a turn."""
-        self._task = asyncio.create_task(self._get_ready(chat))
+        self._task = task = asyncio.create_task(self._get_ready(chat))
+
+        def then_prefill(_: object) -> None:
+            if self._task is task and not task.cancelled():
+                self.prefill(chat)
+
+        task.add_done_callback(then_prefill)
+
+    def prefill(self, chat: Conversation) -> None:
+        """Have the embedded model read the conversation, once for each state of it and when nothing else is going on."""
+        state = chat.resolved, chat.session.head, chat.opened.changes
+        is_embedded = chat.resolved is not None and chat.resolved.endpoint.embedded
+        if is_embedded and not self._is_working and state != self._prefilled:
+            self._prefilled = state
+            self._prefilling = asyncio.create_task(_prefill(chat))
+
+    @property
+    def _is_working(self) -> bool:
+        return any(task is not None and not task.done() for task in (self._task, self._prefilling))
 
     @property
     def is_asking(self) -> bool:
@@ -40,7 +60,8 @@ class BetweenTurns:
         return self._task is not None and asyncio.current_task() is self._task
 
     async def settle(self) -> None:
-        """Wait a moment, then cancel unfinished work."""
+        """Wait a moment, then cancel unfinished work; reading ahead is cancelled at once: the turn reads on."""
+        await self._stop_prefilling()
         if self._task is not None:
             try:
                 await asyncio.wait([self._task], timeout=self._patience_s)
@@ -49,9 +70,18 @@ class BetweenTurns:
 
     async def stop(self) -> None:
         """Cancel unfinished work."""
+        await self._stop_prefilling()
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _stop_prefilling(self) -> None:
+        task, self._prefilling = self._prefilling, None
+        if task is not None and not task.done():
+            task.cancel()
+            self._prefilled = ()
             with suppress(asyncio.CancelledError):
                 await task
 
@@ -62,3 +92,8 @@ class BetweenTurns:
             if not self._has_warned:
                 self._notify(f"older turns could not be summarized and are left out: {error.message}")
             self._has_warned = True
+
+
+async def _prefill(chat: Conversation) -> None:
+    with suppress(ChatcliError):
+        await chat.turns.prefill()

@@ -82,16 +82,18 @@ class DraftPreparation:
             self._open_connection()
             if repl.chat.resolved is not None:
                 await self._prepare_after_pause()
+            if repl.chat.resolved is not None and not self._is_busy():
+                repl.between_turns.prefill(repl.chat)
             check_s = _CHECK_UNRESOLVED_S if repl.chat.resolved is None else _CHECK_S
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._is_changed.wait(), check_s)
 
     def _open_connection(self) -> None:
         resolved = self._repl.chat.resolved
-        if resolved is None or resolved.open_connection is None or self._is_busy():
+        if resolved is None or resolved.early is None or self._is_busy():
             return
         if self._opening is None or self._opening.done():
-            self._opening = asyncio.create_task(_quietly(resolved.open_connection()))
+            self._opening = asyncio.create_task(_quietly(resolved.early.open_connection()))
 
     async def _prepare_after_pause(self) -> None:
         while (left_s := self._quiet_s - self._repl.frontend.idle_s()) > 0:  # noqa: ASYNC110 - a key is no change

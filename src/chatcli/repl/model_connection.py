@@ -35,7 +35,7 @@ class Connection:
     """Connects a conversation to its model once; a failure is raised to the caller, then retried.
 
     ``draws`` says whether answers are drawn, so that the drawing modules are loaded too. ``opened`` is called
-    when a model was found in the background. ``approve`` asks the person about exceeding a budget.
+    when a model was found in the background, ``counting`` once its vocabulary is loaded. ``approve`` asks the person about exceeding a budget.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Connection:
         idle_s: Callable[[], float],
         draws: bool = True,
         opened: Callable[[], object] = lambda: None,
+        counting: Callable[[], object] = lambda: None,
         approve: Approve | None = None,
     ) -> None:
         self.options = options
@@ -55,6 +56,7 @@ class Connection:
         self._idle_s = idle_s
         self._draws = draws
         self._opened = opened
+        self._can_count = counting
         self._approve = approve
         self._stack = AsyncExitStack()
         self._offered: tuple[OfferedModel, ...] | None = None
@@ -136,6 +138,11 @@ class Connection:
             await Warmup([_load_markdown], idle_s=self._idle_s).run()
         await Warmup([chat.turns.load_vocabulary], idle_s=self._idle_s, quiet_s=VOCABULARY_QUIET_S).run()
         await chat.manager.look_ahead()
+
+    async def _get_ready(self, vocabulary: Warmup, chat: Conversation) -> None:
+        await vocabulary.run()
+        await chat.manager.look_ahead()
+        self._can_count()
 
     async def _open(self, chat: Conversation, settings: Settings) -> ResolvedModel:
         opened = AsyncExitStack()

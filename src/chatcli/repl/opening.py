@@ -61,6 +61,7 @@ def open_repl(
             idle_s=frontend.idle_s,
             draws=frontend.draws,
             opened=frontend.refresh,
+            counting=lambda: repl.between_turns.prefill(repl.chat),
             approve=lambda question: repl.approves(question),  # noqa: PLW0108 - made here
         ),
         theme=theme,
