@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import bench_endpoint
+from bench_prefill import prefill
 from bench_pty import Running
 from bench_resume import session_of
 from bench_sessions import verdict
@@ -88,6 +89,7 @@ def ttft(turns: int) -> None:
     median_ms, p99_ms = statistics.median(found) * 1000, percentile_ms(sorted(found), 99)
     print(f"ttft: median {median_ms:.1f} ms (at most {MEDIAN_MS}): {verdict(median_ms, MEDIAN_MS)}")
     print(f"ttft: p99 {p99_ms:.1f} ms (at most {P99_MS}): {verdict(p99_ms, P99_MS)}")
+    prefill()
 
 
 def _show(name: str, turns: Sequence[Turn]) -> None:

@@ -11,10 +11,14 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
+from chatcli.client.endpoint import Endpoint
+from chatcli.core.messages import answer, question, system
+from chatcli.core.request import Parameters, Request
+from client.wire import asking, entry_at, events_of
 from e2e.interrupting import interrupted
 from e2e.program import Program, command, messages_of, records_of
 from e2e.relay import relaying
@@ -227,3 +231,21 @@ def test_a_conversation_in_the_terminal_streams_is_stopped_and_goes_on(program, 
     path = program.session_paths[0]
     assert [role for role, _ in messages_of(path)] == ["system", "user", "assistant"]
     assert "Paris" in messages_of(path)[2][1]
+
+
+async def test_what_was_read_ahead_is_not_read_again_with_the_question(served):
+    before = (
+        system("You are a helpful assistant."),
+        question(
+            "Name some rivers of Europe, from the longest to the shortest, with the seas they flow into."
+        ),
+        answer("The Volga, the Danube, the Ural, the Dnieper and the Don. " * 4),
+    )
+    ahead = Request("smollm2-135m-instruct", (*before, question("")), Parameters(max_tokens=4))
+    asked = replace(ahead, messages=(*before, question("And the shortest?")))
+    async with entry_at(Endpoint(served.base_url, loopback=True, embedded=True)) as entry:
+        await entry.prefill(ahead)
+        *_, completion = await events_of(asking(entry), asked)
+    usage = completion.usage
+    assert usage.input_tokens > 60
+    assert usage.input_tokens - usage.cached_tokens < 20
