@@ -187,13 +187,6 @@ class Turns:
         """Do ahead what ``send`` does before the request of ``question`` leaves; see ``ConversationManager.anticipate``."""
         await self.manager.anticipate(self.whole(question))
 
-    async def prefill(self) -> None:
-        """Have the embedded model read what the next question will be asked after."""
-        resolved, request = self.connected, self.manager.request_ahead()
-        if resolved.early is not None and resolved.endpoint.embedded and request is not None:
-            sent = tuple(map(resolved.as_sent, request.messages))
-            await resolved.early.prefill(replace(request, messages=sent))
-
     async def blocked(
         self,
         question: Message,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ChatcliError
@@ -95,5 +96,9 @@ class BetweenTurns:
 
 
 async def _prefill(chat: Conversation) -> None:
+    """Have the embedded model read what the next question will be asked after."""
     with suppress(ChatcliError):
-        await chat.turns.prefill()
+        resolved, request = chat.turns.connected, chat.manager.request_ahead()
+        if resolved.early is not None and request is not None:
+            sent = tuple(map(resolved.as_sent, request.messages))
+            await resolved.early.prefill(replace(request, messages=sent))
