@@ -126,6 +126,7 @@ COMMANDS_OF_THE_TERMINAL = {
     "terminal/live_application.py": "brackets a frame",
     "terminal/suspension.py": "restores the terminal for the shell",
     "terminal/window_title.py": "keeps the title and takes it back",
+    "text/redaction.py": "finds keys that such commands break apart",
 }
 """Where commands to the terminal are written or read that are no styles, and what for."""
 

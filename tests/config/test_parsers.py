@@ -276,6 +276,13 @@ def test_a_wrong_address_of_a_cache_is_refused_without_its_password(written):
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize("written", ["process", "", None, 1, "redis://:secret@", "http://:secret@host"])
+def test_a_wrong_place_for_limits_is_refused_without_its_password(written):
+    with pytest.raises(ValueError, match="must be machine, or a URL like redis://") as raised:
+        parsers.limits(written)
+    assert "secret" not in str(raised.value)
+
+
 @pytest.mark.parametrize("written", ["disk", "", None, 1, ["redis://:secret@host"], ":secret@host"])
 def test_any_other_value_is_no_cache_and_is_not_repeated(written):
     with pytest.raises(ValueError, match="must be off, memory, sqlite, or a URL") as raised:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from chatcli.config.report import Row, rows
 from chatcli.config.settings import SETTINGS
 
@@ -67,7 +69,8 @@ def test_a_key_in_the_body_of_requests_is_masked(machine):
     assert settings.options["api_key"] == "geheim"
 
 
-def test_the_password_of_a_cache_is_masked(machine):
-    settings = machine.resolve(config='cache = "redis://me:geheim@cache.example:6379/0"')
-    assert row(settings, "cache").value == "redis://me:…@cache.example:6379/0"
-    assert settings.cache == "redis://me:geheim@cache.example:6379/0"
+@pytest.mark.parametrize("name", ["cache", "limits"])
+def test_the_password_of_a_server_is_masked(machine, name):
+    settings = machine.resolve(config=f'{name} = "redis://me:geheim@cache.example:6379/0"')
+    assert row(settings, name).value == "redis://me:…@cache.example:6379/0"
+    assert getattr(settings, name) == "redis://me:geheim@cache.example:6379/0"

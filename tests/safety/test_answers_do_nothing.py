@@ -25,6 +25,7 @@ CONNECTS = {
     "app/web_reader.py": "the addresses of a page the person attached",
     "attachments/attached.py": "turns a file:// address into a path; connects to nothing",
     "cli/signals.py": "a pair of sockets inside the process",
+    "client/direct_http.py": "the configured endpoint, for the rows of a batch",
     "client/download.py": "a page the person attached, or the table of prices",
     "client/inspection.py": "chatcli doctor, to the configured endpoint",
     "client/network_faults.py": "the classes of errors; connects to nothing",
@@ -32,6 +33,7 @@ CONNECTS = {
     "doctor/local_checks.py": "the versions of libraries; connects to nothing",
     "doctor/network_checks.py": "chatcli doctor, to the configured endpoint",
     "local/discovery.py": "well-known ports of this machine",
+    "repl/draft_preparation.py": "the configured endpoint, before the draft is sent",
 }
 PROGRAM_MODULES = {"subprocess", "pty", "webbrowser"}
 PROGRAM_CALLS = {

@@ -5,10 +5,12 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chatcli.storage.shared_state import SQLiteState
+from chatcli.storage.shared_state import RedisState, SQLiteState
 
 COUNTING = """
 import sys
@@ -42,20 +44,53 @@ def state(path):
     state.close()
 
 
-def test_a_change_sees_what_the_last_one_left(state):
-    assert [state.change("key", one_more) for _ in range(3)] == [1, 2, 3]
-    assert state.change("other", one_more) == 1
+@pytest.fixture(params=["sqlite", "redis"])
+def any_state(request, path):
+    state = (
+        SQLiteState(path) if request.param == "sqlite" else RedisState(request.getfixturevalue("redis_url"))
+    )
+    yield state
+    state.close()
 
 
-def test_a_change_that_fails_changes_nothing(state):
+@pytest.fixture
+def key():
+    """Return a key that no other test uses."""
+    return os.urandom(8).hex()
+
+
+def test_a_change_sees_what_the_last_one_left(any_state, key):
+    assert [any_state.change(key, one_more) for _ in range(3)] == [1, 2, 3]
+    assert any_state.change(f"{key} other", one_more) == 1
+
+
+def test_the_time_is_the_same_for_all(any_state, key):
+    first, second = (any_state.change(key, lambda _, now_s: now_s) for _ in range(2))
+    assert abs(first - time.time()) < 60
+    assert second >= first
+
+
+def test_no_change_of_several_threads_is_lost(any_state, key):
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(lambda _: any_state.change(key, one_more), range(40))) == list(range(1, 41))
+
+
+def test_a_server_that_is_not_there_is_an_error():
+    state = RedisState("redis://127.0.0.1:9/0")
+    with pytest.raises(OSError, match="Redis"):
+        state.change("key", one_more)
+    state.close()
+
+
+def test_a_change_that_fails_changes_nothing(any_state, key):
     def fails(value, now_s):
         value["count"] = 100
         raise RuntimeError
 
-    state.change("key", one_more)
+    any_state.change(key, one_more)
     with pytest.raises(RuntimeError):
-        state.change("key", fails)
-    assert state.change("key", one_more) == 2
+        any_state.change(key, fails)
+    assert any_state.change(key, one_more) == 2
 
 
 def test_no_change_of_several_processes_is_lost(state, path):

@@ -70,8 +70,9 @@ def settings_of(
     )
     for credential in settings.every_credential:
         context.redactor.add_source(credential.secret.revealed)
-    if "@" in settings.cache:
-        context.redactor.add_key(password_of(settings.cache) or "")
+    for server in (settings.cache, settings.limits):
+        if "@" in server:
+            context.redactor.add_key(password_of(server) or "")
     for warning in () if options.quiet else settings.warnings:
         terminal.warn(f"chatcli: {sanitize_line(warning)}")
     if settings.unreadable_keys is not None and not options.quiet:

@@ -126,9 +126,12 @@ def url(value: object) -> str:
 
 def limits(value: object) -> str:
     """Return where rate limits are shared: ``machine``, or the URL of a Redis server."""
-    place = text(value).strip()
-    if place != THIS_MACHINE and not (place.startswith(_REDIS_SCHEMES) and place.partition("://")[2]):
-        _refuse(f"{THIS_MACHINE} or a URL like redis://127.0.0.1:6379/0", value)
+    place = value.strip() if isinstance(value, str) else ""
+    if place != THIS_MACHINE and not _is_redis_url(place):
+        # The value may hold a password.
+        raise ValueError(
+            f"must be {THIS_MACHINE}, or a URL like redis://127.0.0.1:6379/0 (rediss:// with encryption)"
+        )
     return place
 
 

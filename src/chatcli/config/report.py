@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _NOT_SET = "not set"
 _KEY = "api_key"
+_MAY_HOLD_PASSWORDS = {"cache", "limits"}
 
 
 class Row(NamedTuple):
@@ -86,7 +87,7 @@ def _shown(settings: Settings, name: str) -> str:
         return _NOT_SET
     if name == "key_command":
         return program_of(value) + (" …" if len(value) > 1 else "")
-    if name == "cache":
+    if name in _MAY_HOLD_PASSWORDS:
         return _without_password(value)
     return value if isinstance(value, str) else json.dumps(_without_keys(value), ensure_ascii=False)
 
@@ -151,7 +152,7 @@ def _shown_variable(name: str, text: str, places: dict[str, str]) -> str:
         case _, tuple(names):
             return beginning(_listed(names))
         case _:
-            return beginning(_without_password(text) if setting.name == "cache" else text)
+            return beginning(_without_password(text) if setting.name in _MAY_HOLD_PASSWORDS else text)
 
 
 def _listed(names: Iterable[object]) -> str:

@@ -139,8 +139,12 @@ class RedisState:
         self._client: Redis | None = None
 
     def change(self, key: str, change: Callable[[dict[str, Any], float], _Result]) -> _Result:
-        import redis  # noqa: PLC0415 - the extra "redis"
-
+        try:
+            import redis  # noqa: PLC0415 - an extra, slow to import
+        except ImportError as error:
+            raise OSError(
+                None, "the package redis is not installed (pip install 'chatcli[redis]')"
+            ) from error
         until_s = time.monotonic() + _PATIENCE_S
         try:
             while time.monotonic() < until_s:
@@ -156,7 +160,7 @@ class RedisState:
                         return result
                 time.sleep(random.uniform(0, _REDIS_PAUSE_S))  # noqa: S311 - so that two do not meet again
         except redis.RedisError as error:
-            raise OSError(None, f"Redis: {error}") from error
+            raise OSError(None, f"Redis: {type(error).__name__}") from error
         raise OSError(None, "Redis: too many programs change the same state")
 
     def close(self) -> None:
