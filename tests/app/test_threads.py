@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import aclosing
 
 import pytest
 
-from chatcli.app.threads import in_thread
+from chatcli.app.threads import in_thread, iterated_in_thread
 
 
 async def test_the_result_of_a_thread_is_returned_and_the_loop_runs_meanwhile():
@@ -46,3 +47,35 @@ def test_exiting_does_not_wait_for_a_thread():
     assert not ended.is_set()
     may_end.set()
     assert ended.wait(5)
+
+
+async def test_items_of_a_thread_come_in_order_and_only_some_ahead():
+    taken = []
+
+    def endless():
+        number = 0
+        while True:
+            taken.append(number)
+            yield number
+            number += 1
+
+    async with aclosing(iterated_in_thread(endless())) as items:
+        assert [await anext(items) for _ in range(5)] == [0, 1, 2, 3, 4]
+        await asyncio.sleep(0.05)
+        assert len(taken) <= 110
+
+
+async def test_an_error_of_the_items_is_raised_where_they_are_waited_for():
+    def broken():
+        yield 1
+        raise KeyError("broken")
+
+    async with aclosing(iterated_in_thread(broken())) as items:
+        assert await anext(items) == 1
+        with pytest.raises(KeyError):
+            await anext(items)
+
+
+async def test_items_that_end_end():
+    async with aclosing(iterated_in_thread(iter(range(300)))) as items:
+        assert [item async for item in items] == list(range(300))

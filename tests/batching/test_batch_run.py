@@ -90,6 +90,22 @@ async def test_a_row_that_cannot_be_asked_is_a_result_like_others():
     assert [result.error and result.error.message for result in found] == [None, "line 2 is not JSON", None]
 
 
+async def test_rows_that_cannot_be_asked_leave_the_loop_to_others():
+    broken = [BatchRow(n, None, 1, error=UsageError("broken", hint="mend it")) for n in range(500)]
+    run, turns = BatchRun(Model(), Concurrency(1)), 0
+
+    async def watch():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    watching = asyncio.ensure_future(watch())
+    assert len(await results_of(run, broken)) == 500
+    watching.cancel()
+    assert turns > 100
+
+
 async def test_a_failure_is_a_result_with_what_had_come():
     def answer(_):
         return [TextDelta("half"), Retrying(2, 0.1, "busy"), RequestRefused("no", hint="ask something else")]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatcli.cost.budget import Admission, Spending
 from chatcli.cost.ledger import KEPT, Expense, Ledger, together, total
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -250,3 +251,24 @@ def test_whatever_stands_in_the_ledger_each_line_is_an_expense_or_counted(tmp_pa
     ledger = Ledger(path, clock=lambda: NOW)
     assert ledger.month().expenses == []
     assert ledger.unreadable_lines == sum(bool(line.strip()) for line in content.split(b"\n"))
+
+
+def test_expenses_without_a_limit_may_be_written_together(tmp_path):
+    spending, ledger = Spending(expenses_at_once=3), Ledger(tmp_path / "spending.jsonl")
+    expenses = [Expense(NOW, "m", "host", Decimal(n + 1)) for n in range(4)]
+    for expense in expenses[:2]:
+        spending.book(expense, ledger)
+    assert ledger.expenses() == []
+    assert spending.run_usd == 3
+    spending.book(expenses[2], ledger)
+    assert [each.cost_usd for each in ledger.expenses()] == [1, 2, 3]
+    # What a limit has admitted is for the eyes of other processes.
+    spending.book(expenses[3], ledger, [Admission(Decimal(4))])
+    assert len(ledger.expenses()) == 4
+
+
+def test_expenses_that_wait_are_written_in_the_end(tmp_path):
+    spending, ledger = Spending(expenses_at_once=3), Ledger(tmp_path / "spending.jsonl")
+    spending.book(Expense(NOW, "m", "host", Decimal(1)), ledger)
+    spending.catch_up(ledger)
+    assert len(ledger.expenses()) == 1

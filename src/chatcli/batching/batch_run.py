@@ -205,6 +205,8 @@ class BatchRun:
                     self.progress.count(result)
                 if results:
                     yield results
+                # Rows that cannot be asked wait for nothing: signals and the display have their turn all the same.
+                await asyncio.sleep(0)
         finally:
             self.abandon()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -227,7 +229,7 @@ class BatchRun:
                 self._finished.append(
                     (number, BatchResult(row.id, row.index, error=row.error, digest=row.digest))
                 )
-                if len(self._finished) >= limit:
+                if len(self._finished) >= _READ_AHEAD_ROWS:
                     break
                 continue
             task = asyncio.create_task(self._ask(number, row))

@@ -9,12 +9,13 @@ import sys
 from argparse import RawDescriptionHelpFormatter
 from contextlib import aclosing, suppress
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from chatcli.app.batch_wiring import PROVIDER_SHARE, OpenBatch, open_batch
 from chatcli.app.run_context import ChatOptions
-from chatcli.app.threads import iterated_in_thread
+from chatcli.app.threads import in_thread, iterated_in_thread
 from chatcli.batching.batch_run import MOST_AT_ONCE, BatchProgress, BatchRun, Concurrency
 from chatcli.batching.input_rows import FORMATS, InputRecords
 from chatcli.batching.provider_batch import ProviderRun, SentParts
@@ -237,7 +238,7 @@ class _Batch:
     async def _written(self, batch: OpenBatch, rows: Iterator[BatchRow], output: ResultFile) -> ExitCode:
         progress = self._progress
         if self._start is not None:
-            progress.total = self._count_rows(output)
+            progress.total = await in_thread(partial(self._count_rows, output))
             rows = self._rows(batch)
         progress.earlier = output.done.count
         _allow_open_files(self._concurrency.limit if not self._concurrency.is_adaptive else MOST_AT_ONCE)
@@ -272,7 +273,7 @@ class _Batch:
         return sent
 
     async def _by_provider(self, batch: OpenBatch, output: ResultFile, sent: SentParts) -> ExitCode:
-        self._progress.total = self._count_rows(output)
+        self._progress.total = await in_thread(partial(self._count_rows, output))
         self._progress.earlier = output.done.count
         run = ProviderRun(
             batch.provider(),
