@@ -173,7 +173,7 @@ def own_limits_of(
 
     is_here = settings.limits == THIS_MACHINE
     place = str(context.paths.cache / "rate-limits.db") if is_here else settings.limits
-    opened = partial(_shared_limits, place, key_of(endpoint.base_url, endpoint.key or ""))
+    opened = partial(_shared_limits, place, endpoint)
     return OwnLimits(
         settings.requests_per_minute,
         settings.tokens_per_minute,
@@ -184,7 +184,7 @@ def own_limits_of(
     )
 
 
-def _shared_limits(place: str, scope: str) -> SharedLimits:
+def _shared_limits(place: str, endpoint: Endpoint) -> SharedLimits:
     from chatcli.client.shared_limits import shared_limits  # noqa: PLC0415 - most runs share nothing
 
-    return shared_limits(place, scope)
+    return shared_limits(place, key_of(endpoint.base_url, endpoint.key or ""))

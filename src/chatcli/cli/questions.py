@@ -58,7 +58,7 @@ def compose(
         raise UsageError("-f - reads stdin, and --no-stdin leaves it alone", hint="use one of them")
     piped = _piped(terminal, hints) if options.reads_stdin else ""
     typed = [prompt, options.system or "", *(options.variables or ())]
-    if not options.quiet and any(map(terminal.redactor.keys_in, [*typed, piped])):
+    if not options.quiet and any(map(terminal.redactor.keys_in, filter(None, [*typed, piped]))):
         # Scripts must not break: it is sent.
         terminal.warn("the prompt contains what looks like a key (chatcli config login keeps one)")
     documents = [
