@@ -66,7 +66,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
     delay_s = 0.0
 
     def handle(self) -> None:
-        with suppress(ConnectionResetError):  # whoever is ended need not say good-bye
+        with suppress(ConnectionError):  # whoever is ended need not say good-bye
             super().handle()
 
     def do_GET(self) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.layout.processors import Processor, Transformation
+
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 # Joiners, variation selectors and skin tones merge emoji in some terminals and not in others, and
 # prompt_toolkit adds up the widths of the parts. Without them, the parts are drawn side by side, the same
 # everywhere.
-_MELTING: Final = re.compile("(?<=[\u2190-\U0001faff])[\u200d\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
+_MELTING: Final = lazy_pattern("(?<=[\u2190-\U0001faff])[\u200d\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
 
 # A pair of them is a flag, which is two or four columns wide.
 _FLAG_LETTERS: Final = {0x1F1E6 + at: chr(ord("A") + at) for at in range(26)}
@@ -26,6 +27,8 @@ class SteadyWidths(Processor):
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
         fragments = transformation_input.fragments
         line = "".join(fragment[1] for fragment in fragments)
+        if line.isascii():
+            return Transformation(fragments)
         left_out = {match.start() for match in _MELTING.finditer(line)}
         if not left_out:
             return Transformation(fragments)
