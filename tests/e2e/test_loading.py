@@ -96,6 +96,7 @@ FOR_THE_HELP = {
     "chatcli.client.lazy_openai",
     "chatcli.core",
     "chatcli.core.errors",
+    "chatcli.core.frozen",
     "chatcli.core.strategy_table",
     "chatcli.core.version",
     "chatcli.text",

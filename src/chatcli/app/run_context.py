@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +12,7 @@ from chatcli.app.threads import in_thread
 from chatcli.client.pool import Pool
 from chatcli.config.key_commands import KeyCommands
 from chatcli.config.parsers import THIS_MACHINE
+from chatcli.core.frozen import frozen
 from chatcli.cost.budget import RUN, Account, Budget, Payer, Spending
 from chatcli.cost.ledger import FILE_NAME, Ledger
 from chatcli.safety.screening import SCANNER, Scanner, Screened
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     Notify: TypeAlias = Callable[[Notice], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunContext:
     """The environment of a run. ``folder`` is the working directory, ``None`` if there is none.
 
@@ -90,7 +91,7 @@ BULK: Final = 2
 """Whose requests go first where several running chatclis wait for one rate limit; the lowest does."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChatOptions:
     """Options of one call beyond the settings.
 

@@ -12,13 +12,13 @@ import shlex
 import stat
 import subprocess
 import sys
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from chatcli.core.errors import UsageError
+from chatcli.core.frozen import frozen
 from chatcli.text.documents import heading_of
 from chatcli.text.lazy_pattern import lazy_pattern
 
@@ -51,7 +51,7 @@ _CLOSING: Final = {")": "(", "]": "[", "}": "{"}
 _LONGEST_LABEL: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attached:
     """A file by the name the person gave, with its size when it was checked."""
 
@@ -70,7 +70,7 @@ class Attached:
         return f"{self.path.name} {shown_size(self.size_bytes)}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AttachedPage:
     """A web page by the address the person gave, with its ``text`` once it was fetched."""
 

@@ -6,12 +6,13 @@ import codecs
 import os
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from chatcli.attachments.file_kinds import PDF, is_certainly_data, kind_of, not_text
 from chatcli.attachments.tolerant_decoding import REPLACEMENT, damage_cost, damaged_places, decode_tolerantly
 from chatcli.core.errors import UsageError
+from chatcli.core.frozen import frozen
 from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ _SCRIPTS: Final = {
 _LOCALE_VARIABLES: Final = ("LC_ALL", "LC_CTYPE", "LANG")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EncodingHints:
     """Hints about a text's encoding; encodings are named as in Python, with underscores.
 
@@ -121,7 +122,7 @@ class EncodingHints:
 NO_HINTS: Final = EncodingHints()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """The text in an ``encoding``, whose display name is ``title``."""
 
@@ -130,7 +131,7 @@ class Reading:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Text:
     """The decoded text of the input ``name``; ``note`` says what was guessed or replaced.
 

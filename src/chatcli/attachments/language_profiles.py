@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from chatcli.core.frozen import frozen
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -116,7 +118,7 @@ class LanguageProfile:
             before, was_capital, sign = letter, is_capital, ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Language:
     """``characters`` are those of the language, ``pairs`` its letter pairs; both with their costs."""
 

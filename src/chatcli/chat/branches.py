@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chatcli.core.errors import BudgetReached, LocalIOError, UsageError
+from chatcli.core.frozen import frozen
 from chatcli.sessions.tree import Tree
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from chatcli.sessions.tree import Exchange
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Alternatives:
     """The exchanges at one place of the conversation, of which the one ``at`` is on the current path.
 

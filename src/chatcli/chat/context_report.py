@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from textwrap import shorten
 from typing import TYPE_CHECKING, Final
 
 from chatcli.conversation.counting import TOKENS_TO_OPEN_REPLY
+from chatcli.core.frozen import frozen
 from chatcli.text.documents import label_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _REASON_CHARACTERS: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReportedPart:
     """A part of what is sent; ``turn`` is its number in the conversation, from 1, if it is a turn.
 
@@ -41,7 +41,7 @@ class ReportedPart:
     imported: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LeftOutTurns:
     """The numbers of turns that are not sent, and the reason. ``tokens`` is their approximate length."""
 
@@ -50,7 +50,7 @@ class LeftOutTurns:
     tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContextReport:
     """The context of ``model_name``, chosen by the strategy ``context`` for a window of ``window_tokens``.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chatcli.chat.branches import number_hint
 from chatcli.core.errors import UsageError
+from chatcli.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from chatcli.sessions.session import Session
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NumberedTurn:
     """A question and its number in the conversation, from 1."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from chatcli.conversation.counting import as_it_is
 from chatcli.conversation.long_input.how import LongInput
 from chatcli.core.events import Usage
+from chatcli.core.frozen import frozen
 from chatcli.core.strategy_table import DEFAULT_CONTEXT_STRATEGY
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from chatcli.safety.screening import Screening
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResolvedModel:
     """The model of a conversation and how it is asked.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from chatcli.core.errors import ConfigurationError
+from chatcli.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ _AZURE_DOMAINS = (
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proxy:
     """A proxy and the variable that names it. ``url`` may contain a password; ``address`` and ``str`` never do."""
 
@@ -52,7 +53,7 @@ class Proxy:
         return f"the proxy {self.address} ({self.variable})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Endpoint:
     """An OpenAI-compatible endpoint.
 

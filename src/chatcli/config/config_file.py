@@ -6,7 +6,7 @@ Reads the whole file or its profiles, and changes single settings without touchi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from chatcli.config.parsers import NO_PROFILE
 from chatcli.config.paths import changing, write_private_file
 from chatcli.config.settings import SETTINGS, SETTINGS_BY_NAME
 from chatcli.core.errors import ConfigurationError
+from chatcli.core.frozen import frozen
 from chatcli.core.json_values import as_text
 from chatcli.storage.private_files import read_regular
 from chatcli.text.hints import did_you_mean, toml_hint
@@ -36,7 +37,7 @@ _LONGEST_BEGINNING: Final = 60
 _HEADER = re.compile(r"\A(?:[ \t]*#[^\n]*\n)+\s*\n")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConfigFile:
     """The file's tables, with known keys and unvalidated values.
 
@@ -144,7 +145,7 @@ def _window(path: Path, model: str, value: object) -> int:
     return window
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Profile:
     """A table ``[profiles.NAME]`` with its own values only."""
 

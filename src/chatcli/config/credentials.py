@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 from chatcli.config.endpoints import OPENAI_URL, EndpointOrigin, origin_of, refuse_quotes
 from chatcli.config.paths import changing, write_private_file
 from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError
+from chatcli.core.frozen import frozen
 from chatcli.storage.private_files import close_to_others, read_regular
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def parsed_key(value: object) -> Secret:
     return Secret(value.strip())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credential:
     """A key, its endpoint, and its origin (``environment OPENAI_API_KEY``)."""
 

@@ -20,13 +20,14 @@ import hashlib
 import io
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.config.endpoints import OPENAI_URL, origin_of
 from chatcli.config.paths import changing, write_private_file
 from chatcli.config.settings import SETTINGS_BY_NAME, SETTINGS_BY_VARIABLE
 from chatcli.core.errors import ConfigurationError, LocalIOError
+from chatcli.core.frozen import frozen
 from chatcli.storage.private_files import close_to_others, read_regular, read_regular_or_pipe
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ _MANY_BLANKS: Final = re.compile(r"[^\S\r\n]{201}")
 """python-dotenv searches for a comment from each blank again: many blanks would take minutes."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EnvFile:
     """The content of an env file, and the SHA-256 of exactly the bytes that were read.
 

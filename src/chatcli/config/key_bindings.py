@@ -11,10 +11,10 @@ The table of actions also generates ``/keys`` and its page in ``docs/reference``
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
+from chatcli.core.frozen import frozen
 from chatcli.text.hints import did_you_mean, nearest
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _shown_part(part: str) -> str:
     return _SHOWN.get(part) or (part.capitalize() if len(part) > 1 else part.upper())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyAction:
     """An action of keys; ``name`` is its key in ``[keys]`` of config.toml, ``when`` the state it needs."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError, LocalIOError
+from chatcli.core.frozen import frozen
 from chatcli.storage.file_lock import holding
 from chatcli.storage.private_files import make_folder, replace
 
@@ -33,7 +33,7 @@ _PRIVATE = 0o700
 _LOCK: Final = ".lock"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Paths:
     """The program's folders; none of them needs to exist."""
 

@@ -9,7 +9,7 @@ lowest precedence of all keys.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.config.config_file import FILE_NAME, ConfigFile, profile_place, read_config_file
@@ -34,6 +34,7 @@ from chatcli.config.settings import (
     Untrusted,
 )
 from chatcli.core.errors import ConfigurationError, UsageError
+from chatcli.core.frozen import frozen
 from chatcli.text.hints import did_you_mean
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ _COMMANDS: Final = {
 _OF_THIS_CALL: Final = ("flag ", "command ", "template ")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FoundSetting:
     """A value of the setting's type, and its origin."""
 
@@ -71,7 +72,7 @@ class FoundSetting:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SettingsSource:
     """The content of one source: settings by name, keys bound to their endpoints, and warnings.
 

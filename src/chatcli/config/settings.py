@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from chatcli.config import parsers
 from chatcli.config.credentials import parsed_key
+from chatcli.core.frozen import frozen
 from chatcli.core.strategy_table import (
     CONTEXT_STRATEGIES,
     DEFAULT_CONTEXT_STRATEGY,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _DAY_S = 86_400
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Setting:
     """One setting.
 
@@ -75,7 +76,7 @@ def _setting(help: str, parse: parsers.Parser, default: object = None, **facts: 
     return field(default=default, metadata=described)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Untrusted:
     """Known variables in the ``.env`` of ``folder``, with this content, that need trust."""
 

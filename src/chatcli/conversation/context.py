@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from chatcli.conversation.counting import TOKENS_AROUND_MESSAGE, TOKENS_TO_OPEN_REPLY
 from chatcli.core.errors import InputTooLong
+from chatcli.core.frozen import frozen
 from chatcli.core.messages import Message, ReasoningPart, ToolCallPart, ToolResultPart
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _ROOM_FOR_ANSWER_TOKENS = 4096
 _ROOM_FOR_ANSWER_SHARE = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Window:
     """A context window of ``tokens``, of which ``answer_tokens`` stay free and ``budget_tokens`` may be sent."""
 
@@ -42,7 +43,7 @@ class Window:
         return cls(tokens, answer_tokens, max(0, tokens - answer_tokens))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContextUsage:
     """The tokens of the conversation in the window, before the next question.
 

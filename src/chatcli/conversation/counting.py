@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from binascii import a2b_base64
-from dataclasses import dataclass
 from functools import cache
 from math import ceil
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from chatcli.core.frozen import frozen
 from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ BYTES_A_TOKEN = 4
 """A rule of thumb for any language, used only for numbers shown as estimates."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Vocabulary:
     name: str
     sha256: str

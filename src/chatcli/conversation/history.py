@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.core.events import (
@@ -16,6 +16,7 @@ from chatcli.core.events import (
     TurnResult,
     Usage,
 )
+from chatcli.core.frozen import frozen
 from chatcli.core.messages import EMPTY_REPLY, answer, question
 from chatcli.core.request import Receipt
 from chatcli.text.text_buffer import TextBuffer
@@ -33,7 +34,7 @@ FOLLOWING: Final = frozenset({"assistant", "tool"})
 """The roles of messages that belong to the turn of the question before them."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """A stored message: its id in the journal, and whether it is pinned."""
 
@@ -42,7 +43,7 @@ class Entry:
     pinned: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Turn:
     """A question and all messages until the next: answers and tool results.
 
@@ -59,7 +60,7 @@ class Turn:
         return self.messages[0].role == "user"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Summary:
     """The summary of the first ``turns`` turns, from the message ``first_id`` to ``last_id``.
 

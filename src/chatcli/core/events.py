@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from chatcli.core.errors import ChatcliError  # noqa: TC001 - found by whoever reads the annotations
+from chatcli.core.frozen import frozen
 from chatcli.core.messages import EMPTY_REPLY, Message, ToolCallPart
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Usage:
     """Tokens of one turn; ``None`` if not reported.
 
@@ -47,7 +48,7 @@ class Usage:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TurnStarted:
     """The question is about to be fitted, stored and sent.
 
@@ -58,14 +59,14 @@ class TurnStarted:
     session: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnswerContinued:
     """The following text continues an answer that begins with ``text`` and was shown before."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContextFitted:
     """What is sent to the model: ``sent_tokens`` of at most ``budget_tokens``, without ``dropped_turns`` older turns.
 
@@ -79,13 +80,13 @@ class ContextFitted:
     estimated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Waiting:
     elapsed_s: float
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Retrying:
     """Attempt number ``attempt`` (the first is 1) starts in ``wait_s`` seconds."""
 
@@ -94,7 +95,7 @@ class Retrying:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notice:
     """A line for the person that is not part of the answer; ``code`` is stable."""
 
@@ -102,7 +103,7 @@ class Notice:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LongProgress:
     """Progress of reading a text that is too long for one request: ``done`` of ``total`` requests are answered.
 
@@ -117,17 +118,17 @@ class LongProgress:
     left_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReasoningDelta:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TextDelta:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TextReclassified:
     """The last ``text`` of the answer so far was reasoning; the answer follows.
 
@@ -137,7 +138,7 @@ class TextReclassified:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CitedSource:
     """A source of the answer: number ``n`` (from 1) and a ``url``, or a ``path`` for a file."""
 
@@ -155,7 +156,7 @@ class CitedSource:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Completion:
     """The last event of a client's stream: the answer is complete.
 
@@ -196,21 +197,21 @@ class TurnResult:
     sources: tuple[CitedSource, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TurnFinished:
     """The model finished and the reply is stored. ``finish_reason`` may still be ``length``."""
 
     result: TurnResult
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TurnFailed:
     """There is no complete answer: ``result.error`` says why, ``result.text`` is the part received."""
 
     result: TurnResult
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TurnCancelled:
     """The person stopped the turn; ``result.text`` is the part received."""
 

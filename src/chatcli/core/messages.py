@@ -6,6 +6,8 @@ from collections.abc import Mapping  # noqa: TC003 - found by whoever reads the 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from chatcli.core.frozen import frozen
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -17,20 +19,20 @@ OF_OTHERS: Final = frozenset({"document", "tool"})
 """The origins of text of others, which is sent in frames."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TextPart:
     text: str
     origin: Origin = "person"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RefusalPart:
     """The text of a model's refusal."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReasoningPart:
     """The reasoning of a model.
 
@@ -42,7 +44,7 @@ class ReasoningPart:
     provider_data: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolCallPart:
     """A model's request to call a tool; ``arguments`` is the JSON text exactly as the model wrote it."""
 
@@ -52,7 +54,7 @@ class ToolCallPart:
     provider_data: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolResultPart:
     """The result of tool call ``id``."""
 
@@ -93,7 +95,7 @@ Attachment: TypeAlias = ImagePart | AudioPart | FilePart
 Part: TypeAlias = TextPart | RefusalPart | ReasoningPart | ToolCallPart | ToolResultPart | Attachment
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """One message of a conversation.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from chatcli.core.frozen import frozen
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
@@ -15,7 +17,7 @@ LIMIT_FIELDS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens
 """Names of ``Parameters.max_tokens`` in request bodies, the best known first."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parameters:
     """Parameters of an answer; ``None`` leaves the choice to the endpoint.
 
@@ -59,7 +61,7 @@ class Receipt:
         return float(sum(known)) if known else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """A request to a model.
 

@@ -9,8 +9,9 @@ import asyncio
 import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from chatcli.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +29,7 @@ _STATUS_OK = re.compile(rb"HTTP/1\.[01] 200[ \r]")
 _CONTENT_LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,9})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServerCandidate:
     """A server to look for, and its default loopback port.
 
@@ -47,7 +48,7 @@ WELL_KNOWN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FoundServer:
     """A server that answered. ``models`` are its model ids, unsanitized."""
 
@@ -119,7 +120,7 @@ def model_ids(body: bytes) -> tuple[str, ...]:
     return tuple(model_id for model_id in ids if isinstance(model_id, str))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LocalState:
     engine: EngineState
     weights: WeightsState

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from wcwidth import clip
 
 from chatcli.core.events import TurnFailed, TurnFinished, TurnStarted
+from chatcli.core.frozen import frozen
 from chatcli.text.sanitizer import sanitize_line, takes_commands
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _OSC_9: Final = "\x1b]9;chatcli: {}\x1b\\"
 _OSC_777: Final = "\x1b]777;notify;chatcli;{}\x1b\\"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Terminal:
     """A terminal, recognized by the start of a variable's value, and its notification sequence.
 

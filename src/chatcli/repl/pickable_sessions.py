@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from chatcli.app.threads import in_thread
 from chatcli.core.errors import UsageError
+from chatcli.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ Each listed file is read for the line around its hit before the next key.
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """The sessions found for ``words``, in the person's folder (``is_here``) or in all.
 

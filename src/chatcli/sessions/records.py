@@ -39,6 +39,7 @@ from chatcli.core.codec import (
     source_fields,
     usage_fields,
 )
+from chatcli.core.frozen import frozen
 from chatcli.core.json_values import optional_number, optional_text, required_text
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class HeaderRecord(_AsRead):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReplyMetadata:
     """Metadata of a reply; ``None`` where unknown."""
 

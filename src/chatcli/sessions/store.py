@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import stat
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
+from chatcli.core.frozen import frozen
 from chatcli.sessions.folder import SUFFIX, checked_name, is_path, moment_of, remove_attachments
 from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header, not_a_session, records_in
 from chatcli.sessions.session import Session, exempt_from_garbage_collection, garbage_collection_paused
@@ -38,7 +38,7 @@ _READ_BYTES: Final = 1_048_576
 """Chunk size for reading; a long session has fifty chunks."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionFile:
     """The place of a session, existing or not. ``name`` is what ``-s`` takes to return to it from any folder."""
 
@@ -57,7 +57,7 @@ class SessionFile:
             yield SessionFile(str(path) if self.is_named_by_path else path.stem, path)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionSummary:
     """A row of the list: ``turns`` counts the questions on the path, ``title`` may be empty.
 

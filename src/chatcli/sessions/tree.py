@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chatcli.core.frozen import frozen
 from chatcli.sessions.session import garbage_collection_paused
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chatcli.sessions.session import Session
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exchange:
     """A question with one of its answers, or without any.
 

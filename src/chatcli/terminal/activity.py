@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.events import LongProgress, ReasoningDelta, Retrying, TextDelta, Waiting
+from chatcli.core.frozen import frozen
 from chatcli.render.waiting_line import RETRY_HINTS, STOP_HINT, progress_facts, retry_line
 from chatcli.text.sanitizer import sanitize_line
 
@@ -29,7 +30,7 @@ _SILENCE_AFTER_S: Final = 3.0
 _SHOWN_AFTER_S: Final = 0.2  # shorter work needs no line
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Doing:
     """Work in hand; its seconds are counted from ``since_s``."""
 

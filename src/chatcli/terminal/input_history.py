@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.auto_suggest import AutoSuggest, Suggestion
@@ -22,6 +21,7 @@ from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
 from wcwidth import clip, width
 
+from chatcli.core.frozen import frozen
 from chatcli.core.json_values import as_object, optional_text
 from chatcli.storage.json_lines import LineFollower, SharedJsonLines, encode_line
 from chatcli.terminal.steady_widths import SteadyWidths, steady
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from chatcli.sessions.records import Clock
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """The limits: a file over ``file_bytes`` keeps its newest ``texts`` within ``read_bytes``."""
 

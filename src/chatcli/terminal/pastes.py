@@ -8,12 +8,12 @@ text costs nothing while more is typed.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.layout.processors import Processor, Transformation
 
 from chatcli.conversation.counting import likely_tokens
+from chatcli.core.frozen import frozen
 
 if TYPE_CHECKING:
     from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -29,7 +29,7 @@ _MARKS: Final = 0x400
 _MARK: Final = re.compile("[\ud800-\udbff]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Paste:
     text: str
     number: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.application.current import get_app
@@ -16,6 +15,7 @@ from prompt_toolkit.layout.menus import CompletionsMenuControl
 from prompt_toolkit.styles import Style
 from wcwidth import clip, width
 
+from chatcli.core.frozen import frozen
 from chatcli.render.themes import PALETTES
 from chatcli.terminal.steady_widths import steady
 from chatcli.text.sanitizer import sanitize_line
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from chatcli.terminal.input_history import HistorySearch
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shown:
     """The content of the rows, queried with every frame; an empty row takes no room.
 

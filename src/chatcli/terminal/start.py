@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from prompt_toolkit.keys import Keys
@@ -13,6 +12,7 @@ from chatcli.app.threads import in_thread
 from chatcli.attachments.encodings import NO_HINTS, EncodingHints
 from chatcli.config.key_bindings import KeyTable
 from chatcli.core.errors import ExitCode
+from chatcli.core.frozen import frozen
 from chatcli.core.version import __version__
 from chatcli.render.notification import BELL, Notifier, notification
 from chatcli.render.theme_in_force import ThemeInForce
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 HISTORY_FILE = "input-history.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TerminalInfo:
     """The properties of the REPL's terminal; ``term`` is its type, ``color_system`` its colours.
 

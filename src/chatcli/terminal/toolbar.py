@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from wcwidth import clip, width
 
+from chatcli.core.frozen import frozen
 from chatcli.cost.price import dollars
 from chatcli.cost.request_options import expected_answer_tokens
 from chatcli.text.sanitizer import sanitize_line
@@ -31,7 +32,7 @@ _LEFT_OUT_LAST: Final = ("too long", "cached", "spent", "to send", "editing", "m
 """Parts in order of priority, lowest first: without room, the lowest are left out."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Part:
     """A part of the toolbar, by its ``name`` in the table of priorities, with its role in the theme.
 

@@ -22,11 +22,11 @@ from __future__ import annotations
 import re
 import string
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
+from chatcli.core.frozen import frozen
 from chatcli.text.key_shapes import (
     INVISIBLE,
     MAY_HOLD_KEY,
@@ -162,7 +162,7 @@ class Redactor:
                 self.add_key(key)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Reading:
     """A text in lower case, with the source position of each character and of the end."""
 
@@ -204,7 +204,7 @@ def _escaped(match: re.Match[str]) -> str:
     return chr(int(value, 10 if kind == "html" else 16))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Key:
     """A key in lower case, with its spellings and every part long enough to be redacted.
 
@@ -270,7 +270,7 @@ class _Key:
         return next((n for n in lengths if text.startswith(self.value[-n:], at)), 0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Parts:
     """Every part of ``length`` characters of a text, to be found in other texts.
 

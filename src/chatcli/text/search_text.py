@@ -17,10 +17,10 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from chatcli.core.frozen import frozen
 from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ _CLUSTER: Final = lazy_pattern(".[\u0300-\u036f\u3099\u309a\uff9e\uff9f]*", re.D
 _UNSAFE: Final = lazy_pattern("[\0\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Term:
     """A term of a query: ``text``, folded.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
+
+from chatcli.core.frozen import frozen
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -41,7 +42,7 @@ def actions_of(module: CommandModule) -> Mapping[str, ActionOfCommand]:
     return table()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subcommand:
     """A row of the table. ``help`` is one line; without it the name is only reserved, and an error to use."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chatcli.core.frozen import frozen
 from chatcli.core.strategy_table import FAIL
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def unknown_cost(_: Usage) -> float | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LongInput:
     """Settings for a long text: ``strategy`` is a name of ``LONG_INPUT_STRATEGIES`` or ``FAIL``.
 
