@@ -2,8 +2,8 @@
 
 A hop is a call that enters a function of the package from another file, of the package or of a library. Hops
 are counted from the end of argument parsing (in the REPL: from Enter) to the first byte sent to the server,
-in all threads. Code that runs because a module is imported does not count, nor does a resumed coroutine. The
-numbers are reproducible, except that a slow machine adds an event about waiting, which is 7 hops.
+in all threads. Code that runs because a module is imported does not count, nor what generates a method or a
+pattern when it is first used, nor a resumed coroutine. The numbers are reproducible, except that a slow machine adds an event about waiting, which is 7 hops.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ ANSWER: Final = "Paris"
 _NEEDED_VARIABLES: Final = ("PATH", "SYSTEMROOT", "TEMP", "TMP")
 _BY_THE_CLOCK: Final = frozenset({"_redraw", "_poll_output_size", "_tick"})
 """Methods that draw a frame, look at the size of the terminal, move the line of what is going on: how often depends on the machine."""
+_GENERATING: Final = tuple(
+    str(Path(*parts)) for parts in (("core", "frozen.py"), ("text", "lazy_pattern.py"))
+)
 _SENDING: Final = frozenset({"send", "sendall", "sendmsg", "sendto"})
 
 
@@ -153,7 +156,8 @@ class HopCounter:
 
     def _count(self, frame: FrameType) -> None:
         path = frame.f_code.co_filename
-        if not path.startswith(self._package) or _goes_on(frame) or self._is_aside(frame):
+        is_ours = path.startswith(self._package) and not path.endswith(_GENERATING)
+        if not is_ours or _goes_on(frame) or self._is_aside(frame):
             return
         self.files.add(path)
         caller = frame.f_back
