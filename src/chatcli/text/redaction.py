@@ -57,6 +57,7 @@ _SECRET_VARIABLE: Final = re.compile(r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSW
 _ESCAPED: Final = re.compile(
     r"%(?P<percent>[0-7][0-9a-f])|\\(?:u00(?P<json>[0-7][0-9a-f])|u\{0{0,4}(?P<braced>[0-7][0-9a-f])\}"
     r"|x(?P<python>[0-7][0-9a-f])|(?P<literal>[\"'\\/]))"
+    r"|&#(?P<nothing>x0*+(?:[1-8bef]|1[0-9a-f])(?![0-9a-f])|0*+(?:[1-8]|1[14-9]|2[0-9]|3[01])(?![0-9]));?"
     r"|&#(?:x0*+(?P<html_hex>[0-7][0-9a-f])(?![0-9a-f])|0*+(?P<html>[0-9]{2,3})(?![0-9]));?"
     r"|&(?P<entity>amp|quot|apos|lt|gt);?"
 )
@@ -178,8 +179,9 @@ class _Reading:
         starts: list[int] = []
         done = 0
         for match in _ESCAPED.finditer(self.text):
-            characters += (self.text[done : match.start()], _escaped(match).translate(_LOWER))
-            starts += self.starts[done : match.start() + 1]
+            character = _escaped(match).translate(_LOWER)
+            characters += (self.text[done : match.start()], character)
+            starts += self.starts[done : match.start() + len(character)]
             done = match.end()
         if not done:
             return None
@@ -201,6 +203,8 @@ def _escaped(match: re.Match[str]) -> str:
         return value
     if kind == "entity":
         return _ENTITIES[value]
+    if kind == "nothing":
+        return ""  # a control character, which readers of HTML leave out
     return chr(int(value, 10 if kind == "html" else 16))
 
 
