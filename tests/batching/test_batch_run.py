@@ -9,7 +9,7 @@ import pytest
 from chatcli.batching import batch_run
 from chatcli.batching.batch_run import BatchRun, Concurrency
 from chatcli.batching.row_requests import BatchRow
-from chatcli.core.errors import BudgetReached, RateLimited, RequestRefused, UsageError
+from chatcli.core.errors import BudgetReached, NetworkError, RateLimited, RequestRefused, UsageError
 from chatcli.core.events import Completion, Notice, Retrying, TextDelta, TextReclassified, Usage
 from chatcli.core.messages import question
 from chatcli.core.request import Request
@@ -139,6 +139,23 @@ async def test_a_reached_budget_ends_the_run_and_leaves_its_row():
     assert [result.index for result in await results_of(run, rows(9))] == [0, 1]
     assert run.stopped_by.message == "budget reached"
     assert model.asked == ["0", "1", "2"]
+
+
+async def test_an_endpoint_that_cannot_be_reached_ends_the_run():
+    model = Model(lambda _: [NetworkError("nothing listens", hint="start it")])
+    run = BatchRun(model, Concurrency(1))
+    found = await results_of(run, rows(500))
+    assert len(found) == len(model.asked) == 20
+    assert run.stopped_by.message == "nothing listens"
+
+
+async def test_an_endpoint_that_is_reached_now_and_then_is_asked_on():
+    def answer(prompt):
+        return [Completion("stop")] if int(prompt) % 10 == 0 else [NetworkError("cut", hint="again")]
+
+    run = BatchRun(Model(answer), Concurrency(1))
+    assert len(await results_of(run, rows(100))) == 100
+    assert run.stopped_by is None
 
 
 async def test_a_stopped_run_finishes_what_is_in_flight():

@@ -306,6 +306,17 @@ def test_a_reached_budget_leaves_the_rest_for_later(program):
     assert [row["index"] for row in results(program)] == list(range(10))
 
 
+def test_equal_rows_are_answered_from_the_cache(program):
+    write_rows(program, *[{"id": number, "prompt": "Say it"} for number in range(6)])
+    with serving_in_thread(choose=echo) as server:
+        done = batch(program, server, "--cache", "--concurrency", "3")
+    assert done.exit_code == 0, done.stderr
+    assert len(server.requests) == 1
+    found = results(program)
+    assert [row["text"] for row in found] == ["<Say it>"] * 6
+    assert [row["cached"] for row in found].count(True) == 5
+
+
 def test_a_refused_key_stops_the_run(program):
     write_rows(program, *prompts(10))
     refusal = json_answer({"error": {"message": "Incorrect API key"}}, status=401)

@@ -109,7 +109,10 @@ def _rows(
         except UsageError as error:
             return BatchRow(index, None, 0, error=error)
         return BatchRow(
-            index, None, 0, Request(defaults.model, (*defaults.before, message), defaults.parameters)
+            index,
+            None,
+            0,
+            Request(defaults.model, (*defaults.before, message), defaults.parameters, is_cacheable=True),
         )
 
     async def arriving(source: AsyncIterable[RowForScript]) -> AsyncIterator[BatchRow]:

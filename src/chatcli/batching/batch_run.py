@@ -46,6 +46,9 @@ _WINDOW_ROWS: Final = 1_000
 """How many rows may be answered ahead of a slow one where results are wanted in order."""
 _READ_AHEAD_ROWS: Final = 100
 
+_MOST_UNREACHED: Final = 20
+"""So many rows in succession, each with all its retries, that could not reach the endpoint end the run."""
+
 STOPPING: Final = (BudgetReached, KeyRefused, QuotaExceeded, ConfigurationError)
 """Failures that all further rows would have in common. The rows they hit are left for a later run."""
 
@@ -159,6 +162,7 @@ class BatchRun:
         self._finished: list[tuple[int, BatchResult | None]] = []
         self._wake = asyncio.Event()
         self._noticed: set[str] = set()
+        self._unreached = 0
         self._bug: BaseException | None = None
 
     def stop(self) -> None:
@@ -254,14 +258,15 @@ class BatchRun:
             return
         except ChatcliError as error:
             answer.error = error
-            if isinstance(error, NetworkError | RateLimited | ServerFailed):
-                self._concurrency.refused()
+            self._note_failure(error)
         except asyncio.CancelledError:
             self._finished.append((number, None))
             raise
         finally:
             self._note_sent(answer)
         latency_s = self._clock() - began_s
+        if answer.error is None:
+            self._unreached = 0
         if answer.error is None and answer.attempts == 1:
             self._concurrency.answered(
                 latency_s, is_busy=len(self._tasks) >= self._concurrency.limit and not self.is_stopped
@@ -285,6 +290,15 @@ class BatchRun:
                         self._note(event)
                     case _:
                         self._note_sent(answer)
+
+    def _note_failure(self, error: ChatcliError) -> None:
+        if isinstance(error, NetworkError | RateLimited | ServerFailed):
+            self._concurrency.refused()
+        if isinstance(error, NetworkError):
+            self._unreached += 1
+            if self._unreached >= _MOST_UNREACHED:
+                self.stopped_by = self.stopped_by or error
+                self.stop()
 
     def _note_retry(self, event: Retrying, answer: RowAnswer) -> None:
         answer.attempts = event.attempt

@@ -218,7 +218,7 @@ class RowReader:
             if not isinstance(options, dict):
                 raise _broken("has options that are no object")
             parameters = _parameters(fields, parameters, options)
-        return Request(model, sent, parameters)
+        return Request(model, sent, parameters, is_cacheable=True)
 
     def _of_batch_format(self, fields: Mapping[str, Any]) -> Request:
         body, url, defaults = fields["body"], fields.get("url"), self._defaults
@@ -251,6 +251,7 @@ class RowReader:
             _model(body.get("model"), defaults.model),
             messages,
             _parameters(values, defaults.parameters, extra),
+            is_cacheable=True,
         )
 
 

@@ -308,6 +308,16 @@ def add_parameter_options(parser: argparse.ArgumentParser) -> None:
         metavar="HOW",
         help=f"how to handle a text that is too long: {', '.join([*LONG_INPUT_STRATEGIES, FAIL])}",
     )
+    add_cache_options(group)
+    group.add_argument("--max-cost", metavar="USD", help="most this run may cost")
+    group.add_argument(
+        "--context",
+        metavar="NAME",
+        help="what is kept when it outgrows the window: " + ", ".join(CONTEXT_STRATEGIES),
+    )
+
+
+def add_cache_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--cache",
         action="store_const",
@@ -316,12 +326,6 @@ def add_parameter_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--no-cache", dest="cache", action="store_const", const="off", help="ask anew, and cache nothing"
-    )
-    group.add_argument("--max-cost", metavar="USD", help="most this run may cost")
-    group.add_argument(
-        "--context",
-        metavar="NAME",
-        help="what is kept when it outgrows the window: " + ", ".join(CONTEXT_STRATEGIES),
     )
 
 

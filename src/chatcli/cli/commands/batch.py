@@ -22,7 +22,7 @@ from chatcli.batching.provider_batch import ProviderRun, SentParts
 from chatcli.batching.results import ResultFile
 from chatcli.batching.row_requests import RowReader, read_row_template
 from chatcli.cli.batch_display import BatchDisplay
-from chatcli.cli.options import add_model_options
+from chatcli.cli.options import add_cache_options, add_model_options
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import ChatcliError, ExitCode, LocalIOError, UsageError
@@ -102,6 +102,7 @@ def add_arguments(parser: Parser) -> None:
         action="append",
         help="any other field of the request, as JSON",
     )
+    add_cache_options(group)
     group.add_argument("--max-cost", metavar="USD", help="most this run may cost")
     parser.epilog = _EXAMPLES
     parser.formatter_class = RawDescriptionHelpFormatter
