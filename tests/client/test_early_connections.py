@@ -130,15 +130,32 @@ async def test_nothing_is_opened_while_a_connection_is_idle():
         assert len(listener.received) == 1
 
 
-async def test_a_connection_the_server_has_closed_is_replaced():
-    listener = Listener(closing=frozenset({1}))
-    async with listening(listener) as port, transport_to(at(port), {}) as transport:
-        async with asyncio.timeout(5):
-            while len(listener.received) < 2:  # until the end of the first has arrived
-                await transport.open(at(port).base_url, 5)
-                await asyncio.sleep(0)
-        assert await get(transport, at(port).base_url) == "ok"
-        assert len(listener.received) == 2
+async def test_what_a_server_sends_after_the_handshake_is_not_taken_for_the_end(authority, tmp_path):
+    listener, bundle = Listener(), str(authority.write_bundle(tmp_path))
+    async with listening(listener, tls=authority.server_context("127.0.0.1")) as port:
+        endpoint = replace(at(port, "https"), ca_bundle=bundle)
+        async with transport_to(endpoint, {}) as transport:
+            for _ in range(5):
+                await transport.open(endpoint.base_url, 5)
+                await asyncio.sleep(0.02)  # until the session tickets have arrived
+            assert await get(transport, endpoint.base_url) == "ok"
+            assert await get(transport, endpoint.base_url) == "ok"
+        assert len(listener.received) == 1
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_connection_the_server_has_closed_is_replaced(scheme, authority, tmp_path):
+    listener, bundle = Listener(closing=frozenset({1})), str(authority.write_bundle(tmp_path))
+    tls = authority.server_context("127.0.0.1") if scheme == "https" else None
+    async with listening(listener, tls=tls) as port:
+        endpoint = replace(at(port, scheme), ca_bundle=bundle)
+        async with transport_to(endpoint, {}) as transport:
+            async with asyncio.timeout(5):
+                while len(listener.received) < 2:  # until the end of the first has arrived
+                    await transport.open(endpoint.base_url, 5)
+                    await asyncio.sleep(0)
+            assert await get(transport, endpoint.base_url) == "ok"
+            assert len(listener.received) == 2
 
 
 async def test_a_server_that_refuses_or_is_silent_costs_no_more_than_the_time_out():

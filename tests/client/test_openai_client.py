@@ -11,8 +11,9 @@ import httpx2
 import pytest
 
 from chatcli.client.catalog import offered_models
+from chatcli.client.certificates import trust_source, trusting
 from chatcli.client.endpoint import Endpoint, Proxy
-from chatcli.client.openai_client import _LONGEST_ERROR_BYTES, connect, trust_source, trusting
+from chatcli.client.openai_client import _LONGEST_ERROR_BYTES, connect
 from chatcli.core.errors import (
     AnswerTooLarge,
     BadResponse,

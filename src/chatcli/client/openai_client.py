@@ -7,7 +7,6 @@ import secrets
 import ssl
 import zlib
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import httpcore2
@@ -134,6 +133,8 @@ def trusted_context(endpoint: Endpoint, environment: Mapping[str, str]) -> ssl.S
     if not any(url.lower().startswith("https:") for url in urls):
         # Certificates take tens of milliseconds to load; an empty context is never used here.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    from chatcli.client.certificates import trusting  # noqa: PLC0415 - not for plain HTTP
+
     return trusting(environment, endpoint.ca_bundle)
 
 
@@ -288,56 +289,6 @@ class _Bounded(httpx2.AsyncByteStream):
         await self._stream.aclose()
 
 
-def trusting(environment: Mapping[str, str], ca_bundle: str | None = None) -> ssl.SSLContext:
-    """Return a context that trusts the system's certificates and those of ``ca_bundle``, a PEM file.
-
-    SSL_CERT_FILE and SSL_CERT_DIR replace the system's, as in OpenSSL. Raise a ``ConfigurationError`` for a
-    missing or invalid file.
-    """
-    file, folder = environment.get("SSL_CERT_FILE"), environment.get("SSL_CERT_DIR")
-    if file or folder:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if file:
-            _add_file(context, file, "SSL_CERT_FILE")
-        if folder:
-            _add_folder(context, folder)
-    else:
-        context = httpx2.create_ssl_context(trust_env=False)
-    if ca_bundle:
-        _add_file(context, ca_bundle, "ca_bundle")
-    return context
-
-
-def trust_source(environment: Mapping[str, str], ca_bundle: str | None) -> str:
-    """Name the source of the trusted certificates."""
-    named = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if environment.get(name)]
-    return " and ".join([*(named or ["the system's certificates"]), *(["ca_bundle"] if ca_bundle else [])])
-
-
-def _add_file(context: ssl.SSLContext, name: str, setting: str) -> None:
-    try:
-        context.load_verify_locations(cafile=Path(name).expanduser())
-    except ssl.SSLError as error:
-        raise _unusable(setting, name, "contains no PEM certificate") from error
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "cannot be read"
-        raise _unusable(setting, name, reason) from error
-
-
-def _add_folder(context: ssl.SSLContext, name: str) -> None:
-    if not Path(name).is_dir():
-        raise _unusable("SSL_CERT_DIR", name, "is not a folder")
-    context.load_verify_locations(capath=name)
-
-
-def _unusable(setting: str, name: str, reason: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"{setting} {name}: {reason}",
-        hint=f"let {setting} point to PEM certificates (-----BEGIN CERTIFICATE-----), or unset it",
-        code="ca_not_usable",
-    )
-
-
 # A connection is opened before there is a request: TCP, TLS and the tunnel of a proxy, and not a byte more. httpcore2
 # opens one only for a request. So a request with a method of our own is made, which the stream below HTTP swallows and
 # answers itself with 204. The connection is then idle in the pool like any other, and the next request takes it.
@@ -412,15 +363,23 @@ class _Backend(httpcore2.AsyncNetworkBackend):
 
 
 class _QuietStream(httpcore2.AsyncNetworkStream):
+    """A stream that only opens a connection where asked to, and then watches for its end until it is used.
+
+    Its socket alone does not tell: what a server sends after a TLS handshake (session tickets) waits there unread,
+    which httpcore2 takes for the end.
+    """
+
     def __init__(self, inner: httpcore2.AsyncNetworkStream, wait: Callable[[], None]) -> None:
         self._inner = inner
         self._wait = wait
         self._is_opening = False
         self._has_written = False
+        self._watching: asyncio.Task[bytes] | None = None
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - as above
         if self._is_opening:
             self._is_opening = False
+            self._watching = asyncio.create_task(self._watch())
             return _NOTHING
         if self._has_written:
             self._has_written = False
@@ -430,11 +389,13 @@ class _QuietStream(httpcore2.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as above
         if buffer.startswith(_REQUEST_BEGINS):
             self._is_opening = True
-        else:
-            self._has_written = True
-            await self._inner.write(buffer, timeout)
+            return
+        self._has_written = True
+        await self._stop_watching()
+        await self._inner.write(buffer, timeout)
 
     async def aclose(self) -> None:
+        await self._stop_watching()
         await self._inner.aclose()
 
     async def start_tls(
@@ -446,4 +407,18 @@ class _QuietStream(httpcore2.AsyncNetworkStream):
         return _QuietStream(await self._inner.start_tls(ssl_context, server_hostname, timeout), self._wait)
 
     def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable" and self._watching is not None:
+            return self._watching.done()
         return self._inner.get_extra_info(info)
+
+    async def _watch(self) -> bytes:
+        """Return at the end of the connection: before a request there is nothing else to read."""
+        with suppress(httpcore2.NetworkError):
+            return await self._inner.read(1)
+        return b""
+
+    async def _stop_watching(self) -> None:
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.cancel()
+            await asyncio.wait({watching})

@@ -281,7 +281,7 @@ async def _shortest_answer(
 
 
 def _trusted(tls: TLS, endpoint: Endpoint, environment: Mapping[str, str]) -> Iterable[Finding]:
-    from chatcli.client.openai_client import trust_source  # noqa: PLC0415 -- httpx2 is slow to import
+    from chatcli.client.certificates import trust_source  # noqa: PLC0415 -- httpx2 is slow to import
 
     trust = trust_source(environment, endpoint.ca_bundle)
     if not tls.chain:
