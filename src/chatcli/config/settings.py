@@ -6,7 +6,7 @@ Each is defined once, as a field of ``Settings``. config.toml, variables, flags,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import KW_ONLY, field, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from chatcli.config import parsers
@@ -100,7 +100,7 @@ class TemplateSettings(NamedTuple):
     hint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Settings:
     """All settings with validated values. Fields that are not given have their defaults.
 
@@ -114,6 +114,7 @@ class Settings:
     stored keys cannot be used, if they cannot.
     """
 
+    _: KW_ONLY
     model: str | None = _setting("Model to use", parsers.name, flag="--model", harmless=True)
     base_url: str | None = _setting(
         "URL of an OpenAI-compatible endpoint",
@@ -132,7 +133,7 @@ class Settings:
     api_version: str | None = _setting(
         "Version of an Azure OpenAI API with deployments in its path", parsers.name, routes=True
     )
-    credential: Credential | None = _setting(  # noqa: RUF009 - it is a field
+    credential: Credential | None = _setting(
         "Key, sent only to the base_url it is set beside (else to OpenAI)",
         parsed_key,
         also_variables=("OPENAI_API_KEY",),

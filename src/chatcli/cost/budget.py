@@ -11,6 +11,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.core.errors import BudgetReached, LocalIOError
+from chatcli.core.frozen import frozen
 from chatcli.cost.ledger import Expense, Total, total
 from chatcli.cost.price import dollars, limit_of
 
@@ -145,7 +146,7 @@ _SHARED: Final = {DAY, MONTH}
 _PATIENCE_S: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Standing:
     """The state of one limit in US dollars: ``spent`` of ``limit``, and ``reserved`` for requests in flight.
 
@@ -184,7 +185,7 @@ class Standing:
         return f"[budget] {self.period} in config.toml changes the limit"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Need:
     """The cost of a request: of its input, and of each token of its answer.
 
@@ -206,7 +207,7 @@ class Need:
         return min(self.most_tokens, int((usd - self.input_usd) / self.token_usd))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Admission:
     """A request that may be sent: ``reserved_usd`` are set aside for it, an answer of ``answer_tokens`` included.
 

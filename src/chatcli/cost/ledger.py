@@ -11,6 +11,7 @@ from decimal import Decimal
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from chatcli.core.frozen import frozen
 from chatcli.core.json_values import required_text
 from chatcli.storage.json_lines import LineFollower, SharedJsonLines, encode_line
 from chatcli.storage.private_files import open_existing
@@ -39,7 +40,7 @@ _LARGE_BYTES: Final = 1_000_000
 """A smaller file is read quickly and left as it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expense:
     """An expense at ``at``, an aware time; ``cost_usd`` is ``None`` if the price is unknown.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from chatcli.core.errors import UsageError
 from chatcli.core.events import Notice
+from chatcli.core.frozen import frozen
 from chatcli.core.messages import OF_OTHERS, TextPart, ToolResultPart
 from chatcli.text.documents import read_document
 from chatcli.text.sanitizer import sanitize_line
@@ -84,7 +85,7 @@ SCANNER: Final = Scanner(_scan, _find_links)
 """The rules of chatcli itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Suspect:
     """A text named ``name`` that seems to give the model orders: its first finding, and how ``many`` there are.
 
@@ -124,7 +125,7 @@ class Screened:
     allowed_phrases: dict[str, set[str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Screening:
     """Scans what requests hold, and answers, with ``scanner``; ``blocks`` what was found in requests.
 
