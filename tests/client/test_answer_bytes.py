@@ -229,7 +229,8 @@ async def test_a_reader_that_takes_its_time_keeps_the_source_waiting():
 
 
 async def test_what_came_before_a_failure_is_reported_before_it():
-    async with ReadAhead(Source(b"a", b"b", OSError("gone")).chunks()) as reading:
+    source = Source(b"a", b"b", OSError("gone"))
+    async with ReadAhead(source.chunks(), clock=lambda: 0.0) as reading:
         assert await reading.next() == b"ab"
         with pytest.raises(OSError, match="gone"):
             await reading.next()

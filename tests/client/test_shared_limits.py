@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.client.rate_limit import Claim, OwnLimits, Report, Wait
-from chatcli.client.shared_limits import SharedLimits, Ticket, admit, count, leave, report
+from chatcli.client.shared_limits import SharedLimits, Ticket, admit, count, leave, refuse, report
 
 MINUTE_S = 60.0
 
@@ -144,6 +144,15 @@ def test_a_report_that_would_take_too_long_to_wait_for_is_left_to_the_server():
     assert admitted(state, 1.0, hasty) == [True]
 
 
+def test_a_wait_that_a_server_asks_for_holds_up_all_other_programs():
+    state: dict = {}
+    refuse(state, 0.0, model="small", wait_s=20.0, process="one")
+    # The one that was refused waits by itself, and the person can end that.
+    assert admitted(state, 1.0, ticket("own", process="one")) == [True]
+    assert admitted(state, 1.0, ticket("other", process="two")) == [False]
+    assert admitted(state, 21.0, ticket("other", process="two")) == [True]
+
+
 def test_a_clock_that_is_set_back_locks_nobody_out():
     state: dict = {}
     assert admitted(state, 10_000.0, ticket("before", requests_per_minute=1)) == [True]
@@ -203,14 +212,8 @@ def test_what_was_used_is_counted_in_place_of_what_was_expected():
 
 async def test_all_processes_together_keep_to_the_limit(machine, process):
     processes = [process() for _ in range(20)]
-    times = []
-
-    async def one(limits: SharedLimits) -> None:
-        for _ in range(3):
-            assert await limits.admit(claim(requests_per_minute=10), ignored)
-            times.append(machine.now_s)
-
-    await asyncio.gather(*map(one, processes))
+    admitted_to = [limits.admit(claim(requests_per_minute=10), ignored) for limits in processes * 3]
+    times = [admission.sent_at_s for admission in await asyncio.gather(*admitted_to)]
     assert len(times) == 60
     for at_s in times:
         assert sum(at_s <= other_s < at_s + MINUTE_S for other_s in times) <= 10

@@ -59,6 +59,10 @@ class LimitsOfAll(Protocol):
         """Tell all processes what a server has said about ``model``."""
         ...
 
+    def refused(self, model: str, wait_s: float) -> None:
+        """Tell all other processes that a server asks to wait."""
+        ...
+
 
 class Sharing(NamedTuple):
     """Where limits are shared with other processes: ``place``, a file or the URL of a Redis server.
@@ -115,7 +119,8 @@ class OwnLimits(NamedTuple):
             return
         is_refused = any(name in headers for name in _REFUSALS)
         if is_refused and (refused_s := retry_after_s(headers)) is not None:
-            reports = [*reports, Report("requests", None, 0, refused_s)]
+            # This process waits for it before it tries again, unless the person says otherwise.
+            self.sharing.open().refused(model, refused_s)
         if any(report.is_tight for report in reports):
             self.sharing.open().learn(model, reports)
         elif reports and (shared := self.shared()) is not None:

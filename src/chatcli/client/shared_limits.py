@@ -18,12 +18,12 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from chatcli.client.rate_limit import Wait
+from chatcli.client.rate_limit import Report, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from chatcli.client.rate_limit import Claim, Report
+    from chatcli.client.rate_limit import Claim
     from chatcli.storage.shared_state import SharedState
 
 _Result = TypeVar("_Result")
@@ -48,14 +48,16 @@ class Ticket(NamedTuple):
     tokens_per_minute: int | None = None
     longest_wait_s: float = math.inf
     priority: int = 1
+    process: str = ""
 
     @classmethod
-    def of(cls, claim: Claim) -> Ticket:
+    def of(cls, claim: Claim, process: str) -> Ticket:
         own = claim.own
         limits = own.requests_per_minute, own.tokens_per_minute, own.longest_wait_s
-        return cls(os.urandom(8).hex(), math.inf, claim.model, claim.tokens(), *limits, own.priority)
+        return cls(_new_id(), math.inf, claim.model, claim.tokens(), *limits, own.priority, process)
 
 
+_REFUSAL: Final = "refusal"
 _NO_WAIT: Final = Wait(0.0, "")
 
 
@@ -73,6 +75,7 @@ class SharedLimits:
         self._sleep = sleep
         # One thread: changes happen in order. What is still to be written is written at the end of the process.
         self._thread = ThreadPoolExecutor(1, "rate-limits")
+        self._process = _new_id()
         self.failure: str | None = None
         self._is_reported = False
 
@@ -84,7 +87,7 @@ class SharedLimits:
 
     async def admit(self, claim: Claim, on_wait: Callable[[Wait], None]) -> SharedAdmission | None:
         """Return when the claim is admitted, ``None`` if the store fails. ``on_wait`` is given each wait."""
-        admission = SharedAdmission(self, Ticket.of(claim))
+        admission = SharedAdmission(self, Ticket.of(claim, self._process))
         try:
             while self.failure is None:
                 wait = await self._changed(admission.attempt)
@@ -103,6 +106,10 @@ class SharedLimits:
         """Tell all processes what a server has said about ``model``."""
         for reported in reports:
             self.later(partial(report, model=model, reported=reported))
+
+    def refused(self, model: str, wait_s: float) -> None:
+        """Tell all other processes that a server asks to wait."""
+        self.later(partial(refuse, model=model, wait_s=wait_s, process=self._process))
 
     def later(self, change: Callable[[dict[str, Any], float], object]) -> None:
         """Apply a change without waiting for it."""
@@ -127,26 +134,26 @@ class SharedLimits:
 
 
 class SharedAdmission:
-    """A request that was admitted, or waits."""
+    """A request that was admitted ``sent_at_s``, or waits."""
 
     def __init__(self, limits: SharedLimits, ticket: Ticket) -> None:
         self._limits = limits
         self._ticket = ticket
-        self._sent_at_s: float | None = None
+        self.sent_at_s: float | None = None
         self._tokens = ticket.tokens
 
     def attempt(self, state: dict[str, Any], now_s: float) -> Wait:
         if self._ticket.since_s == math.inf:
             self._ticket = self._ticket._replace(since_s=now_s)
         wait = admit(state, now_s, self._ticket)
-        self._sent_at_s = now_s if wait.time_s <= 0 else None
+        self.sent_at_s = now_s if wait.time_s <= 0 else None
         return wait
 
     def withdraw(self, state: dict[str, Any], now_s: float) -> None:
         leave(state, now_s, self._ticket)
-        if self._sent_at_s is not None:
-            count(state, now_s, requests=-1, tokens=-self._tokens, at_s=self._sent_at_s)
-            self._sent_at_s = None
+        if self.sent_at_s is not None:
+            count(state, now_s, requests=-1, tokens=-self._tokens, at_s=self.sent_at_s)
+            self.sent_at_s = None
 
     def give_back(self) -> None:
         """Free the place of a request that was never sent."""
@@ -161,14 +168,14 @@ class SharedAdmission:
         self._limits.later(partial(self._move, tokens=tokens))
 
     def _move(self, state: dict[str, Any], now_s: float, *, tokens: int | None) -> None:
-        if self._sent_at_s is None:
+        if self.sent_at_s is None:
             return
-        count(state, now_s, requests=-1, tokens=-self._tokens, at_s=self._sent_at_s)
+        count(state, now_s, requests=-1, tokens=-self._tokens, at_s=self.sent_at_s)
         if tokens is None:
-            self._sent_at_s = now_s
+            self.sent_at_s = now_s
         else:
             self._tokens = tokens
-        count(state, now_s, requests=1, tokens=self._tokens, at_s=self._sent_at_s)
+        count(state, now_s, requests=1, tokens=self._tokens, at_s=self.sent_at_s)
 
 
 @cache
@@ -234,6 +241,12 @@ def report(state: dict[str, Any], now_s: float, model: str, reported: Report) ->
         "at": now_s,
         "until": now_s + reset_s,
     }
+
+
+def refuse(state: dict[str, Any], now_s: float, *, model: str, wait_s: float, process: str) -> None:
+    """Hold up all processes but ``process`` for ``wait_s``."""
+    report(state, now_s, model, Report(_REFUSAL, None, 0, wait_s))
+    state["reports"][model][_REFUSAL]["by"] = process
 
 
 def _repair(state: dict[str, Any]) -> None:
@@ -306,11 +319,13 @@ def _window_wait(state: dict[str, Any], now_s: float, kind: str, amount: float, 
 def _reported_waits(state: dict[str, Any], now_s: float, ticket: Ticket) -> list[Wait]:
     waits = []
     for kind, known in state["reports"].get(ticket.model, {}).items():
-        amount = 1 if kind == "requests" else ticket.tokens
+        if known.get("by") == ticket.process:
+            continue
+        amount = ticket.tokens if kind == "tokens" else 1
         level, limit = _level(known, now_s), known["limit"]
         if limit is None:
             wait_s = known["until"] - now_s if amount > level else 0.0
-            reason = f"rate limit of {kind}"
+            reason = "the server asked to wait" if kind == _REFUSAL else f"rate limit of {kind}"
         else:
             wait_s = (min(amount, limit) - level) / known["per_s"] if known["per_s"] > 0 else 0.0
             reason = f"rate limit of {limit:.0f} {kind}"
@@ -329,8 +344,12 @@ def _take(state: dict[str, Any], now_s: float, ticket: Ticket) -> None:
     sent[0] += 1
     sent[1] += ticket.tokens
     for kind, known in state["reports"].get(ticket.model, {}).items():
-        known["level"] = _level(known, now_s) - (1 if kind == "requests" else ticket.tokens)
+        known["level"] = _level(known, now_s) - (ticket.tokens if kind == "tokens" else 1)
         known["at"] = now_s
+
+
+def _new_id() -> str:
+    return os.urandom(8).hex()
 
 
 def _slot(at_s: float) -> int:
