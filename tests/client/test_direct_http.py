@@ -34,6 +34,10 @@ def with_length(content, *headers, **options):
     )
 
 
+def completion_of(text):
+    return json.dumps(completion(text)).encode()
+
+
 class Server:
     """Sends the next of ``answers`` for each request; ``None`` hangs up, a number waits."""
 
@@ -151,6 +155,52 @@ async def test_a_connection_the_server_has_closed_costs_no_request():
         await events_of(model)
         assert await events_of(model) == EXPECTED
     assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("unasked", [with_length(completion_of("another")), b"}\r\n", head(status="408 X")])
+@pytest.mark.parametrize("pause", [(), (0.02,)])
+async def test_no_row_gets_what_a_server_sends_unasked(unasked, pause):
+    extra = [with_length(ANSWER), *pause, unasked]
+    async with asked_directly(extra, [with_length(completion_of("Rome"))]) as (model, server):
+        assert await events_of(model) == EXPECTED
+        await asyncio.sleep(0.05 if pause else 0)
+        assert (await events_of(model))[0] == TextDelta("Rome")
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("blank", [b"1\r\n \r\n", b"2\r\n\r\n\r\n"])
+async def test_blanks_without_end_are_no_answer(blank):
+    begun = head("transfer-encoding: chunked", "content-type: application/json")
+    dripping = [step for _ in range(200) for step in (blank, 0.01)]
+    async with asked_directly([begun, *dripping], timeout_s=0.2) as (model, _):
+        _, failure = await failure_of(model)
+    assert isinstance(failure, TimedOut)
+    assert "no answer within 0.2 s" in str(failure)
+
+
+async def test_blanks_before_an_answer_may_take_longer_than_a_pause_in_it():
+    begun = head("transfer-encoding: chunked", "content-type: application/json")
+    blanks = [step for _ in range(10) for step in (b"1\r\n\n\r\n", 0.02)]
+    rest = b"%x\r\n%b\r\n0\r\n\r\n" % (len(ANSWER), ANSWER)
+    async with asked_directly([begun, *blanks, rest], idle_timeout_s=0.1) as (model, _):
+        assert await events_of(model) == EXPECTED
+
+
+async def test_an_answer_that_stops_in_the_middle_has_the_limit_it_passed():
+    cut = with_length(ANSWER)[:-5]
+    async with asked_directly([cut, 2.0], idle_timeout_s=0.05) as (model, _):
+        _, failure = await failure_of(model)
+    assert isinstance(failure, TimedOut)
+    assert "nothing received for 0.05 s" in str(failure)
+
+
+async def test_an_error_that_drips_has_its_status_and_what_arrived_in_time():
+    begun = head("content-length: 9999", "content-type: text/plain", status="429 Too Many Requests")
+    dripping = [step for _ in range(200) for step in (b"slow down ", 0.01)]
+    async with asked_directly([begun, *dripping], timeout_s=0.2) as (model, _):
+        _, failure = await failure_of(model)
+    assert isinstance(failure, RateLimited)
+    assert "slow down" in str(failure)
 
 
 async def test_a_refusal_has_its_status_message_and_delay():

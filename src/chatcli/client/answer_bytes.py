@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from jiter import from_json
 
-from chatcli.client.network_faults import timed_out
+from chatcli.client.network_faults import stalled, timed_out
 from chatcli.core.errors import AnswerTooLarge, TimedOut
 
 if TYPE_CHECKING:
@@ -105,10 +105,7 @@ class IdleTimeout:
 
     def _too_long(self, error: TimeoutError) -> TimedOut:
         if self._began:
-            return TimedOut(
-                f"{self._endpoint.host}: nothing received for {self._limit_s:g} s",
-                hint="try again, or allow more with idle_timeout_s",
-            )
+            return stalled(self._endpoint.host, self._limit_s)
         return timed_out(self._endpoint, error)
 
     def _allow(self, limit_s: float) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx2
 import openai
 
+from chatcli.client.network_faults import stalled
 from chatcli.client.openai_client import Unpacked, check_key, trusted_context
 from chatcli.core.version import __version__
 
@@ -30,6 +31,7 @@ _HEAD_BYTES: Final = 64 * 1024
 _BUFFER_BYTES: Final = 256 * 1024
 _ERROR_BYTES: Final = 1024 * 1024
 _ERROR_S: Final = 5.0
+_SHARE_OF_TIMEOUT: Final = 0.5
 _MOST_INTERIM: Final = 20
 _IDLE_S: Final = 60.0
 """A connection that was unused for so long has probably been closed at the other end."""
@@ -88,7 +90,8 @@ class DirectConnections:
         """Send ``body`` and return the response.
 
         Raise an ``httpx2.HTTPError``, an ``openai.APIStatusError`` for a status of 300 or more, ``TimeoutError`` if
-        the answer does not begin or go on in time, and ``BodyTooLong`` if it is longer than ``most_bytes``.
+        the answer does not begin in time, ``TimedOut`` if it does not go on, and ``BodyTooLong`` if it is longer
+        than ``most_bytes``.
         """
         if path not in self._heads:
             lines = [
@@ -98,7 +101,7 @@ class DirectConnections:
             self._heads[path] = ("\r\n".join(lines) + "\r\nContent-Length: ").encode()
         content = b"%b%d\r\n\r\n%b" % (self._heads[path], len(body), body)
         while True:
-            connection = self._reusable()
+            connection = await self._reusable()
             is_fresh = connection is None
             if connection is None:
                 connection = await self._connect()
@@ -128,11 +131,11 @@ class DirectConnections:
             self._idle.pop().close()
         await asyncio.sleep(0)
 
-    def _reusable(self) -> _Connection | None:
+    async def _reusable(self) -> _Connection | None:
         now_s = asyncio.get_running_loop().time()
         while self._idle:
             connection = self._idle.pop()
-            if not connection.reader.at_eof() and now_s - connection.used_at_s < _IDLE_S:
+            if now_s - connection.used_at_s < _IDLE_S and await connection.is_silent():
                 return connection
             connection.close()
         return None
@@ -161,9 +164,14 @@ class DirectConnections:
         except asyncio.LimitOverrunError as error:
             raise httpx2.RemoteProtocolError("the headers are too long") from error
         is_error = status >= _FIRST_ERROR
-        most, patience_s = (_ERROR_BYTES, _ERROR_S) if is_error else (most_bytes, endpoint.idle_timeout_s)
+        is_packed = "content-encoding" in headers
+        most = _ERROR_BYTES if is_error else most_bytes
+        pause_s = min(endpoint.idle_timeout_s, endpoint.timeout_s)
+        patience_s: tuple[float, float | None] = (endpoint.timeout_s, pause_s)
+        if is_error:
+            patience_s = (min(_ERROR_S, endpoint.timeout_s * _SHARE_OF_TIMEOUT), None)
         try:
-            body = await connection.body(status, headers, most_bytes=most, idle_s=patience_s)
+            body = await connection.body(status, headers, most_bytes=most, patience_s=patience_s)
             body = await _unpacked(body, headers, most_bytes=most)
         except (
             OSError,
@@ -174,7 +182,10 @@ class DirectConnections:
         ) as error:
             connection.is_reusable = False
             if is_error:
-                body = b""  # the status says enough
+                # The status says enough, and what arrived may say more.
+                body = b"" if is_packed else b"".join(connection.received)[:_ERROR_BYTES]
+            elif isinstance(error, TimeoutError) and connection.has_begun:
+                raise stalled(endpoint.host, pause_s) from error
             elif isinstance(error, BodyTooLong | TimeoutError | httpx2.HTTPError):
                 raise
             else:
@@ -206,6 +217,21 @@ class _Connection:
         self._writer = writer
         self.is_reusable = True
         self.used_at_s = 0.0
+        self.received: list[bytes] = []
+        self.has_begun = False
+
+    async def is_silent(self) -> bool:
+        """Return whether nothing has arrived since the last response, the end included.
+
+        What has arrived was not asked for: it would be taken for the next response, and every row would get the
+        answer of another.
+        """
+        await asyncio.sleep(0)  # what has reached this machine is received
+        with suppress(TimeoutError, OSError):
+            async with asyncio.timeout(0):
+                await self.reader.read(1)
+            return False
+        return self.reader.exception() is None
 
     def close(self) -> None:
         with suppress(OSError, RuntimeError):
@@ -227,66 +253,82 @@ class _Connection:
                 return status, headers
         raise httpx2.RemoteProtocolError("too many interim responses")
 
-    async def body(self, status: int, headers: Mapping[str, str], *, most_bytes: int, idle_s: float) -> bytes:
-        """Return the body of a response; raise ``TimeoutError`` if nothing comes for ``idle_s``."""
+    async def body(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        *,
+        most_bytes: int,
+        patience_s: tuple[float, float | None],
+    ) -> bytes:
+        """Return the body of a response, of which ``received`` has what arrived if it fails.
+
+        Raise ``TimeoutError`` if it has not begun after the first of ``patience_s``, or pauses for the second. Blanks,
+        with which servers keep a connection alive, neither begin a body nor end a pause. ``None`` allows no
+        more than the first for all of it.
+        """
+        self.received, self.has_begun = [], False
         if status in _EMPTY_STATUSES:
             return b""
+        begin_s, pause_s = patience_s
+        async with asyncio.timeout(begin_s) as waiting:
+            async for piece in self._pieces(headers, most_bytes):
+                self.received.append(piece)
+                if not piece.isspace():
+                    self.has_begun = True
+                    if pause_s is not None:
+                        waiting.reschedule(asyncio.get_running_loop().time() + pause_s)
+        return b"".join(self.received)
+
+    def _pieces(self, headers: Mapping[str, str], most_bytes: int) -> AsyncIterator[bytes]:
         if "chunked" in headers.get("transfer-encoding", "").lower():
-            return await self._chunked(most_bytes, idle_s)
+            return self._chunked(most_bytes)
         length = headers.get("content-length")
         if length is None:
             self.is_reusable = False
-            return await self._rest(most_bytes, idle_s)
+            return self._rest(most_bytes)
         if not length.isdecimal():
             raise httpx2.RemoteProtocolError(f"invalid content-length {length[:40]}")
         if int(length) > most_bytes:
             raise BodyTooLong
-        return await self._exactly(int(length), idle_s)
+        return self._exactly(int(length))
 
-    async def _exactly(self, length: int, idle_s: float) -> bytes:
-        pieces, left = [], length
+    async def _exactly(self, length: int) -> AsyncIterator[bytes]:
+        left = length
         while left:
-            async with asyncio.timeout(idle_s):
-                piece = await self.reader.read(left)
+            piece = await self.reader.read(left)
             if not piece:
                 raise asyncio.IncompleteReadError(b"", left)
-            pieces.append(piece)
             left -= len(piece)
-        return b"".join(pieces)
+            yield piece
 
-    async def _chunked(self, most_bytes: int, idle_s: float) -> bytes:
-        pieces, total = [], 0
-        while True:
-            async with asyncio.timeout(idle_s):
-                line = await self.reader.readuntil(b"\n")
-            try:
-                size = int(line.partition(b";")[0].strip(), 16)
-            except ValueError as error:
-                raise httpx2.RemoteProtocolError("an invalid chunk") from error
+    async def _chunked(self, most_bytes: int) -> AsyncIterator[bytes]:
+        total = 0
+        while size := _chunk_size(await self.reader.readuntil(b"\n")):
             total += size
             if total > most_bytes:
                 raise BodyTooLong
-            if size <= 0:
-                break
-            pieces.append(await self._exactly(size, idle_s))
-            await self._exactly(2, idle_s)
-        while True:  # trailers
-            async with asyncio.timeout(idle_s):
-                if not (await self.reader.readuntil(b"\n")).strip():
-                    return b"".join(pieces)
+            async for piece in self._exactly(size):
+                yield piece
+            if await self.reader.readexactly(2) != b"\r\n":
+                raise httpx2.RemoteProtocolError("an invalid chunk")
+        while (await self.reader.readuntil(b"\n")).strip():
+            pass  # trailers
 
-    async def _rest(self, most_bytes: int, idle_s: float) -> bytes:
-        pieces: list[bytes] = []
+    async def _rest(self, most_bytes: int) -> AsyncIterator[bytes]:
         total = 0
-        while True:
-            async with asyncio.timeout(idle_s):
-                piece = await self.reader.read(_BUFFER_BYTES)
-            if not piece:
-                return b"".join(pieces)
-            pieces.append(piece)
+        while piece := await self.reader.read(_BUFFER_BYTES):
             total += len(piece)
             if total > most_bytes:
                 raise BodyTooLong
+            yield piece
+
+
+def _chunk_size(line: bytes) -> int:
+    digits = line.partition(b";")[0].strip()
+    if not digits or digits.strip(b"0123456789abcdefABCDEF"):
+        raise httpx2.RemoteProtocolError("an invalid chunk")
+    return int(digits, 16)
 
 
 def _read_head(head: bytes) -> tuple[int, dict[str, str], bool]:

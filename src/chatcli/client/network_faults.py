@@ -75,6 +75,14 @@ def timed_out(endpoint: Endpoint, error: Exception) -> TimedOut:
     )
 
 
+def stalled(host: str, limit_s: float) -> TimedOut:
+    """Return the error for an answer that has begun and does not go on for ``limit_s``."""
+    return TimedOut(
+        f"{host}: nothing received for {limit_s:g} s",
+        hint="try again, or allow more with idle_timeout_s",
+    )
+
+
 def not_reached(endpoint: Endpoint, error: Exception) -> NetworkError:
     """Return the error for a connection that failed or broke."""
     causes = list(_causes(error))
