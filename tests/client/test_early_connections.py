@@ -26,6 +26,7 @@ class Listener:
     """
 
     content: bytes = b"ok"
+    unasked: bytes = b""
     closing: frozenset[int] = frozenset()
     received: list[bytearray] = field(default_factory=list)
 
@@ -38,7 +39,7 @@ class Listener:
             own += block
             if b"\r\n\r\n" in own:
                 head = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {len(self.content)}"
-                writer.write(f"{head}\r\n\r\n".encode() + self.content)
+                writer.write(f"{head}\r\n\r\n".encode() + self.content + self.unasked)
 
     async def connected(self, times):
         """Return the received bytes once there were so many connections: a client may know of one earlier."""
@@ -68,6 +69,16 @@ async def test_a_connection_is_opened_without_a_byte_of_a_request_which_then_tak
         assert await listener.connected(1) == [b""]
         assert await get(transport, at(port).base_url) == "ok"
         assert [bytes(each).partition(b" ")[0] for each in listener.received] == [b"GET"]
+
+
+@pytest.mark.parametrize("is_opened", [True, False])
+async def test_what_follows_a_response_is_not_taken_for_the_next(is_opened):
+    listener = Listener(unasked=http_response("200 OK", b"another"))
+    async with listening(listener) as port, transport_to(at(port), {}) as transport:
+        if is_opened:
+            await transport.open(at(port).base_url, 5)
+        assert [await get(transport, at(port).base_url) for _ in range(3)] == ["ok"] * 3
+        assert len(listener.received) == 3
 
 
 async def test_an_encrypted_connection_is_opened_with_the_certificates_in_force(authority, tmp_path):

@@ -329,6 +329,12 @@ class EarlyTransport(httpx2.AsyncHTTPTransport):
             await response.aread()  # to its end, or the connection is closed
             await response.aclose()
 
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        for connection in self._pool.connections if self._opens_early else ():
+            if connection.is_idle() and _has_more_than_its_response(connection):
+                await connection.aclose()
+        return await super().handle_async_request(request)
+
     def _wait(self) -> None:
         if self.on_waiting is not None:
             asyncio.get_running_loop().call_soon(self.on_waiting)
@@ -337,6 +343,17 @@ class EarlyTransport(httpx2.AsyncHTTPTransport):
 def _is_usable(connection: httpcore2.AsyncConnectionInterface) -> bool:
     """Whether the next request would take ``connection``: it is idle, and the server has not closed it."""
     return connection.is_available() and not connection.has_expired()
+
+
+def _has_more_than_its_response(connection: httpcore2.AsyncConnectionInterface) -> bool:
+    """Whether more arrived on ``connection`` than was asked for, which would be taken for the next response.
+
+    httpcore2 sees what waits in the socket, but not what it has read together with the last response.
+    """
+    inner: Any = connection
+    while inner is not None and not hasattr(inner, "_h11_state"):
+        inner = getattr(inner, "_connection", None)  # below the tunnel of a proxy
+    return inner is not None and bool(inner._h11_state.trailing_data[0])  # noqa: SLF001
 
 
 class _Backend(httpcore2.AsyncNetworkBackend):
