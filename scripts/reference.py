@@ -81,7 +81,7 @@ if the price is unknown. These keys are always present:
 |---|---|
 | `turn_started` | `model`, `session` |
 | `context_fitted` | `sent_tokens`, `budget_tokens`, `dropped_turns`, `estimated` |
-| `waiting` | `elapsed_s`, `reason` |
+| `waiting` | `elapsed_s`, `reason`, `is_held` (by a limit: not sent yet) |
 | `retrying` | `attempt`, `wait_s`, `reason` |
 | `long_progress` | `done`, `total`, `tokens`, `cost_usd`, `left_s`: progress on a long text, in requests; `total` may change |
 | `notice` | `code`, `message` |

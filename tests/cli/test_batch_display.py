@@ -34,6 +34,8 @@ def running(**changes):
         "in_flight": 12,
         "limit": 16,
         "retrying": 2,
+        "held": 5,
+        "held_by": "rate limit of 9 requests a minute",
         "input_tokens": 1_200_000,
         "cost_usd": 0.42,
     }
@@ -70,7 +72,8 @@ async def test_every_figure_is_shown_whole_within_the_width(columns, monkeypatch
     for figure in (
         "of 10,000 rows",
         "3 failed",
-        "12 of 16 in flight",
+        "7 of 16 in flight",
+        "5 not sent yet: rate limit of 9 requests",
         "2 waiting to retry",
         "1.2M tokens",
         "$0.42",

@@ -50,7 +50,7 @@ def redactor(data: bytes) -> None:
     key, text = _NO_KEY.sub("", first)[:_LONGEST_KEY], rest[:_MOST_CHARACTERS]
     known = Redactor()
     known.add_key(key)
-    prefix = _PUBLIC_PREFIX.match(key)
+    prefix = _PUBLIC_PREFIX.match(key.lower())
     secret = key[prefix.end() :].lower() if prefix else key.lower()
     parts = {secret[at : at + PART_CHARACTERS] for at in range(len(secret) - PART_CHARACTERS + 1)}
     middle = text.find(" ")

@@ -165,6 +165,19 @@ async def test_expected_events_are_not_written(event):
     assert await status_lines(event) == []
 
 
+async def test_what_a_request_waits_for_that_was_not_sent_is_one_line():
+    limit = Waiting(1.0, "rate limit of 5 requests a minute (41 s left)", is_held=True)
+    events = [limit, limit, Waiting(3.0, "waiting for x"), TextDelta("Paris")]
+    for options, expected in (
+        ({}, ["not sent yet: rate limit of 5 requests a minute (41 s left)"]),
+        ({"lists_retries": False}, []),
+        ({"quiet": True}, []),
+    ):
+        lines = []
+        await show(StatusRenderer(lines.append, theme=PLAIN, **options), events)
+        assert lines == expected
+
+
 async def test_an_error_is_followed_by_its_hint():
     lines = ["error: host is busy (request req_1)", "→ try again in a minute"]
     assert await status_lines(*FAILED) == lines

@@ -25,7 +25,7 @@ from chatcli.core.errors import (
     RateLimited,
     ServerFailed,
 )
-from chatcli.core.events import Completion, Notice, Retrying, TextDelta, TextReclassified, Usage
+from chatcli.core.events import Completion, Notice, Retrying, TextDelta, TextReclassified, Usage, Waiting
 
 if TYPE_CHECKING:
     from asyncio import Task
@@ -106,7 +106,8 @@ class Concurrency:
 class BatchProgress:
     """The state of a run in numbers; ``total`` is ``None`` as long as nobody knows the number of rows.
 
-    ``earlier`` rows were done by an earlier run, and are not in ``done``. ``retrying`` rows wait for another attempt.
+    ``earlier`` rows were done by an earlier run, and are not in ``done``. ``retrying`` rows wait for another attempt,
+    and ``held`` ones for the limit ``held_by``: they have not been sent.
     """
 
     total: int | None = None
@@ -117,6 +118,8 @@ class BatchProgress:
     cut_off: int = 0
     in_flight: int = 0
     retrying: int = 0
+    held: int = 0
+    held_by: str = ""
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float = 0.0
@@ -264,6 +267,7 @@ class BatchRun:
             raise
         finally:
             self._note_sent(answer)
+            self._note_held(answer, "")
         latency_s = self._clock() - began_s
         if answer.error is None:
             self._unreached = 0
@@ -288,8 +292,13 @@ class BatchRun:
                         self._note_retry(event, answer)
                     case Notice():
                         self._note(event)
+                    case Waiting(_, reason, is_held):
+                        self._note_sent(answer)
+                        self._note_held(answer, reason if is_held else "")
+                        continue
                     case _:
                         self._note_sent(answer)
+                self._note_held(answer, "")
 
     def _note_failure(self, error: ChatcliError) -> None:
         if isinstance(error, NetworkError | RateLimited | ServerFailed):
@@ -312,6 +321,13 @@ class BatchRun:
             answer.is_retrying = False
             self.progress.retrying -= 1
 
+    def _note_held(self, answer: RowAnswer, reason: str) -> None:
+        """Count the rows that a limit holds, by the sort of limit: the time left changes from row to row."""
+        self.progress.held += bool(reason) - bool(answer.held_by)
+        answer.held_by = reason
+        if reason:
+            self.progress.held_by = reason.partition(" (")[0]
+
     def _note(self, notice: Notice) -> None:
         """Keep the first notice of each kind: a million rows would repeat it."""
         if notice.code not in self._noticed:
@@ -328,6 +344,7 @@ class RowAnswer:
     error: ChatcliError | None = None
     attempts: int = 1
     is_retrying: bool = False
+    held_by: str = ""
 
     def result(self, row: BatchRow, latency_s: float | None, *, cost_usd: float | None = None) -> BatchResult:
         """Return the result of ``row``; ``cost_usd`` replaces the cost of the answer if that has none."""

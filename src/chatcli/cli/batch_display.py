@@ -128,7 +128,9 @@ class BatchDisplay:
         if progress.phase:
             facts.append(progress.phase)
         elif progress.in_flight or progress.limit:
-            facts.append(f"{progress.in_flight:,} of {progress.limit:,} in flight")
+            facts.append(f"{progress.in_flight - progress.held:,} of {progress.limit:,} in flight")
+        if progress.held:
+            facts.append(f"{progress.held:,} not sent yet: {sanitize_line(progress.held_by)}")
         if progress.retrying:
             facts.append(f"{progress.retrying:,} waiting to retry")
         facts += _consumption(progress)

@@ -403,7 +403,7 @@ class MeteredModel:
         admission = asyncio.ensure_future(call.admission())
         try:
             while not (await asyncio.wait({admission}, timeout=self._interval_s))[0]:
-                yield Waiting(self._clock() - began_s, call.reason)
+                yield Waiting(self._clock() - began_s, call.reason, is_held=True)
             admission.result()
         finally:
             admission.cancel()

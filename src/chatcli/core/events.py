@@ -82,8 +82,11 @@ class ContextFitted:
 
 @frozen
 class Waiting:
+    """Nothing has come for ``elapsed_s``; while it ``is_held`` by a limit, the request has not been sent."""
+
     elapsed_s: float
     reason: str
+    is_held: bool = False
 
 
 @frozen

@@ -201,7 +201,9 @@ class Charge:
                 if is_patient and outcome.may_pass and waited_s < self._patience_s:
                     if self._cashier.clock() - told_s >= _TOLD_EVERY_S:
                         told_s = self._cashier.clock()
-                        yield Waiting(waited_s, "waiting for the budget: other requests are in flight")
+                        yield Waiting(
+                            waited_s, "waiting for the budget: other requests are in flight", is_held=True
+                        )
                     await self._cashier.sleep(_LOOK_AGAIN_S)
                     continue
                 if not is_patient or not await self._is_approved(outcome.standing):

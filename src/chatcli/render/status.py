@@ -16,6 +16,7 @@ from chatcli.core.events import (
     TurnCancelled,
     TurnFailed,
     TurnFinished,
+    Waiting,
 )
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.times import in_seconds
@@ -51,7 +52,7 @@ _WARNINGS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 class StatusRenderer:
-    """Writes left-out turns, retries, notices, errors, cut answers and the sources of an answer.
+    """Writes left-out turns, retries, waits for limits, notices, errors, cut answers and the sources of an answer.
 
     ``has_written`` is whether it has written a line yet. ``verbose`` adds a line with the turn's measurements,
     ``quiet`` leaves only errors, ``theme`` styles everything but errors. ``lists_retries`` is off if a redrawn
@@ -79,6 +80,7 @@ class StatusRenderer:
         self._reword = reword
         self._waiting: list[Notice] = []
         self._due_hints: dict[str, None] = {}
+        self._is_held = False
         self.has_written = False
 
     async def __call__(self, event: Event) -> None:
@@ -87,7 +89,8 @@ class StatusRenderer:
         if isinstance(event, Notice) and event.code in _AFTER_ANSWER:
             self._waiting.append(event)
             return
-        if isinstance(event, Retrying) and not self._lists_retries:
+        if isinstance(event, Waiting | Retrying) and (isinstance(event, Waiting) or not self._lists_retries):
+            self._say_what_holds(event)
             return
         if not self._quiet:
             self._write_hints(event)
@@ -109,6 +112,13 @@ class StatusRenderer:
         """Write a line about anything, unless ``quiet``."""
         if not self._quiet:
             self._write_dimmed(sanitize_line(text))
+
+    def _say_what_holds(self, wait: Waiting | Retrying) -> None:
+        """Write once what a request waits for that was not sent, where no redrawn line says so."""
+        is_held = isinstance(wait, Waiting) and wait.is_held
+        if is_held and not self._is_held and self._lists_retries and not self._quiet:
+            self._write_dimmed(f"not sent yet: {sanitize_line(wait.reason)}")
+        self._is_held = is_held
 
     def _write_hints(self, event: Event) -> None:
         """Write what to do about the warnings before ``event``, unless it is one more."""

@@ -161,7 +161,7 @@ class _Batch:
             self._run.abandon()
             return
         self._run.stop()
-        in_flight = counted(self._progress.in_flight, "request")
+        in_flight = counted(self._progress.in_flight - self._progress.held, "request")
         self._display.say(f"finishing {in_flight} in flight; Ctrl-C again stops at once", always=True)
 
     async def run(self) -> ExitCode:
