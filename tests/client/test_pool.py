@@ -377,7 +377,7 @@ async def test_the_wait_for_a_limit_is_reported_and_the_request_goes_out_after_i
     await events_of(metered(ScriptedModel(ANSWER), meter, own=OWN_LIMITS))
     inner = ScriptedModel(ANSWER)
     stream = metered(inner, meter, own=OWN_LIMITS, interval_s=0.001, clock=clock).stream(QUESTION)
-    assert await anext(stream) == Waiting(0.0, "rate limit of 1 requests (60 s left)")
+    assert await anext(stream) == Waiting(0.0, "rate limit of 1 requests (60 s left)", is_held=True)
     assert inner.requests == []
     clock.over.set()
     assert [event async for event in stream if not isinstance(event, Waiting)] == ANSWER

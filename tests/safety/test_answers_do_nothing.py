@@ -25,6 +25,7 @@ CONNECTS = {
     "app/web_reader.py": "the addresses of a page the person attached",
     "attachments/attached.py": "turns a file:// address into a path; connects to nothing",
     "cli/signals.py": "a pair of sockets inside the process",
+    "client/certificates.py": "the certificates of TLS; connects to nothing",
     "client/direct_http.py": "the configured endpoint, for the rows of a batch",
     "client/download.py": "a page the person attached, or the table of prices",
     "client/inspection.py": "chatcli doctor, to the configured endpoint",

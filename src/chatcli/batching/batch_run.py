@@ -281,6 +281,9 @@ class BatchRun:
         assert row.request is not None  # noqa: S101 - rows without one have an error
         async with aclosing(self._model.stream(row.request)) as events:
             async for event in events:
+                held_by = event.reason if isinstance(event, Waiting) and event.is_held else ""
+                if held_by != answer.held_by:
+                    self._note_held(answer, held_by)
                 match event:
                     case TextDelta(text):
                         answer.text += text
@@ -292,13 +295,8 @@ class BatchRun:
                         self._note_retry(event, answer)
                     case Notice():
                         self._note(event)
-                    case Waiting(_, reason, is_held):
-                        self._note_sent(answer)
-                        self._note_held(answer, reason if is_held else "")
-                        continue
                     case _:
                         self._note_sent(answer)
-                self._note_held(answer, "")
 
     def _note_failure(self, error: ChatcliError) -> None:
         if isinstance(error, NetworkError | RateLimited | ServerFailed):

@@ -130,7 +130,7 @@ class BatchDisplay:
         elif progress.in_flight or progress.limit:
             facts.append(f"{progress.in_flight - progress.held:,} of {progress.limit:,} in flight")
         if progress.held:
-            facts.append(f"{progress.held:,} not sent yet: {sanitize_line(progress.held_by)}")
+            facts += [f"{progress.held:,} not sent yet", sanitize_line(progress.held_by)]
         if progress.retrying:
             facts.append(f"{progress.retrying:,} waiting to retry")
         facts += _consumption(progress)

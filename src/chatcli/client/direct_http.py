@@ -23,7 +23,7 @@ from chatcli.client.openai_client import Unpacked, check_key, trusted_context
 from chatcli.core.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from chatcli.client.endpoint import Endpoint
 
@@ -272,15 +272,16 @@ class _Connection:
             return b""
         begin_s, pause_s = patience_s
         async with asyncio.timeout(begin_s) as waiting:
-            async for piece in self._pieces(headers, most_bytes):
-                self.received.append(piece)
-                if not piece.isspace():
-                    self.has_begun = True
-                    if pause_s is not None:
-                        waiting.reschedule(asyncio.get_running_loop().time() + pause_s)
+            async with aclosing(self._pieces(headers, most_bytes)) as pieces:
+                async for piece in pieces:
+                    self.received.append(piece)
+                    if not piece.isspace():
+                        self.has_begun = True
+                        if pause_s is not None:
+                            waiting.reschedule(asyncio.get_running_loop().time() + pause_s)
         return b"".join(self.received)
 
-    def _pieces(self, headers: Mapping[str, str], most_bytes: int) -> AsyncIterator[bytes]:
+    def _pieces(self, headers: Mapping[str, str], most_bytes: int) -> AsyncGenerator[bytes]:
         if "chunked" in headers.get("transfer-encoding", "").lower():
             return self._chunked(most_bytes)
         length = headers.get("content-length")
@@ -293,7 +294,7 @@ class _Connection:
             raise BodyTooLong
         return self._exactly(int(length))
 
-    async def _exactly(self, length: int) -> AsyncIterator[bytes]:
+    async def _exactly(self, length: int) -> AsyncGenerator[bytes]:
         left = length
         while left:
             piece = await self.reader.read(left)
@@ -302,20 +303,21 @@ class _Connection:
             left -= len(piece)
             yield piece
 
-    async def _chunked(self, most_bytes: int) -> AsyncIterator[bytes]:
+    async def _chunked(self, most_bytes: int) -> AsyncGenerator[bytes]:
         total = 0
         while size := _chunk_size(await self.reader.readuntil(b"\n")):
             total += size
             if total > most_bytes:
                 raise BodyTooLong
-            async for piece in self._exactly(size):
-                yield piece
+            async with aclosing(self._exactly(size)) as pieces:
+                async for piece in pieces:
+                    yield piece
             if await self.reader.readexactly(2) != b"\r\n":
                 raise httpx2.RemoteProtocolError("an invalid chunk")
         while (await self.reader.readuntil(b"\n")).strip():
             pass  # trailers
 
-    async def _rest(self, most_bytes: int) -> AsyncIterator[bytes]:
+    async def _rest(self, most_bytes: int) -> AsyncGenerator[bytes]:
         total = 0
         while piece := await self.reader.read(_BUFFER_BYTES):
             total += len(piece)
@@ -367,5 +369,5 @@ class _Whole(httpx2.AsyncByteStream):
     def __init__(self, content: bytes) -> None:
         self._content = content
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
         yield self._content

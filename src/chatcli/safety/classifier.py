@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chatcli.safety.meanings import BIT, NAMES, WORD
+from chatcli.safety.meanings import BIT, MOST_KNOWN_SENTENCES, NAMES, WORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -77,12 +77,11 @@ _LABEL: Final = re.compile(
     r"(?:^|[\[(<{\"#*/>|-])[\s*#\"]{0,4}(?:[\w'/&-]{1,20} ){0,4}(?:ai|agents?|llms?|chatbots?|models?|assistants?|ki|ia|ии|system)\b[\w' /&-]{0,32}[:\]]"
     r"|(?:^|[\[(<{\"#*/>|-])[\s*#\"]{0,4}(?:[\w'/&-]{1,20} ){0,4}(?:note|notice|directive|instructions?|override|command|message|injection|update|order)\b[\w '/&-]{0,24}[:\]]"
 )
+_LABEL_ENDS: Final = (":", "]")
+_CHARACTERS: Final = (("quote", '"“`'), ("question", "?"))
 _SIGNS_OF_PLACE: Final = (
-    ("labelled", _LABEL),
     ("bracket", re.compile(r"\s*(?:[\[【(<{]|<!--|/\*|---+|===+|\*\*\*|###)")),
     ("colon", re.compile(r"[\s\[(<*#\"-]{0,8}[a-z][a-z /_-]{2,40}:\s")),
-    ("quote", re.compile(r".*[\"“`]", re.DOTALL)),
-    ("question", re.compile(r".*\?", re.DOTALL)),
 )
 _CODE: Final = re.compile(
     r"\w\(|\)\.|[{};]\s*$|=\s*[\[{('\"]|\b(?:def|import|return) |\bself\.|->|::|==|\$\w|\w_\w+\s{0,4}="
@@ -126,9 +125,11 @@ def _signs_of_place(sentence: Sentence) -> Iterator[str]:
     if sentence.briefed:
         yield "brief"
     beginning = text[:LABEL_CHARS]
-    for sign, pattern in _SIGNS_OF_PLACE:
-        if pattern.search(beginning) if sign == "labelled" else pattern.match(text):
-            yield sign
+    # Looking for a character first spares most sentences a pattern.
+    if any(end in beginning for end in _LABEL_ENDS) and _LABEL.search(beginning):
+        yield "labelled"
+    yield from (sign for sign, pattern in _SIGNS_OF_PLACE if pattern.match(text))
+    yield from (sign for sign, characters in _CHARACTERS if any(each in text for each in characters))
     if _CODE.search(text):
         yield "code"
     if _COMMENT.match(sentence.line) or _COMMENT.match(text):
@@ -177,13 +178,23 @@ class Classifier:
         self.threshold = threshold
         self._promise = promise
         self._known: dict[int, bool] = {}
+        self._judged: dict[tuple[object, ...], Judgement | None] = {}
 
     def score(self, sentence: Sentence) -> int:
         weights = self._weights
         return sum(weights.get(name, 0) for name in set(features(sentence)))
 
     def judge(self, sentence: Sentence) -> Judgement | None:
-        """Return of what kind an order is, or None if the sentence is none."""
+        """Return of what kind an order is, or None if the sentence is none. Logs and tables repeat their sentences."""
+        about = (sentence.about_attacks, sentence.briefed)
+        key = (sentence.text, sentence.line, sentence.mask, sentence.before, *about)
+        if key not in self._judged:
+            if len(self._judged) >= MOST_KNOWN_SENTENCES:
+                self._judged.clear()
+            self._judged[key] = self._judge(sentence)
+        return self._judged[key]
+
+    def _judge(self, sentence: Sentence) -> Judgement | None:
         if self.score(sentence) <= self.threshold:
             return None
         for judgement, needs in KINDS:

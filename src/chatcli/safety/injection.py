@@ -94,8 +94,14 @@ _HIDDEN: Final = re.compile(
 )
 
 
+_MAY_BE_HIDDEN: Final = re.compile(
+    "[\u200b-\u200f\u202d\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff\U000e0020-\U000e007e\U000e0100-\U000e01ef]"
+)
+"""The characters that ``_HIDDEN`` needs: most texts have none."""
+
+
 def _hidden(text: str) -> Iterator[InjectionFinding]:
-    if text.isascii():
+    if text.isascii() or not _MAY_BE_HIDDEN.search(text):
         return
     for match in _HIDDEN.finditer(text):
         yield _finding(

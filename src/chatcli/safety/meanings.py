@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -31,6 +31,7 @@ SIGNS: Final = sum(BIT[name] for name in "URL MAIL CALL BLANK LITERAL VOCATIVE L
 FEWEST_MEANINGS: Final = 2
 MOST_CHARS: Final = 400
 MOST_KNOWN_WORDS: Final = 50_000
+MOST_KNOWN_SENTENCES: Final = 4_096
 LONGEST_STEM: Final = 18
 KEY_CHARS: Final = 3
 """Letters of the second word by which phrases are looked up; the stem of a phrase's second word is as long at least."""
@@ -164,6 +165,7 @@ class Lexicon:
             self._known[word] = mask
         return mask
 
+    @lru_cache(maxsize=MOST_KNOWN_SENTENCES)  # noqa: B019 - there is one lexicon
     def mask(self, text: str) -> int:
         """Return all meanings that may stand in a sentence; ``marks`` says which of its phrases do."""
         mask = 0
@@ -184,7 +186,8 @@ class Lexicon:
             mask |= self._unspaced[match[0].replace(" ", "")]
         return mask
 
-    def marks(self, text: str) -> list[Mark]:
+    @lru_cache(maxsize=MOST_KNOWN_SENTENCES)  # noqa: B019 - there is one lexicon
+    def marks(self, text: str) -> Sequence[Mark]:
         """Return the meanings in a sentence, in order."""
         matches = list(WORD.finditer(text))
         words = [match[0] for match in matches]
@@ -354,17 +357,8 @@ _ADDRESSED_MACHINES: Final = (
     *"代理 系统 系統 評 评 システム 시스템 봇".split(),  # noqa: SIM905
 )
 FEW_WORDS: Final = 2
-_LABELS: Final = (
-    "assistant",
-    "bot",
-    "ai",
-    "ассистент",
-    "assistente",
-    "asistente",
-    "アシスタント",
-    "助手",
-    "어시스턴트",
-    "assistent",
+_LABELS: Final = tuple(
+    "assistant bot ai ассистент assistente asistente アシスタント 助手 어시스턴트 assistent".split()  # noqa: SIM905
 )
 """In front of a turn of a chat log; an order to an AI begins otherwise, or is hidden."""
 
@@ -414,6 +408,14 @@ def _addressed(mark: Mark, text: str, *, hidden: bool) -> Mark:
     return mark if is_label else mark._replace(mask=mark.mask | BIT["VOCATIVE"])
 
 
+@lru_cache(maxsize=MOST_KNOWN_SENTENCES)
+def _signs_in(part: str) -> int:
+    mask = 0
+    for match in _SIGNS.finditer(part):
+        mask |= BIT[match.lastgroup or "URL"]
+    return mask
+
+
 def _sentence(
     text: str, start: int, end: int, *, hidden: bool, before: int, around: Surroundings
 ) -> Sentence:
@@ -435,8 +437,7 @@ def _sentence(
     line = _line_start(text, start)
     if _USER_LABEL.match(text, line):
         mask |= BIT["LABEL"]
-    for match in _SIGNS.finditer(part):
-        mask |= BIT[match.lastgroup or "URL"]
+    mask |= _signs_in(part)
     opened = bisect_left(around.roles, start - MOST_ROLE_CHARS)
     if opened < len(around.roles) and text.count("\n", around.roles[opened], start) == 1:
         start = around.roles[opened]

@@ -14,6 +14,7 @@ import unicodedata
 import urllib.parse
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 FEWEST_LETTERS: Final = 10
 MOST_DECODED_CHARS: Final = 20_000
+MOST_KNOWN_RUNS: Final = 1_024
 MOST_UNPRINTABLE: Final = 0.1
 
 TAGS: Final = range(0xE0020, 0xE007F)
@@ -93,6 +95,7 @@ def read(text: str) -> TextReading:
     return TextReading("".join(parts).lower(), tuple(starts), tuple(origins), tuple(fixed))
 
 
+@lru_cache(maxsize=MOST_KNOWN_RUNS)
 def _resolve(odd: str) -> str:
     """Return what a run of odd characters, or a word of two scripts, stands for."""
     if odd[0] <= "\u00ff" or odd[-1] <= "\u00ff" or re.match(rf"[{FOREIGN}]", odd):
@@ -193,23 +196,26 @@ def _from_morse(coded: str) -> bytes:
     return " ".join("".join(MORSE.get(sign, "") for sign in word.split()) for word in words).encode()
 
 
-_CODES: Final[tuple[tuple[re.Pattern[str], Callable[[str], bytes]], ...]] = (
-    (re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,60000}={0,2}"), _from_base64),
-    (re.compile(r"(?<![A-Z0-9])[A-Z2-7]{24,60000}={0,6}(?![A-Za-z0-9])"), _from_base32),
+_CODES: Final[tuple[tuple[re.Pattern[str], Callable[[str], bytes], str], ...]] = (
+    (re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,60000}={0,2}"), _from_base64, ""),
+    (re.compile(r"(?<![A-Z0-9])[A-Z2-7]{24,60000}={0,6}(?![A-Za-z0-9])"), _from_base32, ""),
     (
         re.compile(r"(?<![0-9a-zA-Z])(?:(?:0x|\\x)?[0-9a-fA-F]{2}[\s:,]{0,2}){10,20000}(?![0-9a-zA-Z])"),
         _from_hex,
+        "",
     ),
-    (re.compile(r"(?<!\d)(?:[01]{8}\s?){8,20000}(?!\d)"), _from_bits),
-    (re.compile(r"(?<!\d)(?:\d{2,3}[ ,]{1,2}){12,20000}\d{2,3}(?!\d)"), _from_codes),
-    (re.compile(r"(?:\\u[0-9a-fA-F]{4}){6,20000}"), _from_escapes),
-    (re.compile(r"(?:[.\-]{1,5}[ /]{1,3}){16,20000}[.\-]{1,5}"), _from_morse),
+    (re.compile(r"(?<!\d)(?:[01]{8}\s?){8,20000}(?!\d)"), _from_bits, ""),
+    (re.compile(r"(?<!\d)(?:\d{2,3}[ ,]{1,2}){12,20000}\d{2,3}(?!\d)"), _from_codes, ""),
+    (re.compile(r"(?:\\u[0-9a-fA-F]{4}){6,20000}"), _from_escapes, "\\u"),
+    (re.compile(r"(?:[.\-]{1,5}[ /]{1,3}){16,20000}[.\-]{1,5}"), _from_morse, ""),
     (
         re.compile(r"(?:%[0-9a-fA-F]{2}[^\s%]{0,40}){4,2000}"),
         lambda coded: urllib.parse.unquote_to_bytes(coded.replace("+", " ")),
+        "%",
     ),
-    (re.compile(r"(?:&#?\w{2,8};[^\n&]{0,40}){6,2000}"), lambda coded: html.unescape(coded).encode()),
+    (re.compile(r"(?:&#?\w{2,8};[^\n&]{0,40}){6,2000}"), lambda coded: html.unescape(coded).encode(), "&"),
 )
+"""Patterns of what is encoded, how to decode it, and a text without which there is none."""
 
 _ROT13: Final = (
     "vtaber",
@@ -241,8 +247,8 @@ _REVERSED: Final = (
 
 def decoded(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield ``(start, end, text)`` of what can be decoded to words."""
-    for pattern, decode in _CODES:
-        for match in pattern.finditer(text):
+    for pattern, decode, needed in _CODES:
+        for match in pattern.finditer(text) if needed in text else ():
             try:
                 plain = decode(match[0][: 4 * MOST_DECODED_CHARS]).decode("utf-8")
             except (ValueError, binascii.Error):
