@@ -138,7 +138,8 @@ class ScriptedServer:
             await self._asked.wait()
 
     def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._begin(self._serve(reader, writer))
+        # Not at the end of ``_serve``: a task that is cancelled before it begins never gets there.
+        self._begin(self._serve(reader, writer)).add_done_callback(lambda _: writer.transport.abort())
 
     async def stop(self) -> None:
         """Close all open connections."""
@@ -164,8 +165,6 @@ class ScriptedServer:
             await self._exchange(request, answer, reader, writer)
         except (OSError, asyncio.IncompleteReadError):
             pass
-        finally:
-            writer.transport.abort()
 
     async def _exchange(
         self,
