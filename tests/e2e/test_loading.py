@@ -90,6 +90,7 @@ FOR_THE_HELP = {
     "chatcli.cli.commands",
     "chatcli.cli.main",
     "chatcli.cli.options",
+    "chatcli.cli.option_groups",
     "chatcli.cli.signals",
     "chatcli.cli.standard_streams",
     "chatcli.client",

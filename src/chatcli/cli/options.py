@@ -7,8 +7,8 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from chatcli.cli.option_groups import add_model_options, add_parameter_options, add_system_option
 from chatcli.core.errors import UsageError
-from chatcli.core.strategy_table import CONTEXT_STRATEGIES, FAIL, LONG_INPUT_STRATEGIES
 from chatcli.text.hints import did_you_mean
 
 if TYPE_CHECKING:
@@ -230,21 +230,6 @@ def _not_yet(option: str) -> UsageError:
     return UsageError(f"{option} comes with a later version", hint="leave it out")
 
 
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("which model")
-    group.add_argument("-m", "--model", metavar="NAME", help="the model to ask")
-    group.add_argument("-p", "--profile", metavar="NAME", help="a [profiles.NAME] of config.toml")
-    group.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible endpoint")
-    group.add_argument("--api", metavar="chat|responses", help="the API it speaks")
-    group.add_argument("--local", action="store_true", help="the embedded model")
-    group.add_argument("--insecure-http", action="store_true", help="allow a key over plain http")
-    group.add_argument(
-        "--timeout", dest="timeout_s", metavar="S", help="longest wait for the server, in seconds"
-    )
-    group.add_argument("--retries", metavar="N", help="how often to retry after a failure")
-    group.add_argument("--env-file", metavar="PATH", help="read settings from this file")
-
-
 def _add_session_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("which conversation")
     group.add_argument("-s", "--session", metavar="NAME|PATH", help="start or resume this session")
@@ -265,7 +250,7 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--prompt", dest="prompt_option", metavar="TEXT", help="a prompt, even if it begins with -"
     )
-    group.add_argument("-S", "--system", metavar="TEXT|@FILE", help="the system prompt")
+    add_system_option(group)
     group.add_argument("-T", "--template", metavar="NAME|PATH", help="use a prompt template")
     group.add_argument(
         "--var", dest="variables", metavar="NAME=VALUE", action="append", help="fill in one of its variables"
@@ -286,46 +271,6 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--encoding", metavar="NAME", help="encoding of stdin and -f files, if the guess is wrong"
-    )
-
-
-def add_parameter_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("parameters")
-    group.add_argument("-t", "--temperature", metavar="X", help="0 = most predictable, 2 = most random")
-    group.add_argument("--top-p", metavar="X", help="share of likely tokens to choose from")
-    group.add_argument("--max-tokens", metavar="N", help="longest answer")
-    group.add_argument("--seed", metavar="N", help="for repeatable answers")
-    group.add_argument("--reasoning", metavar="EFFORT", help="low, medium, high: whatever the model accepts")
-    group.add_argument(
-        "-O",
-        dest="options",
-        metavar="KEY=VALUE",
-        action="append",
-        help="any other field of the request, as JSON",
-    )
-    group.add_argument(
-        "--long",
-        metavar="HOW",
-        help=f"how to handle a text that is too long: {', '.join([*LONG_INPUT_STRATEGIES, FAIL])}",
-    )
-    add_cache_options(group)
-    group.add_argument("--max-cost", metavar="USD", help="most this run may cost")
-    group.add_argument(
-        "--context",
-        metavar="NAME",
-        help="what is kept when it outgrows the window: " + ", ".join(CONTEXT_STRATEGIES),
-    )
-
-
-def add_cache_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--cache",
-        action="store_const",
-        const="on",
-        help="answer equal questions from the cache: sqlite, or the one in config.toml",
-    )
-    group.add_argument(
-        "--no-cache", dest="cache", action="store_const", const="off", help="ask anew, and cache nothing"
     )
 
 

@@ -22,7 +22,12 @@ from chatcli.batching.provider_batch import ProviderRun, SentParts
 from chatcli.batching.results import ResultFile
 from chatcli.batching.row_requests import RowReader, read_row_template
 from chatcli.cli.batch_display import BatchDisplay
-from chatcli.cli.options import add_cache_options, add_model_options
+from chatcli.cli.option_groups import (
+    add_model_options,
+    add_sampling_options,
+    add_spending_options,
+    add_system_option,
+)
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import ChatcliError, ExitCode, LocalIOError, UsageError
@@ -89,21 +94,9 @@ def add_arguments(parser: Parser) -> None:
     group.add_argument("--plain", action="store_true", default=None, help="plain lines without redrawing")
     add_model_options(parser)
     group = parser.add_argument_group("parameters of all rows that do not set their own")
-    group.add_argument("-S", "--system", metavar="TEXT|@FILE", help="the system prompt")
-    group.add_argument("-t", "--temperature", metavar="X", help="0 = most predictable, 2 = most random")
-    group.add_argument("--top-p", metavar="X", help="share of likely tokens to choose from")
-    group.add_argument("--max-tokens", metavar="N", help="longest answer")
-    group.add_argument("--seed", metavar="N", help="for repeatable answers")
-    group.add_argument("--reasoning", metavar="EFFORT", help="low, medium, high: whatever the model accepts")
-    group.add_argument(
-        "-O",
-        dest="options",
-        metavar="KEY=VALUE",
-        action="append",
-        help="any other field of the request, as JSON",
-    )
-    add_cache_options(group)
-    group.add_argument("--max-cost", metavar="USD", help="most this run may cost")
+    add_system_option(group)
+    add_sampling_options(group)
+    add_spending_options(group)
     parser.epilog = _EXAMPLES
     parser.formatter_class = RawDescriptionHelpFormatter
 

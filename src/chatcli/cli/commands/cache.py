@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.app.answer_caching import place_of, statistics_rows, store_opener, unavailable
 from chatcli.app.run_context import ChatOptions
 from chatcli.cli.actions import Action, Family, add_examples
-from chatcli.cli.options import add_model_options, add_parameter_options
+from chatcli.cli.option_groups import add_model_options, add_parameter_options
 from chatcli.cli.progress_bar import can_be_redrawn, progress_bar
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled

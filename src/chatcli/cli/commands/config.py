@@ -8,7 +8,7 @@ from argparse import Namespace
 from getpass import getpass
 from typing import TYPE_CHECKING
 
-from chatcli.cli.options import add_model_options
+from chatcli.cli.option_groups import add_model_options
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.typed_lines import agrees
 from chatcli.client.endpoint import Endpoint

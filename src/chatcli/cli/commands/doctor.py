@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chatcli.cli.options import add_model_options
+from chatcli.cli.option_groups import add_model_options
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import ChatcliError, ExitCode

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from chatcli.app.resolver import endpoint_at
 from chatcli.app.run_context import ChatOptions, pricing_at
 from chatcli.app.wiring import open_catalog
-from chatcli.cli.options import add_model_options
+from chatcli.cli.option_groups import add_model_options
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.config.endpoints import is_loopback
 from chatcli.core.errors import ConfigurationError, ExitCode, LocalIOError, UsageError

@@ -1,0 +1,76 @@
+"""Groups of options that commands share: which model, the parameters of a request, what it may cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chatcli.core.strategy_table import CONTEXT_STRATEGIES, FAIL, LONG_INPUT_STRATEGIES
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("which model")
+    group.add_argument("-m", "--model", metavar="NAME", help="the model to ask")
+    group.add_argument("-p", "--profile", metavar="NAME", help="a [profiles.NAME] of config.toml")
+    group.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible endpoint")
+    group.add_argument("--api", metavar="chat|responses", help="the API it speaks")
+    group.add_argument("--local", action="store_true", help="the embedded model")
+    group.add_argument("--insecure-http", action="store_true", help="allow a key over plain http")
+    group.add_argument(
+        "--timeout", dest="timeout_s", metavar="S", help="longest wait for the server, in seconds"
+    )
+    group.add_argument("--retries", metavar="N", help="how often to retry after a failure")
+    group.add_argument("--env-file", metavar="PATH", help="read settings from this file")
+
+
+def add_system_option(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("-S", "--system", metavar="TEXT|@FILE", help="the system prompt")
+
+
+def add_parameter_options(parser: argparse.ArgumentParser) -> None:
+    """Add the parameters of a conversation, with what is done when its text grows too long."""
+    group = parser.add_argument_group("parameters")
+    add_sampling_options(group)
+    group.add_argument(
+        "--long",
+        metavar="HOW",
+        help=f"how to handle a text that is too long: {', '.join([*LONG_INPUT_STRATEGIES, FAIL])}",
+    )
+    add_spending_options(group)
+    group.add_argument(
+        "--context",
+        metavar="NAME",
+        help="what is kept when it outgrows the window: " + ", ".join(CONTEXT_STRATEGIES),
+    )
+
+
+def add_sampling_options(group: argparse._ArgumentGroup) -> None:
+    """Add the parameters that a single request has."""
+    group.add_argument("-t", "--temperature", metavar="X", help="0 = most predictable, 2 = most random")
+    group.add_argument("--top-p", metavar="X", help="share of likely tokens to choose from")
+    group.add_argument("--max-tokens", metavar="N", help="longest answer")
+    group.add_argument("--seed", metavar="N", help="for repeatable answers")
+    group.add_argument("--reasoning", metavar="EFFORT", help="low, medium, high: whatever the model accepts")
+    group.add_argument(
+        "-O",
+        dest="options",
+        metavar="KEY=VALUE",
+        action="append",
+        help="any other field of the request, as JSON",
+    )
+
+
+def add_spending_options(group: argparse._ArgumentGroup) -> None:
+    """Add the cache of answers and the cap on costs."""
+    group.add_argument(
+        "--cache",
+        action="store_const",
+        const="on",
+        help="answer equal questions from the cache: sqlite, or the one in config.toml",
+    )
+    group.add_argument(
+        "--no-cache", dest="cache", action="store_const", const="off", help="ask anew, and cache nothing"
+    )
+    group.add_argument("--max-cost", metavar="USD", help="most this run may cost")
