@@ -507,3 +507,14 @@ async def test_what_an_endpoint_does_not_count_is_estimated_for_the_statistics(c
     counted = await cache.run(lambda store: store.statistics().counters, patience_s=60)
     assert (counted["saved_input_tokens"], counted["saved_output_tokens"]) == (30, 5)
     assert counted["saved_usd"] == 0
+
+
+async def test_an_answer_looked_up_while_the_question_is_written_is_replayed(cache):
+    model = cached(cache, ANSWER)
+    await events_of(model, QUESTION)
+    await model.look_up_early(replace(QUESTION, is_cacheable=False))
+    cache.memory.clear()  # what the look-up has found is enough
+    events = await events_of(model, QUESTION)
+    assert text_of(events) == "Paris"
+    assert events[-1].cached
+    assert len(model.requests) == 1

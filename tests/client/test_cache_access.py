@@ -195,3 +195,83 @@ async def test_a_store_is_open_as_long_as_somebody_uses_it():
         cache.open_until(again)
         await cache.attempt(lambda store: store.get("paris"), 60)
     assert len(opened) == 2
+
+
+# Looking an answer up before its question is asked
+
+
+class CountingStore(MemoryAnswers):
+    """A store that records the keys it is asked for, with and without a claim."""
+
+    def __init__(self):
+        super().__init__(LIMITS)
+        self.read, self.looked_up = [], []
+
+    def get(self, key):
+        self.read.append(key)
+        return super().get(key)
+
+    def look_up(self, key, owner, lease_s):
+        self.looked_up.append(key)
+        return super().look_up(key, owner, lease_s)
+
+
+@pytest.fixture
+async def counted():
+    """Return a store with one answer, and a function that returns a cache of it."""
+    store = CountingStore()
+    store.put(StoredAnswer("paris", b"Paris"))
+    caches = []
+
+    def cache(**facts):
+        caches.append(AnswerCache(lambda: store, patience_s=60, **facts))
+        return caches[-1]
+
+    yield store, cache
+    for each in caches:
+        await each.close()
+
+
+async def test_an_answer_looked_up_early_is_not_looked_up_again(counted):
+    store, opened = counted
+    cache = opened()
+    await cache.look_up_early("paris")
+    assert await found_by(cache.visit("paris")) == [b"Paris"]
+    assert (store.read, store.looked_up) == (["paris"], [])
+    assert await found_by(cache.visit("paris")) == [b"Paris"]
+    assert store.looked_up == ["paris"]
+
+
+async def test_an_early_miss_is_looked_up_again_as_it_may_have_been_answered_meanwhile(counted):
+    store, opened = counted
+    cache = opened()
+    await cache.look_up_early("madrid")
+    store.put(StoredAnswer("madrid", b"Madrid"))
+    assert await found_by(cache.visit("madrid")) == [b"Madrid"]
+
+
+@pytest.mark.parametrize("other", ["another question", "a cleared cache", "a long time"])
+async def test_an_early_answer_serves_only_its_own_question_while_it_is_there_and_not_for_long(
+    counted, other
+):
+    store, opened = counted
+    clock = Clock()
+    cache = opened(clock=clock)
+    await cache.look_up_early("paris")
+    if other == "another question":
+        assert await found_by(cache.visit("madrid")) == []
+        store.clear()
+    elif other == "a cleared cache":
+        await cache.run(lambda store: store.clear(), patience_s=60)
+    else:
+        clock.now_s += RESTS_S
+        store.clear()
+    assert await found_by(cache.visit("paris")) == []
+
+
+async def test_a_store_elsewhere_is_not_asked_before_the_question_is_sent(counted):
+    store, opened = counted
+    cache = opened(is_local=False)
+    await cache.look_up_early("paris")
+    assert store.read == []
+    assert await found_by(cache.visit("paris")) == [b"Paris"]

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from chatcli.config.endpoints import is_loopback
 from chatcli.config.paths import ensure_private_folder
 from chatcli.core.errors import LocalIOError
 from chatcli.text.wording import counted
@@ -67,7 +68,11 @@ def cache_in_use(settings: Settings, context: RunContext) -> AnswerCache:
     )
     cache = context.answer_caches.get(chosen)
     if cache is None:
-        cache = AnswerCache(store_opener(settings, context), patience_s=settings.cache_patience_ms / 1000)
+        cache = AnswerCache(
+            store_opener(settings, context),
+            is_local=settings.cache in {_MEMORY, _SQLITE} or is_loopback(f"http://{_server(settings.cache)}"),
+            patience_s=settings.cache_patience_ms / 1000,
+        )
         context.answer_caches[chosen] = cache
     return cache
 
@@ -116,10 +121,15 @@ def place_of(settings: Settings, context: RunContext) -> str:
         return "in memory, until this run ends"
     if settings.cache != _SQLITE:
         parts = urlsplit(settings.cache)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return f"{parts.scheme}://{_server(settings.cache)}{parts.path}"
     from chatcli.storage.sqlite_answers import FILE_NAME  # noqa: PLC0415
 
     return str(context.paths.cache / FILE_NAME)
+
+
+def _server(url: str) -> str:
+    """Return host and port of a URL, without a password."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def statistics_rows(statistics: StoreStatistics, place: str, settings: Settings) -> list[tuple[str, str]]:

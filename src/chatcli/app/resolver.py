@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from chatcli.client.retry import Fallback, InterruptibleSleep
     from chatcli.config.settings import Settings
     from chatcli.core.ports import ChatModel, Embedder
+    from chatcli.core.request import Request
     from chatcli.cost.budget import Approve
     from chatcli.cost.charge import Cashier
     from chatcli.local.weights import Weights
@@ -129,14 +130,15 @@ class ModelResolver:
         auto_continue = (
             None if self._options.unwatched and not settings.auto_continue else settings.auto_continue
         )
+        model = self._model(
+            terms,
+            fallbacks=self._fallbacks_of(chat, terms),
+            auto_continue=auto_continue,
+            may_offer=True,
+        )
         contents = request_contents(settings, self._context, self._notify, embedded=endpoint.embedded)
         return ResolvedModel(
-            model=self._model(
-                terms,
-                fallbacks=self._fallbacks_of(chat, terms),
-                auto_continue=auto_continue,
-                may_offer=True,
-            ),
+            model=model,
             model_name=name,
             window_tokens=window_tokens,
             parameters=contents.parameters,
@@ -162,6 +164,7 @@ class ModelResolver:
             as_sent=terms.guards.frames.message,
             screen=terms.guards.screen,
             early=entry,
+            look_up_early=None if settings.cache == "off" else _look_up_of(model),
         )
 
     async def _with_model(
@@ -370,6 +373,13 @@ class ModelResolver:
     def _notify_once(self, code: str, message: str) -> None:
         if self._context.spending.is_first_report(message):
             self._notify(Notice(code, f"{message} (-m or /model changes it)"))
+
+
+def _look_up_of(model: ChatModel) -> Callable[[Request], Awaitable[None]] | None:
+    """Return what looks an answer up early, ``None`` if the model has no cache."""
+    from chatcli.client.answer_cache import AnswerCacheModel  # noqa: PLC0415 - most runs have no cache
+
+    return model.look_up_early if isinstance(model, AnswerCacheModel) else None
 
 
 def loaded_counter(model: str) -> Callable[[str], int]:

@@ -12,14 +12,14 @@ from chatcli.core.frozen import frozen
 from chatcli.core.strategy_table import DEFAULT_CONTEXT_STRATEGY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import LearnedCounts
     from chatcli.conversation.turn_vectors import TurnVectors
     from chatcli.core.messages import Message
     from chatcli.core.ports import ChatModel, EarlyEndpoint
-    from chatcli.core.request import Parameters
+    from chatcli.core.request import Parameters, Request
     from chatcli.cost.budget import Budget
     from chatcli.cost.pricing import Pricing
     from chatcli.safety.screening import Screening
@@ -37,7 +37,8 @@ class ResolvedModel:
     questions too long for the window are handled. ``separates_reasoning``: reasoning in the text of an answer
     is not part of it. ``listed`` are the models of the endpoint, if they were listed. ``instructions`` are sent before the system prompt. ``as_sent`` returns a message
     with frames around text of others, as the model gets it, and ``screen`` checks that text, ``None`` if nobody wants it.
-    ``early`` does at the endpoint what can be done before there is a request.
+    ``early`` does at the endpoint what can be done before there is a request. ``look_up_early`` looks the answer to a
+    draft up in the cache, ``None`` without one.
     """
 
     model: ChatModel
@@ -60,6 +61,7 @@ class ResolvedModel:
     screen: Screening | None = None
     as_sent: Callable[[Message], Message] = as_it_is
     early: EarlyEndpoint | None = None
+    look_up_early: Callable[[Request], Awaitable[None]] | None = None
 
     def about_usd(self, sent_tokens: int, answer_tokens: int = 0) -> float | None:
         """Return the cost of about so many tokens sent and received, ``None`` if the price is unknown."""

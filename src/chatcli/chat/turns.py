@@ -9,12 +9,10 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.chat.context_report import context_report
-from chatcli.chat.long_questions import LongQuestions
+from chatcli.chat.model_in_use import ModelInUse
 from chatcli.chat.session_history import history_of
 from chatcli.conversation.context import Window
 from chatcli.conversation.counting import VocabularyTokens
-from chatcli.conversation.manager import ConversationManager
-from chatcli.conversation.strategies.strategy import STRATEGIES, does_not_fit
 from chatcli.core import messages
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.messages import TextPart
@@ -26,14 +24,14 @@ if TYPE_CHECKING:
 
     from chatcli.chat.branches import Branches
     from chatcli.chat.context_report import ContextReport
+    from chatcli.chat.long_questions import LongQuestions
     from chatcli.chat.open_session import OpenSession
     from chatcli.chat.resolved_model import ResolvedModel
-    from chatcli.conversation.counting import MessageTokens
     from chatcli.conversation.history import History
     from chatcli.conversation.long_input.long_question import LongQuestion
+    from chatcli.conversation.manager import ConversationManager
     from chatcli.core.events import Event
     from chatcli.core.messages import Message
-    from chatcli.core.ports import Journal
     from chatcli.safety.screening import Suspect
     from chatcli.sessions.records import MessageRecord
 
@@ -50,38 +48,6 @@ class Examined(NamedTuple):
 
     question: Message
     long: LongQuestion | None
-
-
-class ModelInUse(NamedTuple):
-    """A model, its token counter as corrected for the endpoint, and its window."""
-
-    resolved: ResolvedModel
-    tokens: MessageTokens
-    window: Window
-
-    def manager(
-        self, history: History, journal: Journal, tokens: MessageTokens | None = None
-    ) -> ConversationManager:
-        """Return a manager for one history and journal; ``tokens`` may replace the counter."""
-        resolved = self.resolved
-        return ConversationManager(
-            model=resolved.model,
-            model_name=resolved.model_name,
-            history=history,
-            journal=journal,
-            tokens=tokens or self.tokens,
-            window=self.window,
-            strategy=STRATEGIES[resolved.context](resolved.turn_vectors),
-            parameters=resolved.parameters,
-            screen=resolved.screen,
-        )
-
-    def long_questions(self) -> LongQuestions:
-        return LongQuestions(self.resolved, self.tokens, self.window, self.manager)
-
-    def cannot_fit(self, question: Message, history: History) -> bool:
-        """Return whether ``question`` does not fit, whatever else is omitted."""
-        return does_not_fit(question, history, self.window.budget_tokens, self.tokens)
 
 
 class Turns:
@@ -125,11 +91,12 @@ class Turns:
     def long_questions(self) -> LongQuestions:
         """The handler of questions that do not fit."""
         if self._long_questions is None:
-            self._long_questions = self._connected_model.long_questions()
+            self._long_questions = self.model_in_use.long_questions()
         return self._long_questions
 
     @property
-    def _connected_model(self) -> ModelInUse:
+    def model_in_use(self) -> ModelInUse:
+        """The model, with its token counter and its window."""
         if self._model is None:
             raise _not_connected()
         return self._model
@@ -173,19 +140,22 @@ class Turns:
     async def examine(self, question: Message) -> Examined:
         """Check once per turn whether a question, as ``whole`` returns it, fits; large texts are counted in a thread."""
         whole, history = question, self.manager.history
-        if self._connected_model.tokens.upper_bound(whole) <= _SHORT_BYTES:
+        if self.model_in_use.tokens.upper_bound(whole) <= _SHORT_BYTES:
             return Examined(whole, self.long(whole, history))
         return Examined(whole, await asyncio.to_thread(self.long, whole, history))
 
     def long(self, question: Message, history: History | None = None) -> LongQuestion | None:
         """Return ``question`` as a long question, ``None`` if it fits."""
         history = history or self.manager.history
-        is_long = self._connected_model.cannot_fit(question, history)
+        is_long = self.model_in_use.cannot_fit(question, history)
         return self.long_questions.long(question, history) if is_long else None
 
     async def prepare(self, question: Message) -> None:
         """Do ahead what ``send`` does before the request of ``question`` leaves; see ``ConversationManager.anticipate``."""
-        await self.manager.anticipate(self.whole(question))
+        request = await self.manager.anticipate(self.whole(question))
+        look_up = self.connected.look_up_early
+        if request is not None and look_up is not None and self._opened.editing is None:
+            await look_up(request)
 
     async def blocked(
         self,
@@ -203,7 +173,7 @@ class Turns:
             return ()
         manager = self.manager
         if replaced is not None or resolved is not None:
-            model = self._connected_model if resolved is None else self._model_at(resolved)
+            model = self.model_in_use if resolved is None else self._model_at(resolved)
             manager = model.manager(self.history_before(replaced), self._opened.journal)
         plan = manager.context(question)
         return await screen.blocked([message for part in plan.parts for message in part.messages])
@@ -299,7 +269,7 @@ class Turns:
 
     def beside(self, history: History) -> ConversationManager:
         """Return a manager for another history; nothing of it is stored."""
-        return self._connected_model.manager(history, SessionLog(None, app="aside"))
+        return self.model_in_use.manager(history, SessionLog(None, app="aside"))
 
     def _ask_again(
         self,
@@ -324,7 +294,7 @@ class Turns:
             self.branches.go_before(question_record)
         else:
             self.branches.go_on_from(question_record.id)
-        model, manager, history = self._connected_model, self.manager, self.manager.history
+        model, manager, history = self.model_in_use, self.manager, self.manager.history
         if resolved is not None:
             model = self._model_at(resolved)
             manager = model.manager(history, self._opened.journal)

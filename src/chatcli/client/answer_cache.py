@@ -206,6 +206,13 @@ class AnswerCacheModel:
         finally:
             visit.leave()
 
+    async def look_up_early(self, request: Request) -> None:
+        """Look up the answer to a request that may follow, so that ``stream`` replays it at once.
+
+        A store elsewhere is not asked, and no similar question is looked for.
+        """
+        await self._cache.look_up_early(self._origin.key(request))
+
     async def _answering(self, request: Request, visit: CacheVisit) -> AsyncGenerator[ModelEvent]:
         answer: CachedAnswer | None = None
         async with aclosing(visit.look_up()) as looking:

@@ -40,6 +40,9 @@ _RESTS_S: Final = 30.0
 _MOST_LEADERS: Final = 3
 """How many owners of a claim a follower waits for, one after the other: each may fail after minutes of retries."""
 
+_EARLY_S: Final = 30.0
+"""How long an answer looked up early is used."""
+
 _WAITING_EVERY_S: Final = 1.0
 _FIRST_POLL_S: Final = 0.02
 _LONGEST_POLL_S: Final = 0.25
@@ -58,7 +61,7 @@ class Caching(NamedTuple):
 class AnswerCache:
     """A store for the turns of a run. ``open_store`` is called in the thread, and again after ``close``.
 
-    ``patience_s`` is what one turn may wait for the store. ``clock`` counts seconds, ``sleep`` pauses between two looks
+    ``is_local``: a look-up does not leave this machine. ``patience_s`` is what one turn may wait for the store. ``clock`` counts seconds, ``sleep`` pauses between two looks
     for the answer of somebody else.
     """
 
@@ -66,15 +69,18 @@ class AnswerCache:
         self,
         open_store: Callable[[], AnswerStore],
         *,
+        is_local: bool = True,
         patience_s: float = PATIENCE_S,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self.is_local = is_local
         self.patience_s = patience_s
         self.clock = clock
         self.sleep = sleep
         self._thread = _StoreThread(open_store)
         self._users = 0
+        self._early: _EarlyAnswer | None = None
         self._overdue: asyncio.Future[Any] | None = None
         self._rests_until_s = 0.0
         self._was_notified = False
@@ -100,6 +106,7 @@ class AnswerCache:
 
     async def run(self, operation: Operation[_T], *, patience_s: float) -> _T:
         """Return the result of an operation that the person asked for. Raise ``StoreUnavailable``."""
+        self._early = None  # it may clear the store
         future = self._submit(operation)
         await asyncio.wait({future}, timeout=patience_s)
         if not future.done():
@@ -134,6 +141,20 @@ class AnswerCache:
     @property
     def _slowness(self) -> str:
         return f"it took longer than {self.patience_s * 1000:.0f} ms"
+
+    async def look_up_early(self, key: str) -> None:
+        """Look up the answer to a question that is still being written; nothing is claimed, and nothing leaves the machine."""
+        if self.is_local:
+            self._early = None
+            content = await self.attempt(lambda store: store.get(key), self.patience_s)
+            self._early = None if content is None else _EarlyAnswer(key, content, self.clock() + _EARLY_S)
+
+    def take_early(self, key: str) -> bytes | None:
+        """Return the content that ``look_up_early`` found for ``key``, once and not for long."""
+        early, self._early = self._early, None
+        if early is None or early.key != key or early.until_s < self.clock():
+            return None
+        return early.content
 
     def take_notice(self) -> Notice | None:
         """Return the notice that the store is passed over, once."""
@@ -178,6 +199,12 @@ class AnswerCache:
             self._notice = Notice("cache_passed_over", f"the cache of answers is not used: {reason}")
 
 
+class _EarlyAnswer(NamedTuple):
+    key: str
+    content: bytes
+    until_s: float
+
+
 class CacheVisit:
     """What one turn does with one key: it looks the answer up, waits for that of somebody else, or stores its own.
 
@@ -195,6 +222,9 @@ class CacheVisit:
 
     async def look_up(self) -> AsyncGenerator[Waiting | bytes]:
         """Yield the stored answer, last; while another owner is asking for it, yield ``Waiting``."""
+        if (early := self._cache.take_early(self.key)) is not None:
+            yield early
+            return
         clock, began_s = self._cache.clock, self._cache.clock()
         reported_s, poll_s = began_s - _WAITING_EVERY_S, _FIRST_POLL_S
         leaders: set[str] = set()

@@ -162,16 +162,16 @@ class ConversationManager:
             )
         return None
 
-    async def anticipate(self, question: Message) -> None:
+    async def anticipate(self, question: Message) -> Request | None:
         """Fit and scan ``question`` before it is asked; ``send`` uses the result if it would come to the same.
 
-        Nothing is stored or sent, and no server asked. No vocabulary is loaded either: that would keep keys waiting.
+        Return the request, ``None`` if to fit it takes long. Nothing is stored or sent, and no server asked. No vocabulary is loaded either: that would keep keys waiting.
         Raise ``InputTooLong`` if the question does not fit.
         """
         budget_tokens, tokens = self._window.budget_tokens, self._tokens
         if not tokens.counter.loaded:
             if not surely_fits(self.history, question, budget_tokens, tokens):
-                return
+                return None
         elif tokens.upper_bound(question) > _COUNTED_AT_ONCE_BYTES:
             # Counted beside the event loop, on which keys are read; the count is kept.
             await asyncio.to_thread(tokens, question)
@@ -180,6 +180,7 @@ class ConversationManager:
         self._anticipated = _Anticipated(self._basis(budget_tokens), question, self.history, plan)
         if self._screen is not None and any(message.holds_text_of_others for message in plan.messages):
             await self._screen.scan(plan.messages)
+        return self._request(plan)
 
     async def send(
         self,

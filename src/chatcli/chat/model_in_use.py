@@ -1,0 +1,49 @@
+"""The model that a conversation asks, with all that its requests are fitted by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from chatcli.chat.long_questions import LongQuestions
+from chatcli.conversation.manager import ConversationManager
+from chatcli.conversation.strategies.strategy import STRATEGIES, does_not_fit
+
+if TYPE_CHECKING:
+    from chatcli.chat.resolved_model import ResolvedModel
+    from chatcli.conversation.context import Window
+    from chatcli.conversation.counting import MessageTokens
+    from chatcli.conversation.history import History
+    from chatcli.core.messages import Message
+    from chatcli.core.ports import Journal
+
+
+class ModelInUse(NamedTuple):
+    """A model, its token counter as corrected for the endpoint, and its window."""
+
+    resolved: ResolvedModel
+    tokens: MessageTokens
+    window: Window
+
+    def manager(
+        self, history: History, journal: Journal, tokens: MessageTokens | None = None
+    ) -> ConversationManager:
+        """Return a manager for one history and journal; ``tokens`` may replace the counter."""
+        resolved = self.resolved
+        return ConversationManager(
+            model=resolved.model,
+            model_name=resolved.model_name,
+            history=history,
+            journal=journal,
+            tokens=tokens or self.tokens,
+            window=self.window,
+            strategy=STRATEGIES[resolved.context](resolved.turn_vectors),
+            parameters=resolved.parameters,
+            screen=resolved.screen,
+        )
+
+    def long_questions(self) -> LongQuestions:
+        return LongQuestions(self.resolved, self.tokens, self.window, self.manager)
+
+    def cannot_fit(self, question: Message, history: History) -> bool:
+        """Return whether ``question`` does not fit, whatever else is omitted."""
+        return does_not_fit(question, history, self.window.budget_tokens, self.tokens)

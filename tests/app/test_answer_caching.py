@@ -1,0 +1,28 @@
+"""Which cache of answers the settings name."""
+
+from __future__ import annotations
+
+import pytest
+
+from chatcli.app.answer_caching import cache_in_use
+from chatcli.app.run_context import RunContext
+from chatcli.config.paths import Paths
+from chatcli.config.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("cache", "is_local"),
+    [
+        ("memory", True),
+        ("sqlite", True),
+        ("redis://127.0.0.1:6379/0", True),
+        ("redis://me:secret@localhost:6379/0", True),
+        ("rediss://[::1]/0", True),
+        ("redis://cache.example:6379/0", False),
+        ("rediss://me:127.0.0.1@cache.example/0", False),
+        ("redis://127.0.0.1.cache.example/0", False),
+    ],
+)
+def test_only_a_cache_on_this_machine_is_asked_while_the_person_types(tmp_path, cache, is_local):
+    paths = Paths(config=tmp_path, data=tmp_path, cache=tmp_path, local=tmp_path)
+    assert cache_in_use(Settings(cache=cache), RunContext({}, paths)).is_local == is_local
