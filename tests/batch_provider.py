@@ -42,7 +42,7 @@ class BatchProvider:
     """Its ``choose`` is for ``scripted_server``.
 
     A batch has the ``statuses`` one after the other, the last one for ever. ``outcome`` makes the result of a line, ``None``
-    for none. ``problem`` is the error of a whole batch. ``uploads`` are the lines of each file.
+    for none. ``problem`` is the error of a whole batch. ``uploads`` are the lines of each file. It lists two batches a page.
     """
 
     statuses: tuple[str, ...] = ("completed",)
@@ -56,6 +56,8 @@ class BatchProvider:
         path = request.path.removeprefix("/v1/")
         if request.method == "POST" and path == "files":
             return self._upload(request)
+        if request.method == "GET" and path.partition("?")[0] == "batches":
+            return self._list(path.partition("after=batch-")[2].partition("&")[0])
         if request.method == "POST" and path == "batches":
             self.batches.append(request.json)
             return json_answer({"id": f"batch-{len(self.batches) - 1}", "status": "validating"})
@@ -73,9 +75,15 @@ class BatchProvider:
         self.uploads.append([json.loads(line) for line in lines])
         return json_answer({"id": f"file-{len(self.uploads) - 1}", "object": "file"})
 
+    def _list(self, after: str) -> Answer:
+        newest_first = list(reversed(range(int(after) if after else len(self.batches))))
+        page = [{"id": f"batch-{number}", **self.batches[number]} for number in newest_first[:2]]
+        return json_answer({"object": "list", "data": page, "has_more": len(newest_first) > len(page)})
+
     def _state(self, number: int) -> Answer:
         status = self.statuses[min(self.asked, len(self.statuses) - 1)]
         self.asked += 1
+        number = int(self.batches[number]["input_file_id"].rpartition("-")[2])
         lines = self.uploads[number]
         is_over = status in ("completed", "failed", "expired", "cancelled")
         state: dict[str, Any] = {

@@ -16,11 +16,11 @@ from chatcli.client.batch_api import BatchApi
 from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.openai_model import OpenAIModel
-from chatcli.core.errors import BudgetReached, LocalIOError, UsageError
+from chatcli.core.errors import BadResponse, BudgetReached, LocalIOError, RequestRefused, UsageError
 from chatcli.core.messages import question
 from chatcli.core.request import Request
 from client.wire import entry_at
-from scripted_server import json_answer, serving
+from scripted_server import RESET, Answer, json_answer, serving
 
 
 class Interrupted(BaseException):
@@ -159,9 +159,6 @@ async def test_a_row_that_cannot_be_sent_is_not_sent(tmp_path):
 
 
 async def test_a_run_that_ends_while_it_waits_goes_on_where_it_was(tmp_path):
-    async def leave(_):
-        raise Interrupted
-
     path, provider = tmp_path / "out.jsonl", BatchProvider(("in_progress",) * 2 + ("completed",))
     with pytest.raises(Interrupted):
         await finished(provider, path, rows(5), sleep=leave, most_rows=3)
@@ -195,6 +192,127 @@ async def test_a_provider_that_is_away_for_a_while_is_asked_again(tmp_path):
 
     found, pauses = await finished(Shaky(), tmp_path / "out.jsonl", rows(1))
     assert (len(found), len(pauses)) == (1, 2)
+
+
+async def leave(_):
+    raise Interrupted
+
+
+@pytest.fixture
+async def left(tmp_path):
+    """Return the path of results, and the provider that works on four batches of it: the id of the third was not noted."""
+    path, provider = tmp_path / "out.jsonl", BatchProvider(("in_progress",) * 4 + ("completed",))
+    with pytest.raises(Interrupted):
+        await finished(provider, path, rows(7), sleep=leave, most_rows=2)
+    noted = json.loads(sent_of(path).read_text())
+    noted["parts"] = noted["parts"][:3]
+    noted["parts"][2]["id"] = ""
+    noted["is_whole"] = False
+    sent_of(path).write_text(json.dumps(noted))
+    return path, provider
+
+
+def sent_of(path):
+    return path.with_name(path.name + ".batch.json")
+
+
+async def test_a_batch_whose_id_was_not_noted_is_found_by_its_file(left):
+    path, provider = left
+    found, _ = await finished(provider, path, rows(7), resumes=True, most_rows=2)
+    assert [row["text"] for row in found] == [f"<Say {number}>" for number in range(7)]
+    # The fourth part had not been noted at all.
+    assert len(provider.uploads) == len(provider.batches) == 5
+
+
+async def test_a_batch_that_was_not_begun_is_begun_of_the_file_that_is_there(left):
+    path, provider = left
+    provider.batches[2]["input_file_id"] = "file-of-others"
+    found, _ = await finished(provider, path, rows(7), resumes=True, most_rows=2)
+    assert [row["text"] for row in found] == [f"<Say {number}>" for number in range(7)]
+    assert [batch["input_file_id"] for batch in provider.batches[4:]] == ["file-2", "file-4"]
+
+
+async def test_where_batches_are_not_listed_nothing_is_sent_twice(left):
+    path, provider = left
+    noted = sent_of(path).read_bytes()
+
+    class Unlisted(BatchProvider):
+        def choose(self, request):
+            if request.method == "GET" and request.path.partition("?")[0].endswith("/batches"):
+                return json_answer({"error": {"message": "no such path"}}, status=404)
+            return provider.choose(request)
+
+    with pytest.raises(RequestRefused, match="whether rows 4 to 5 were sent") as caught:
+        await finished(Unlisted(), path, rows(7), resumes=True, most_rows=2)
+    assert "file-2" in caught.value.hint
+    assert sent_of(path).read_bytes() == noted
+    assert len(provider.uploads) == 4
+
+
+async def test_a_batch_that_is_refused_was_not_sent(tmp_path):
+    class Refusing(BatchProvider):
+        def choose(self, request):
+            if request.method == "POST" and request.path.endswith("/batches"):
+                return json_answer({"error": {"message": "no such model"}}, status=400)
+            return super().choose(request)
+
+    path = tmp_path / "out.jsonl"
+    with pytest.raises(RequestRefused, match="no such model"):
+        await finished(Refusing(), path, rows(2))
+    assert json.loads(sent_of(path).read_text())["parts"] == []
+
+
+@pytest.mark.parametrize("missing", ["/batches/", "/content"])
+async def test_rows_of_a_batch_the_provider_forgot_are_errors(tmp_path, missing):
+    class Forgetful(BatchProvider):
+        def choose(self, request):
+            if missing in request.path and "-0" in request.path:
+                return json_answer({"error": {"message": "not found"}}, status=404)
+            return super().choose(request)
+
+    found, _ = await finished(Forgetful(), tmp_path / "out.jsonl", rows(4), most_rows=2)
+    assert [row["text"] for row in found] == ["", "", "<Say 2>", "<Say 3>"]
+    for row in found[:2]:
+        assert "batch-0 any more" in row["error"]["message"]
+        assert row["error"]["hint"] == "--retry-failed asks again"
+    assert not sent_of(tmp_path / "out.jsonl").exists()
+
+
+async def test_a_status_nobody_knows_is_mentioned_and_not_waited_for_without_end(tmp_path):
+    path, provider = tmp_path / "out.jsonl", BatchProvider(("queued",))
+    with pytest.raises(BadResponse, match="batch-0 is queued"):
+        await finished(provider, path, rows(1))
+    assert provider.asked < 50
+    found, pauses = await finished(
+        BatchProvider(("queued",) * 15 + ("in_progress",) + ("queued",) * 15 + ("completed",)),
+        tmp_path / "other.jsonl",
+        rows(1),
+    )
+    assert (found[0]["text"], len(pauses)) == ("<Say 0>", 31)
+
+
+async def test_results_that_break_off_are_fetched_again_and_each_counts_once(tmp_path):
+    broken, terms = [], Terms()
+
+    class Breaking(BatchProvider):
+        def choose(self, request):
+            answer = super().choose(request)
+            if request.path.endswith("out-0/content") and not broken:
+                broken.append(request)
+                whole = b"".join(answer.script)
+                return Answer([whole[: whole.index(b"\n") + 5], RESET], 200, answer.headers)
+            return answer
+
+    found, pauses = await finished(Breaking(), tmp_path / "out.jsonl", rows(3), terms=terms)
+    assert [row["text"] for row in found] == [f"<Say {number}>" for number in range(3)]
+    assert (len(terms.booked), len(pauses)) == (3, 1)
+
+
+def test_what_earlier_versions_noted_is_still_read(tmp_path):
+    path = tmp_path / "out.jsonl"
+    parts = [{"id": "batch-0", "first": 0, "last": 9}]
+    sent_of(path).write_text(json.dumps({"endpoint": "here", "is_whole": True, "parts": parts}))
+    assert SentParts.beside(path, "here").is_at_work
 
 
 def test_batches_of_another_endpoint_are_not_asked_for_here(tmp_path):

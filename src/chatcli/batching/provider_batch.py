@@ -1,13 +1,15 @@
 """A batch run by the provider itself, within a day and at half the price: files up, wait, files down.
 
 What was sent is kept beside the results, in ``OUT.batch.json``, after every step: the run may be interrupted at any time
-and goes on with ``--resume``. If it is killed in the moment between sending a part and noting its id, that part is sent again.
+and goes on with ``--resume``. A batch is started from a file that is noted before, by which it is found among the provider's
+batches if the run is killed before its id is noted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -15,16 +17,17 @@ from typing import TYPE_CHECKING, Any, Final
 from chatcli.batching.batch_run import RowAnswer
 from chatcli.batching.results import BatchResult
 from chatcli.core.errors import (
+    BadResponse,
     ChatcliError,
     EndpointError,
+    KeyRefused,
     LocalIOError,
-    NetworkError,
-    RateLimited,
-    ServerFailed,
+    RequestRefused,
     UsageError,
 )
-from chatcli.core.events import Completion, TextDelta
+from chatcli.core.events import Completion, Notice, TextDelta
 from chatcli.core.json_values import as_object, as_text
+from chatcli.core.ports import ProviderBatchState
 from chatcli.core.request import Request
 from chatcli.storage.private_files import replace
 from chatcli.text.wording import counted
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     from chatcli.batching.results import ResultFile
     from chatcli.batching.row_requests import BatchRow
     from chatcli.core.events import Usage
-    from chatcli.core.ports import ProviderBatches, ProviderBatchState
+    from chatcli.core.ports import ProviderBatches
 
 MOST_ROWS: Final = 50_000
 MOST_BYTES: Final = 200_000_000
@@ -48,15 +51,22 @@ _SLOWEST_POLL_S: Final = 60.0
 _SLOWER: Final = 1.3
 _RESULTS_AT_ONCE: Final = 200
 _SUFFIX: Final = ".batch.json"
+_MOST_UNKNOWN: Final = 20
+"""So many times in succession a status that is not known is taken for one of waiting: a quarter of an hour."""
+_NOT_FOUND: Final = 404
 
 
 @dataclass(slots=True)
 class SentPart:
-    """The rows from ``first`` to ``last``, sent as the provider's batch ``id``."""
+    """The rows from ``first`` to ``last``, sent as the provider's batch ``id`` of an ``input_file``.
+
+    The ``id`` is empty as long as it is not known whether the provider has begun the batch.
+    """
 
     id: str
     first: int
     last: int
+    input_file: str = ""
 
 
 @dataclass(slots=True)
@@ -107,6 +117,11 @@ class SentParts:
                 f"cannot write {self.path}: {error.strerror or error}", hint="check the disk and the folder"
             ) from error
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether the provider works on any of it."""
+        return any(part.id for part in self.parts)
+
     def delete(self) -> None:
         with suppress(OSError):
             self.path.unlink()
@@ -148,17 +163,17 @@ class ProviderRun:
         self._sleep = sleep
         self._most_rows = most_rows
         self._most_bytes = most_bytes
+        self._unknown: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Send what was not sent, wait, and write the results. Raise a ``ChatcliError``; calling it again goes on."""
+        await self._settle()
         if not self._sent.is_whole:
             await self._send()
         poll_s = _FIRST_POLL_S
         while self._sent.parts:
             for part in list(self._sent.parts):
-                state = await self._state(part)
-                if state is not None and state.is_over:
-                    await self._take(part, state)
+                if await self._is_taken(part):
                     self._sent.parts.remove(part)
                     self._sent.save()
                     poll_s = _FIRST_POLL_S
@@ -166,6 +181,27 @@ class ProviderRun:
                 await self._sleep(poll_s)
                 poll_s = min(_SLOWEST_POLL_S, poll_s * _SLOWER)
         self._sent.delete()
+
+    async def _settle(self) -> None:
+        """Find the batch that an earlier run may have begun without noting its id; begin it if there is none."""
+        for part in [part for part in self._sent.parts if not part.id]:
+            try:
+                found = await self._provider.find(part.input_file)
+            except RequestRefused as error:
+                raise RequestRefused(
+                    f"cannot find out whether rows {part.first:,} to {part.last:,} were sent: {error.clause}",
+                    hint=f"look for a batch of the file {part.input_file} at the provider; "
+                    f"delete {self._sent.path} to send them again",
+                    status=error.status,
+                    request_id=error.request_id,
+                ) from error
+            try:
+                part.id = found or await self._provider.create(part.input_file)
+            except RequestRefused:
+                # The file may be gone by now. The rows are sent anew.
+                self._sent.parts.remove(part)
+                self._sent.is_whole = False
+            self._sent.save()
 
     async def _send(self) -> None:
         sent_up_to = max((part.last for part in self._sent.parts), default=-1)
@@ -213,17 +249,40 @@ class ProviderRun:
             raise LocalIOError(
                 f"cannot write {upload}: {error.strerror or error}", hint="check the disk"
             ) from error
-        identity = await self._provider.submit(upload)
-        self._sent.parts.append(SentPart(identity, first, last))
+        part = SentPart("", first, last, await self._provider.upload(upload))
+        self._sent.parts.append(part)
+        self._sent.save()
+        try:
+            part.id = await self._provider.create(part.input_file)
+        except (RequestRefused, KeyRefused):
+            self._sent.parts.remove(part)
+            self._sent.save()
+            raise
         self._sent.save()
 
-    async def _state(self, part: SentPart) -> ProviderBatchState | None:
-        """Return the state of a part, ``None`` if it cannot be learned right now."""
+    async def _is_taken(self, part: SentPart) -> bool:
+        """Return whether the results of a part are written; it is not over, or out of reach for now, otherwise."""
+        try:
+            state = await self._state(part)
+            if state.is_over:
+                await self._take(part, state)
+        except EndpointError as error:
+            if not error.retryable:
+                raise
+            self._progress.phase = f"{error.clause}, asking again"
+            return False
+        return state.is_over
+
+    async def _state(self, part: SentPart) -> ProviderBatchState:
         try:
             state = await self._provider.state(part.id)
-        except (NetworkError, RateLimited, ServerFailed) as error:
-            self._progress.phase = f"{error.clause}, asking again"
-            return None
+        except RequestRefused as error:
+            if error.status != _NOT_FOUND:
+                raise
+            return ProviderBatchState(
+                "expired", problem=f"the provider does not know its batch {part.id} any more"
+            )
+        self._bear(state, part)
         many = (
             f", {counted(len(self._sent.parts), 'batch', 'batches')} left"
             if len(self._sent.parts) > 1
@@ -232,6 +291,22 @@ class ProviderRun:
         answered = f"{state.completed:,} of {state.total:,} answered, " if state.total else ""
         self._progress.phase = f"{answered}{state.status.replace('_', ' ')} at the provider{many}"
         return state
+
+    def _bear(self, state: ProviderBatchState, part: SentPart) -> None:
+        """Mention a status that is not known. Raise ``BadResponse`` if the wait with it has no end."""
+        if state.is_known:
+            del self._unknown[part.id]
+            return
+        words = f"the provider says its batch {part.id} is {state.status or 'without a status'}"
+        if not self._unknown:
+            self._progress.notices.append(
+                Notice("unknown_status", f"{words}, which chatcli does not know; waiting")
+            )
+        self._unknown[part.id] += 1
+        if self._unknown[part.id] > _MOST_UNKNOWN:
+            raise BadResponse(
+                f"{words}, which chatcli does not know", hint="ask the provider what became of the batch"
+            )
 
     async def _take(self, part: SentPart, state: ProviderBatchState) -> None:
         """Write the results of a part, and an error for every row that has none."""
@@ -243,20 +318,15 @@ class ProviderRun:
             and row.request is not None
             and not self._output.done.is_done(row.index, row.digest)
         }
-        results: list[BatchResult] = []
-        for file in state.files:
-            async with aclosing(self._provider.lines(file)) as lines:
-                async for line in lines:
-                    fields = _object(line)
-                    found = waiting.pop(as_text(fields.get("custom_id")), None)
-                    if found is None:
-                        continue
-                    results.append(await self._result(*found, fields))
-                    if len(results) >= _RESULTS_AT_ONCE:
-                        self._write(results)
-                        results = []
         problem = state.problem or f"the provider's batch is {state.status}, and has no result of this row"
-        results += [
+        for file in state.files:
+            try:
+                await self._take_file(file, waiting)
+            except RequestRefused as error:
+                if error.status != _NOT_FOUND:
+                    raise
+                problem = f"the provider does not have the results of its batch {part.id} any more"
+        results = [
             BatchResult(
                 row.id,
                 row.index,
@@ -267,6 +337,23 @@ class ProviderRun:
             for row, request in waiting.values()
         ]
         self._write(results)
+
+    async def _take_file(self, file: str, waiting: dict[str, tuple[BatchRow, Request]]) -> None:
+        """Write the results in a file, and remove their rows from ``waiting``."""
+        results: list[BatchResult] = []
+        try:
+            async with aclosing(self._provider.lines(file)) as lines:
+                async for line in lines:
+                    fields = _object(line)
+                    found = waiting.pop(as_text(fields.get("custom_id")), None)
+                    if found is None:
+                        continue
+                    results.append(await self._result(*found, fields))
+                    if len(results) >= _RESULTS_AT_ONCE:
+                        self._write(results)
+                        results = []
+        finally:
+            self._write(results)
 
     async def _result(self, row: BatchRow, request: Request, fields: dict[str, Any]) -> BatchResult:
         answer = RowAnswer()

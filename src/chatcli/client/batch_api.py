@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _WINDOW: Final = "24h"
 _PURPOSE: Final = "batch"
 _UPLOAD_S: Final = 3_600.0
+_PAGE: Final = 100
+_MOST_PAGES: Final = 100
 _LONGEST_LINE_BYTES: Final = 256 * 1024 * 1024
 _OK: Final = range(200, 300)
 
@@ -52,14 +54,17 @@ class BatchApi:
         fields = {"custom_id": custom_id, "method": "POST", "url": self._url, "body": body}
         return json.dumps(fields).encode() + b"\n"
 
-    async def submit(self, path: Path) -> str:
+    async def upload(self, path: Path) -> str:
         with translated(self._endpoint), path.open("rb") as file:
             async with self._entry.meter.call("files") as call:
                 client = await call.client()
                 uploaded = await client.files.with_raw_response.create(
                     file=(path.name, file), purpose=_PURPOSE, timeout=_UPLOAD_S
                 )
-                input_file = self._id_in(uploaded.content)
+                return self._id_in(uploaded.content)
+
+    async def create(self, input_file: str) -> str:
+        with translated(self._endpoint):
             async with self._entry.meter.call("batches") as call:
                 client = await call.client()
                 created = await client.batches.with_raw_response.create(
@@ -68,6 +73,23 @@ class BatchApi:
                     completion_window=_WINDOW,
                 )
                 return self._id_in(created.content)
+
+    async def find(self, input_file: str) -> str | None:
+        after: dict[str, Any] = {}
+        for _ in range(_MOST_PAGES):
+            with translated(self._endpoint):
+                async with self._entry.meter.call("batches") as call:
+                    client = await call.client()
+                    listed = await client.batches.with_raw_response.list(limit=_PAGE, **after)
+            page = self._object(listed.content)
+            batches = list(objects_in(page.get("data")))
+            for batch in batches:
+                if batch.get("input_file_id") == input_file and as_text(batch.get("id")):
+                    return as_text(batch["id"])
+            if not batches or page.get("has_more") is not True:
+                return None
+            after = {"after": as_text(batches[-1].get("id"))}
+        return None
 
     async def state(self, batch: str) -> ProviderBatchState:
         with translated(self._endpoint):

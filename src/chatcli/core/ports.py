@@ -138,6 +138,8 @@ class Reply(Protocol):
 class ProviderBatchState(NamedTuple):
     """The state of a batch at its provider: ``completed`` and ``failed`` of ``total`` requests.
 
+    The ``status`` is the provider's word (https://platform.openai.com/docs/api-reference/batch/object).
+
     ``files`` hold results and errors once it ``is_over``, ``problem`` says why the whole batch failed.
     """
 
@@ -152,6 +154,10 @@ class ProviderBatchState(NamedTuple):
     def is_over(self) -> bool:
         return self.status in ("completed", "failed", "expired", "cancelled")
 
+    @property
+    def is_known(self) -> bool:
+        return self.is_over or self.status in ("validating", "in_progress", "finalizing", "cancelling")
+
 
 class ProviderBatches(Protocol):
     """The batch API of a provider. Methods raise an ``EndpointError``."""
@@ -160,8 +166,16 @@ class ProviderBatches(Protocol):
         """Return the line of an input file for one request, with its line feed."""
         ...
 
-    async def submit(self, path: Path) -> str:
-        """Upload an input file and start a batch; return its id."""
+    async def upload(self, path: Path) -> str:
+        """Upload an input file; return its id."""
+        ...
+
+    async def create(self, input_file: str) -> str:
+        """Start a batch of an uploaded file; return its id."""
+        ...
+
+    async def find(self, input_file: str) -> str | None:
+        """Return the id of a batch of that file, ``None`` if the provider lists none."""
         ...
 
     async def state(self, batch: str) -> ProviderBatchState: ...

@@ -281,7 +281,7 @@ class _Batch:
             with self._display.shown():
                 await run.run()
         except (ChatcliError, asyncio.CancelledError):
-            if sent.parts:
+            if sent.is_at_work:
                 self._display.say(
                     "→ the provider works on; the same command with --resume takes the results", always=True
                 )
