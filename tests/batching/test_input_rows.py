@@ -109,9 +109,60 @@ def test_the_digest_follows_the_content_and_the_prompt():
     assert records_of(b'{"a": 1}', "x.jsonl", salt="Translate")[0].digest != one.digest
 
 
-def test_utf_16_is_refused_with_what_to_do():
-    with pytest.raises(UsageError, match="UTF-16"):
-        records_of("hello".encode("utf-16"))
+@given(
+    st.lists(st.text(st.sampled_from("aé,;\u3042中Ж€😀 \x85\u2028\r"), max_size=8), max_size=6),
+    st.sampled_from(["utf_16", "utf_16_le", "utf_32", "gb18030", "shift_jis", "cp1252", "utf_8_sig"]),
+    st.sampled_from(["text", "csv"]),
+    st.integers(1, 9),
+)
+def test_another_encoding_gives_the_same_records(texts, encoding, format_, chunk_bytes):
+    class Pipe(io.BytesIO):
+        """Gives a few bytes at a time."""
+
+        def read1(self, _):
+            return self.read(chunk_bytes)
+
+    text = "\n".join(["head", *texts]).encode(encoding, "ignore").decode(encoding)
+    content = text.encode(encoding)
+    found = list(InputRecords(Pipe(content), "", format_=format_, encoding=encoding))
+    assert found == records_of(text.encode(), format_=format_)
+
+
+def test_utf_16_is_known_by_its_byte_order_mark():
+    assert [record.fields for record in records_of("cat\n犬".encode("utf-16"))] == [
+        {"text": "cat"},
+        {"text": "犬"},
+    ]
+
+
+def test_bytes_that_the_encoding_does_not_have_make_one_bad_row():
+    records = records_of(
+        "犬\n".encode("shift_jis") + b"\x81\xff\ncat\n", encoding="shift_jis", format_="text"
+    )
+    assert [record.problem for record in records] == [None, "line 2 is not SHIFT-JIS", None]
+    table = records_of(b"word\n\xa5\xd0\nx\x81\n", encoding="cp1252", format_="csv")
+    assert [record.problem for record in table] == [None, "line 3 is not CP1252"]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (
+            'w,x\na,1\n"b,2\nc,3\nd,4\n',
+            "line 3 has a quote that is not closed, and takes in the 2 lines after it",
+        ),
+        ('w,x\na,1\nb,"2', "line 3 has a quote that is not closed"),
+        ('w,x\na,1\n"b\n\n"",2', "line 3 has a quote that is not closed, and takes in the 2 lines after it"),
+    ],
+)
+def test_a_table_that_ends_in_an_open_quote_says_where_it_begins(content, problem):
+    good, bad = records_of(content.encode(), format_="csv")
+    assert (good.problem, bad.problem, bad.fields) == (None, problem, {})
+
+
+@pytest.mark.parametrize("content", ['w\n"a"', 'w\n5" x\n', 'w\n"a\n\nb"\n\n', 'w\na\n""', "w\na"])
+def test_quotes_that_are_closed_or_are_none_are_fine(content):
+    assert {record.problem for record in records_of(content.encode(), format_="csv")} <= {None}
 
 
 def test_a_line_beyond_all_measure_is_one_bad_row(monkeypatch):

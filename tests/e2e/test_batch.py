@@ -159,6 +159,34 @@ def test_values_fill_a_prompt_as_text_of_others(program, name, content, values):
     assert len(results(program)) == len(values)
 
 
+def test_input_can_be_in_any_encoding(program):
+    (program.working_folder / "in.csv").write_bytes("prompt\n猫\n".encode("shift_jis") + b"\x81\xff\n")
+    arguments = ("batch", "in.csv", "--out", "out.jsonl", "--encoding")
+    with serving_in_thread(choose=echo) as server:
+        assert program.run(*arguments, "shift-yis", server=server).exit_code == 2
+        done = program.run(*arguments, "shift_jis", server=server)
+    assert done.exit_code == 12, done.stderr
+    assert [row["text"] for row in results(program)] == ["<猫>", ""]
+    assert results(program)[1]["error"]["message"] == "line 3 is not SHIFT-JIS"
+
+
+def test_an_open_quote_is_not_asked(program):
+    (program.working_folder / "in.csv").write_text('prompt\ncat\n"dog\nbird\n')
+    with serving_in_thread(choose=echo) as server:
+        done = program.run("batch", "in.csv", "--out", "out.jsonl", server=server)
+    assert done.exit_code == 12
+    assert [asked_for(request) for request in server.requests] == ["cat"]
+    assert results(program)[1]["error"]["message"].startswith("line 3 has a quote that is not closed")
+
+
+def test_an_answer_with_nothing_in_it_is_a_failed_row(program):
+    write_rows(program, *prompts(2))
+    with serving_in_thread(choose=lambda _: completion(None)) as server:
+        done = batch(program, server)
+    assert done.exit_code == 12
+    assert [row["error"]["code"] for row in results(program)] == ["empty_answer"] * 2
+
+
 def test_rows_can_be_piped_in(program):
     with serving_in_thread(choose=echo) as server:
         done = program.run(
@@ -399,7 +427,10 @@ def test_ctrl_c_finishes_what_is_in_flight(program):
 
 
 @posix
-def test_a_second_ctrl_c_stops_at_once(program):
+@pytest.mark.parametrize(
+    ("signals", "exit_code"), [([signal.SIGINT, signal.SIGINT], 130), ([signal.SIGTERM], 143)]
+)
+def test_a_run_that_stops_at_once_keeps_what_was_answered(program, signals, exit_code):
     write_rows(program, *prompts(5))
     choose, _ = held_after(2)
     with (
@@ -409,28 +440,11 @@ def test_a_second_ctrl_c_stops_at_once(program):
         ) as process,
     ):
         wait_until(lambda: len(server.requests) == 3)
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.2)
-        process.send_signal(signal.SIGINT)
+        for sent in signals:
+            process.send_signal(sent)
+            time.sleep(0.2)
         done = ended(process)
-    assert done.exit_code == 130
-    assert [row["index"] for row in results(program)] == [0, 1]
-
-
-@posix
-def test_a_termination_keeps_what_was_answered(program):
-    write_rows(program, *prompts(5))
-    choose, _ = held_after(2)
-    with (
-        serving_in_thread(choose=choose) as server,
-        program.started(
-            *("batch", "in.jsonl", "--out", "out.jsonl", "--concurrency", "1"), server=server
-        ) as process,
-    ):
-        wait_until(lambda: len(server.requests) == 3)
-        process.send_signal(signal.SIGTERM)
-        done = ended(process)
-    assert done.exit_code == 143
+    assert done.exit_code == exit_code
     assert [row["index"] for row in results(program)] == [0, 1]
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from chatcli.batching.results import BatchResult
+from chatcli.batching.row_answers import RowAnswer
 from chatcli.core.errors import (
     BudgetReached,
     ChatcliError,
@@ -25,7 +26,7 @@ from chatcli.core.errors import (
     RateLimited,
     ServerFailed,
 )
-from chatcli.core.events import Completion, Notice, Retrying, TextDelta, TextReclassified, Usage, Waiting
+from chatcli.core.events import Completion, Notice, Retrying, TextDelta, TextReclassified, Waiting
 
 if TYPE_CHECKING:
     from asyncio import Task
@@ -331,50 +332,6 @@ class BatchRun:
         if notice.code not in self._noticed:
             self._noticed.add(notice.code)
             self.progress.notices.append(notice)
-
-
-@dataclass(slots=True)
-class RowAnswer:
-    """The answer to a row as far as received."""
-
-    text: str = ""
-    completion: Completion | None = None
-    error: ChatcliError | None = None
-    attempts: int = 1
-    is_retrying: bool = False
-    held_by: str = ""
-
-    def result(self, row: BatchRow, latency_s: float | None, *, cost_usd: float | None = None) -> BatchResult:
-        """Return the result of ``row``; ``cost_usd`` replaces the cost of the answer if that has none."""
-        end, error = self.completion, self.error
-        assert row.request is not None  # noqa: S101 - as above
-        if end is None:
-            return BatchResult(
-                row.id,
-                row.index,
-                self.text,
-                error,
-                latency_s=latency_s,
-                attempts=self.attempts,
-                model=row.request.model,
-                digest=row.digest,
-            )
-        return BatchResult(
-            row.id,
-            row.index,
-            self.text,
-            error,
-            end.finish_reason,
-            end.usage or Usage(),
-            latency_s,
-            self.attempts,
-            cost_usd if end.cost_usd is None else end.cost_usd,
-            end.model or row.request.model,
-            end.cached,
-            end.message.refusal,
-            end.message.tool_calls,
-            row.digest,
-        )
 
 
 class _Ordering:

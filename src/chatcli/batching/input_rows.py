@@ -1,19 +1,22 @@
 """The rows of a batch's input: JSON lines, CSV, or text lines, read one at a time.
 
 Every line that is not blank is exactly one record (in CSV, every row, which may span lines), whatever its bytes: what
-cannot be read becomes a record with a ``problem``. A byte order mark and CRLF line ends are no part of a record.
+cannot be read becomes a record with a ``problem``. A byte order mark and CRLF line ends are no part of a record. Input in
+another encoding than UTF-8 is recoded while it is read.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 from hashlib import blake2b
 from itertools import chain
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from chatcli.core.errors import UsageError
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,6 +42,8 @@ _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _LONGEST_FIELD: Final = 16 * 1024 * 1024
 _READ_BYTES: Final = 1 << 20
 _DIGEST_BYTES: Final = 8
+_NO_UTF_8: Final = "chatcli.no_utf_8"
+"""A handler of decoding errors, and of the characters it puts in their place."""
 
 
 class Record(NamedTuple):
@@ -59,14 +64,22 @@ class InputRecords:
     """The records of a binary ``file``, in order; iterate once.
 
     ``name`` is the path of the file, from whose extension the format is known, unless ``format_`` says it. Without
-    either, a first line that is a JSON object means JSON lines, and anything else lines of text. ``salt`` goes into every digest. Raise ``UsageError`` for UTF-16, a
-    CSV header without columns, or with two columns of one name.
+    either, a first line that is a JSON object means JSON lines, and anything else lines of text. ``encoding`` is Python's name of
+    one; by default it is UTF-8, or UTF-16 after its byte order mark. ``salt`` goes into every digest. Raise ``UsageError`` for
+    a CSV header without columns, or with two columns of one name.
     """
 
     def __init__(
-        self, file: BinaryIO, name: str, *, format_: InputFormat | None = None, salt: str = ""
+        self,
+        file: BinaryIO,
+        name: str,
+        *,
+        format_: InputFormat | None = None,
+        encoding: str | None = None,
+        salt: str = "",
     ) -> None:
-        self._lines = _numbered_lines(file)
+        self._encoding = encoding
+        self._lines = self._input_lines(file)
         # A blank line inside a quoted field of CSV belongs to the field.
         self._written: Iterator[_InputLine] = (
             line for line in self._lines if line.content is None or line.content.strip()
@@ -80,6 +93,18 @@ class InputRecords:
         elif self.format in ("csv", "tsv"):
             self._table = _Table(self._lines, "," if self.format == "csv" else "\t")
             self.columns = self._table.columns
+
+    def _input_lines(self, file: BinaryIO) -> Iterator[_InputLine]:
+        begun = file.readline(LONGEST_LINE_BYTES + 1)
+        if self._encoding is None and begun.startswith(_UTF_16):
+            self._encoding = "utf_16"
+        if self._encoding is None:
+            return (yield from _numbered_lines(_Begun(file, begun)))
+        return (yield from _numbered_lines(_Recoded(file, begun, self._encoding)))
+
+    @property
+    def _no_text(self) -> str:
+        return f"is not {(self._encoding or 'utf_8').replace('_', '-').upper()}"
 
     def __iter__(self) -> Iterator[Record]:
         match self.format:
@@ -122,7 +147,7 @@ class InputRecords:
             try:
                 yield Record(index, number, {TEXT_COLUMN: content.strip().decode()}, digest)
             except UnicodeDecodeError:
-                yield Record(index, number, {}, digest, f"line {number:,} is not UTF-8")
+                yield Record(index, number, {}, digest, f"line {number:,} {self._no_text}")
 
     def _table_rows(self) -> Iterator[Record]:
         columns = self._table.columns
@@ -134,7 +159,7 @@ class InputRecords:
             if problem is None and any(
                 "\udc80" <= letter <= "\udcff" for value in row.values for letter in value
             ):
-                problem = "is not UTF-8"
+                problem = self._no_text
             fields = {} if problem else dict(zip(columns, row.values, strict=True))
             yield Record(index, row.line, fields, digest, problem and f"line {row.line:,} {problem}")
 
@@ -150,15 +175,63 @@ class _InputLine(NamedTuple):
     content: bytes | None
 
 
-def _numbered_lines(file: BinaryIO) -> Iterator[_InputLine]:
+class _LineSource(Protocol):
+    def readline(self, limit: int, /) -> bytes: ...
+
+
+class _Begun:
+    """A ``file`` whose first line was read: it is returned first."""
+
+    def __init__(self, file: BinaryIO, first: bytes) -> None:
+        self._file = file
+        self._first = first
+
+    def readline(self, limit: int) -> bytes:
+        first, self._first = self._first, b""
+        return first or self._file.readline(limit)
+
+
+class _Recoded:
+    """The lines of a ``file``, of which ``begun`` was read, in UTF-8; what its ``encoding`` does not allow becomes no UTF-8."""
+
+    def __init__(self, file: BinaryIO, begun: bytes, encoding: str) -> None:
+        codecs.register_error(_NO_UTF_8, _broken)
+        self._decoder = codecs.getincrementaldecoder(encoding)(_NO_UTF_8)
+        self._read = getattr(file, "read1", file.read)
+        self._is_over = False
+        self._text = bytearray()
+        self._decode(begun)
+
+    def readline(self, limit: int) -> bytes:
+        searched = 0
+        while (end := self._text.find(b"\n", searched) + 1) == 0:
+            searched = len(self._text)
+            if self._is_over or searched >= limit:
+                end = searched
+                break
+            content = self._read(_READ_BYTES)
+            self._is_over = not content
+            self._decode(content)
+        end = min(end, limit)
+        line = bytes(self._text[:end])
+        del self._text[:end]
+        return line
+
+    def _decode(self, content: bytes) -> None:
+        self._text += self._decoder.decode(content, self._is_over).encode("utf-8", _NO_UTF_8)
+
+
+def _broken(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Return a character that is no text, and when that is encoded, a byte that is no UTF-8."""
+    assert isinstance(error, UnicodeDecodeError | UnicodeEncodeError)  # noqa: S101 - for typing
+    return "\udcff" if isinstance(error, UnicodeDecodeError) else b"\xff", error.end
+
+
+def _numbered_lines(file: _LineSource) -> Iterator[_InputLine]:
     number = 0
     while line := file.readline(LONGEST_LINE_BYTES + 1):
         number += 1
         if number == 1:
-            if line.startswith(_UTF_16):
-                raise UsageError(
-                    "the input is UTF-16, not UTF-8", hint="iconv -f UTF-16 -t UTF-8 INPUT converts it"
-                )
             line = line.removeprefix(_BOM)
         if len(line) > LONGEST_LINE_BYTES:
             while line and not line.endswith(b"\n"):
@@ -179,6 +252,7 @@ class _Table:
 
     def __init__(self, lines: Iterable[_InputLine], delimiter: str) -> None:
         self._number = 0
+        self._is_over = False
         csv.field_size_limit(_LONGEST_FIELD)
         self._reader = csv.reader(self._texts(lines), delimiter=delimiter)
         try:
@@ -206,7 +280,12 @@ class _Table:
                 continue
             if values is None:
                 return
-            if len(values) > 1 or "".join(values).strip():
+            if self._is_over:
+                # A row that is whole needs no further line to end.
+                more = f", and takes in the {counted(self._number - begins, 'line')} after it"
+                problem = f"has a quote that is not closed{more if self._number > begins else ''}"
+                yield _TableRow(begins, values, problem)
+            elif len(values) > 1 or "".join(values).strip():
                 yield _TableRow(begins, values)
 
     def _texts(self, lines: Iterable[_InputLine]) -> Iterator[str]:
@@ -215,6 +294,7 @@ class _Table:
             yield (
                 "x" * (_LONGEST_FIELD + 1) if content is None else content.decode("utf-8", "surrogateescape")
             )
+        self._is_over = True
 
 
 _NO_JSON: Final = object()

@@ -14,8 +14,8 @@ from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.batching.batch_run import RowAnswer
 from chatcli.batching.results import BatchResult
+from chatcli.batching.row_answers import RowAnswer
 from chatcli.core.errors import (
     BadResponse,
     ChatcliError,

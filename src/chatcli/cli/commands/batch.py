@@ -28,6 +28,7 @@ from chatcli.cli.option_groups import (
     add_spending_options,
     add_system_option,
 )
+from chatcli.cli.questions import hints_of
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import ChatcliError, ExitCode, LocalIOError, UsageError
@@ -75,6 +76,7 @@ def add_arguments(parser: Parser) -> None:
     group = parser.add_argument_group("rows")
     group.add_argument("--out", metavar="FILE", help="write the results here, one JSON object a line")
     group.add_argument("--format", choices=FORMATS, help="of INPUT, where its name does not say it")
+    group.add_argument("--encoding", metavar="NAME", help="of INPUT, if it is not UTF-8")
     group.add_argument("--prompt", metavar="TEXT", help="what to ask, with {column} for the values of a row")
     group.add_argument("--unordered", action="store_true", help="leave the results as they came")
     group.add_argument(
@@ -132,6 +134,7 @@ class _Batch:
         self._context = context
         self._terminal = terminal
         self._file = file
+        self._encoding = hints_of(terminal, options.encoding).given
         self._concurrency = Concurrency(_concurrency(options.concurrency))
         self._start = file.tell() if file.seekable() else None
         self._progress = BatchProgress()
@@ -194,7 +197,13 @@ class _Batch:
             self._file.seek(self._start)
         template = self._options.prompt
         name = "" if self._options.input == _STDIN else self._options.input
-        return InputRecords(self._file, name, format_=self._options.format, salt=template or "")
+        return InputRecords(
+            self._file,
+            name,
+            format_=self._options.format,
+            encoding=self._encoding,
+            salt=template or "",
+        )
 
     def _rows(self, batch: OpenBatch) -> Iterator[BatchRow]:
         records = self._records()
