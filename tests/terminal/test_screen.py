@@ -371,6 +371,14 @@ async def test_a_terminal_that_is_gone_is_drawn_to_in_vain():
         assert found.screen.composer.text == "x"
 
 
+async def test_the_bindings_of_all_windows_are_collected_once_and_not_at_every_key():
+    async with desk() as found:
+        layout = found.screen.application.layout
+        before = set(layout.find_all_controls())
+        await found.type("a", "b")
+        assert set(layout.find_all_controls()) == before
+
+
 async def test_keys_put_the_moment_of_the_last_one_forward():
     async with desk() as found:
         found.screen._last_key_s -= 100

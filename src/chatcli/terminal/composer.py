@@ -26,6 +26,7 @@ from chatcli.attachments.attached import MENTION, dropped_files, open_mention, q
 from chatcli.repl.queue import Submission
 from chatcli.terminal.completion import Completing
 from chatcli.terminal.pastes import PasteLabels, Pastes
+from chatcli.terminal.row_stack import FittedWindow
 from chatcli.terminal.steady_widths import SteadyWidths
 from chatcli.terminal.word_motion import WordBuffer
 from chatcli.text.sanitizer import sanitize_line
@@ -122,12 +123,11 @@ class Composer:
                 AppendAutoSuggestion(),
             ],
         )
-        self.window = Window(
+        self.window = FittedWindow(
             self.control,
             height=lambda: _at_most(rows()),
             get_line_prefix=self._line_prefix,
             wrap_lines=True,
-            dont_extend_height=True,
         )
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.formatted_text import to_formatted_text
-from prompt_toolkit.layout import HSplit, Layout, Window
+from prompt_toolkit.layout import Layout, Window
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.styles import DynamicStyle
 from wcwidth import clip, width, wrap
@@ -418,7 +418,7 @@ class Screen:
     def _size(self) -> Size:
         return self.application.output.get_size()
 
-    def _rows(self) -> HSplit:
+    def _rows(self) -> Container:
         shown = Shown(
             tail=lambda: self._tail,
             activity=lambda: self._activity.line(self.columns()),

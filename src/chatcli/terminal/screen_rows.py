@@ -17,6 +17,7 @@ from wcwidth import clip, width
 
 from chatcli.core.frozen import frozen
 from chatcli.render.themes import PALETTES
+from chatcli.terminal.row_stack import FittedWindow, ShownIf, Stack
 from chatcli.terminal.steady_widths import steady
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.shortening import shortened
@@ -50,29 +51,31 @@ class Shown:
     panel: Callable[[], Container | None]
 
 
-def screen_rows(shown: Shown, composer: Composer, answer: AnswerLine, search: HistorySearch) -> HSplit:
+def screen_rows(shown: Shown, composer: Composer, answer: AnswerLine, search: HistorySearch) -> Stack:
     """Return the rows; ``search`` or ``answer``, a question of the program, replaces the composer."""
     asking = Condition(lambda: answer.is_open)
     searching = Condition(lambda: search.is_open)
     choosing = Condition(lambda: shown.panel() is not None)
-    composing = HSplit(
+    composing = Stack(
         [
-            ConditionalContainer(_rows(shown.activity, "activity", most=1), _says(shown.activity) & ~asking),
-            ConditionalContainer(_rows(shown.queue, "queue"), _says(shown.queue) & ~asking),
-            ConditionalContainer(_rows(shown.attached, "attached", most=1), _says(shown.attached) & ~asking),
-            ConditionalContainer(composer.window, ~asking & ~searching),
+            ShownIf(_row(shown.activity, "activity", most=1), _says(shown.activity) & ~asking),
+            ShownIf(_row(shown.queue, "queue"), _says(shown.queue) & ~asking),
+            ShownIf(_row(shown.attached, "attached", most=1), _says(shown.attached) & ~asking),
+            ShownIf(composer.window, ~asking & ~searching),
             search.container,
-            ConditionalContainer(DynamicContainer(lambda: answer.window), asking),
-            composer.search_line,
-            ConditionalContainer(completion_menu(), has_completions & ~asking),
-            _rows(shown.bottom, "toolbar", most=1),
+            ShownIf(DynamicContainer(lambda: answer.window), asking),
+            composer.search_line.__pt_container__(),
+            ShownIf(completion_menu(), has_completions & ~asking),
+            _row(shown.bottom, "toolbar", most=1),
         ]
     )
-    return HSplit(
+    # Always the same one: at a key that finds another window than the last, prompt_toolkit collects all bindings anew.
+    nothing = Window()
+    return Stack(
         [
             tail_window(shown.tail),
-            ConditionalContainer(composing, ~choosing),
-            ConditionalContainer(DynamicContainer(lambda: shown.panel() or Window()), choosing),
+            ShownIf(composing, ~choosing),
+            ConditionalContainer(DynamicContainer(lambda: shown.panel() or nothing), choosing),
             Window(),
         ]
     )
@@ -82,13 +85,8 @@ def _says(text: Callable[[], str]) -> Condition:
     return Condition(lambda: bool(text()))
 
 
-def _rows(text: Callable[[], AnyFormattedText], style: str, *, most: int | None = None) -> Window:
-    return Window(
-        FormattedTextControl(text),
-        style=f"class:{style}",
-        height=Dimension(max=most),
-        dont_extend_height=True,
-    )
+def _row(text: Callable[[], AnyFormattedText], style: str, *, most: int | None = None) -> FittedWindow:
+    return FittedWindow(FormattedTextControl(text), style=f"class:{style}", height=Dimension(max=most))
 
 
 _MENU_ROWS: Final = 8
@@ -142,7 +140,7 @@ def _formatted(row: Painted) -> StyleAndTextTuples:
 
 
 def tail_window(rows: Callable[[], Sequence[Painted]]) -> Window:
-    return Window(TailControl(rows), dont_extend_height=True, wrap_lines=False)
+    return FittedWindow(TailControl(rows), wrap_lines=False)
 
 
 _MOST_QUEUED: Final = 3
