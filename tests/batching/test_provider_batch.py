@@ -10,7 +10,7 @@ import pytest
 from batch_provider import BatchProvider, answered, expired, refused
 from chatcli.batching.batch_run import BatchProgress
 from chatcli.batching.provider_batch import ProviderRun, ProviderTerms, SentParts
-from chatcli.batching.results import ResultFile
+from chatcli.batching.result_file import ResultFile
 from chatcli.batching.row_requests import BatchRow
 from chatcli.client.batch_api import BatchApi
 from chatcli.client.chat_completions import ChatCompletions

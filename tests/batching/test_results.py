@@ -1,116 +1,120 @@
-"""The output file: what a crash leaves of it, and what the next run makes of that."""
+"""Results as records: what is written is what is read, by the next run and by other programs."""
 
 from __future__ import annotations
 
-import json
+import csv
+import io
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.batching.results import BatchResult, DoneRows, ResultFile
-from chatcli.core.errors import RateLimited, UsageError
+from chatcli.batching.results import BatchResult, JsonLines, ResultTable
+from chatcli.core.errors import RateLimited
 from chatcli.core.events import Usage
+from chatcli.core.messages import ToolCallPart
+
+texts = st.text(st.sampled_from("a,;\"\n\t\r=+-@'1. é\u202e\x1b\ud800😀"), max_size=8) | st.text(max_size=8)
+results = st.builds(
+    BatchResult,
+    st.none() | texts | st.integers(),
+    st.integers(0, 1 << 30),
+    texts,
+    st.none() | st.builds(RateLimited, texts),
+    st.none() | st.just("stop"),
+    st.just(Usage(1, 2)),
+    digest=st.integers(1, (1 << 64) - 1),
+    values=st.tuples(texts, texts),
+)
+formats = st.sampled_from(
+    [
+        JsonLines(),
+        ResultTable(("w", "text")),
+        ResultTable(("id", "w"), delimiter="\t"),
+        ResultTable(("w", "x")),
+    ]
+)
 
 
-def result(index, *, error=None, text="answer"):
-    return BatchResult(f"r{index}", index, text, error, "stop", Usage(1, 2), 0.5, digest=index + 1)
+def read_with_csv(table, *written, delimiter=","):
+    content = table.header + b"".join(table.record(each, str) for each in written)
+    return list(csv.DictReader(io.StringIO(content.decode(), newline=""), delimiter=delimiter))
 
 
-def written(path, *results, in_order=True, **options):
-    file = ResultFile(path)
-    file.open(**options)
-    try:
-        file.append(results)
-        file.finish(in_order=in_order)
-    finally:
-        file.close()
-    return file
+@given(st.lists(results, max_size=4), formats)
+def test_each_result_is_one_record(found, format_):
+    content = b"".join(format_.record(each, str) for each in found)
+    file = io.BytesIO(content)
+    records = list(iter(lambda: format_.read(file), b""))
+    assert b"".join(records) == content
+    stored = [format_.stored(record) for record in records]
+    assert stored == [(each.index, each.digest, each.error is not None) for each in found]
 
 
-def indexes(path):
-    return [json.loads(line)["index"] for line in path.read_text("utf-8").splitlines()]
+@given(results, formats, st.data())
+def test_a_record_that_is_cut_is_torn_and_no_result(result, format_, data):
+    record = format_.record(result, str)
+    torn = record[: data.draw(st.integers(1, len(record) - 2))]
+    file = io.BytesIO(torn)
+    assert format_.read(file) == torn
+    assert format_.is_torn(torn)
+    assert format_.stored(torn) is None
 
 
-FAILED = RateLimited("slow down", hint="later", status=429, request_id="q")
+@given(st.lists(results, max_size=4), st.sampled_from([",", "\t"]))
+def test_a_table_is_read_by_others_and_no_cell_is_a_formula(found, delimiter):
+    rows = read_with_csv(ResultTable(("w", "note"), delimiter=delimiter), *found, delimiter=delimiter)
+    assert [(int(row["index"]), int(row["input_digest"], 16)) for row in rows] == [
+        (each.index, each.digest) for each in found
+    ]
+    for row in rows:
+        for cell in row.values():
+            assert cell is not None
+            assert cell[:1] not in ("=", "@", "\t", "\r", "\n")
+            assert not cell.startswith(("+", "-")) or re.fullmatch(r"[+-][0-9][0-9.,eE%+\s-]*", cell)
+            assert "\x1b" not in cell
 
 
-@given(st.permutations(range(12)), st.integers(0, 12), st.integers(0, 200))
-def test_wherever_a_run_is_killed_every_row_ends_up_once_and_in_order(tmp_path_factory, order, count, torn):
-    path = tmp_path_factory.mktemp("out") / "out.jsonl"
-    written(path, *(result(index) for index in order[:count]), in_order=False)
-    content = path.read_bytes()
-    path.write_bytes(content[: max(0, len(content) - torn)])
-    file = ResultFile(path)
-    file.open(resumes=True)
-    missing = [index for index in range(12) if not file.done.is_done(index, index + 1)]
-    assert len(missing) == 12 - file.done.count
-    file.append(map(result, missing))
-    file.finish(in_order=True)
-    file.close()
-    assert indexes(path) == list(range(12))
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("Paris", "Paris"),
+        ('say "hi",\nthen go', 'say "hi",\nthen go'),
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("-2+3", "'-2+3"),
+        ("- a list", "'- a list"),
+        ("\t=1", "'\t=1"),
+        ("-5", "-5"),
+        ("+1.5e3", "+1.5e3"),
+        ("-12,5 %", "-12,5 %"),
+        ("a\x1b[31m", "a␛[31m"),
+    ],
+)
+def test_a_text_stays_a_text(text, cell):
+    (row,) = read_with_csv(ResultTable(("word",)), BatchResult(None, 0, text, digest=1, values=(text,)))
+    assert row["text"] == row["word"] == cell
 
 
-def test_a_line_is_what_scripts_know(tmp_path):
-    path = tmp_path / "out.jsonl"
-    written(path, result(3, error=FAILED, text="par\u202etial\x1b"))
-    assert path.read_text() == (
-        '{"id": "r3", "index": 3, "text": "par\\u202etial\\u001b", "error": {"code": "rate_limited", '
-        '"message": "slow down", "hint": "later", "status": 429, "request_id": "q"}, "finish_reason": "stop", '
-        '"usage": {"input_tokens": 1, "output_tokens": 2, "cached_tokens": null, "reasoning_tokens": null, '
-        '"estimated": false}, "latency_s": 0.5, "attempts": 1, "cost_usd": null, "model": null, "cached": false, '
-        '"refusal": null, "tool_calls": [], "input_digest": "0000000000000004"}\n'
+def test_columns_of_the_input_keep_their_names():
+    header = ResultTable(("id", "text", "result_text", "model")).header.decode()
+    assert header == (
+        "id,text,result_text,model,result_result_text,error,error_code,finish_reason,input_tokens,output_tokens,"
+        "cached_tokens,reasoning_tokens,latency_s,attempts,cost_usd,result_model,cached,refusal,tool_calls,"
+        "index,input_digest\n"
     )
 
 
-def test_failed_rows_are_dropped_in_one_step(tmp_path):
-    path = tmp_path / "out.jsonl"
-    written(path, result(0), result(1, error=FAILED), result(2))
-    path.chmod(0o640)
-    file = ResultFile(path)
-    file.open(resumes=True, retries_failed=True)
-    assert indexes(path) == [0, 2]
-    assert [file.done.is_done(index, index + 1) for index in range(3)] == [True, False, True]
-    assert file.done.failed == 0
-    file.append([result(1)])
-    file.finish(in_order=True)
-    file.close()
-    assert indexes(path) == [0, 1, 2]
-    assert path.stat().st_mode & 0o777 == 0o640
-    assert [other.name for other in tmp_path.iterdir()] == ["out.jsonl"]
+def test_a_row_that_failed_says_why_without_keys():
+    table = ResultTable()
+    failed = BatchResult("r", 3, "part", RateLimited("slow down, sk-1"), digest=10)
+    record = table.record(failed, lambda text: text.replace("sk-1", "***"))
+    assert record.startswith(b'r,part,"slow down, ***",rate_limited,,')
+    assert record.endswith(b",3,000000000000000a\n")
 
 
-def test_failed_rows_that_stay_are_counted(tmp_path):
-    path = tmp_path / "out.jsonl"
-    written(path, result(0), result(1, error=FAILED))
-    assert written(path, resumes=True).done.failed == 1
-
-
-@pytest.mark.parametrize("content", ["notes\n", "notes", '{"a": 1}\n', '{"id": 1}\n{"id'])
-def test_a_file_of_somebody_else_stays_as_it_is(tmp_path, content):
-    path = tmp_path / "out.jsonl"
-    path.write_text(content)
-    for options in ({}, {"resumes": True}):
-        with pytest.raises(UsageError):
-            ResultFile(path).open(**options)
-    assert path.read_text() == content
-
-
-def test_a_file_has_one_writer(tmp_path):
-    path = tmp_path / "out.jsonl"
-    first = ResultFile(path)
-    first.open()
-    with pytest.raises(UsageError, match="another batch is writing"):
-        ResultFile(path).open(resumes=True)
-    first.close()
-    ResultFile(path).open(resumes=True)
-
-
-def test_another_input_is_noticed():
-    done = DoneRows()
-    done.add(5, 77)
-    assert done.is_done(5, 77)
-    assert not done.is_done(4, 1)
-    assert not done.is_done(1_000_000, 1)
-    with pytest.raises(UsageError, match="row 5 is another one"):
-        done.is_done(5, 78)
+def test_tool_calls_are_json_in_their_cell():
+    called = BatchResult(None, 0, tool_calls=(ToolCallPart("1", "look", "{}"),), digest=1)
+    (row,) = read_with_csv(ResultTable(), called)
+    assert row["tool_calls"] == '[{"id": "1", "name": "look", "arguments": "{}"}]'

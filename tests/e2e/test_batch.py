@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shlex
@@ -53,6 +54,11 @@ def prompts(count):
 def results(program, name="out.jsonl"):
     lines = (program.working_folder / name).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
+
+
+def table(program, name="out.csv"):
+    with (program.working_folder / name).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def wait_until(is_so):
@@ -168,6 +174,24 @@ def test_input_can_be_in_any_encoding(program):
     assert done.exit_code == 12, done.stderr
     assert [row["text"] for row in results(program)] == ["<猫>", ""]
     assert results(program)[1]["error"]["message"] == "line 3 is not SHIFT-JIS"
+
+
+def test_results_can_be_a_table_with_the_columns_of_the_input(program):
+    (program.working_folder / "in.csv").write_text('id,text\n7,"cat, big"\n8,=1+1\nbroken\n')
+    arguments = ("batch", "in.csv", "--out", "out.csv", "--prompt", "Translate: {text}")
+    with serving_in_thread(choose=lambda _: completion("chat")) as server:
+        done = program.run(*arguments, server=server)
+        assert program.run(*arguments, "--retry-failed", server=server).exit_code == 12
+    assert done.exit_code == 12, done.stderr
+    assert list(table(program)[0])[:5] == ["id", "text", "result_text", "error", "error_code"]
+    assert [(row["id"], row["text"], row["result_text"]) for row in table(program)] == [
+        ("7", "cat, big", "chat"),
+        ("8", "'=1+1", "chat"),
+        ("", "", ""),
+    ]
+    assert table(program)[0]["output_tokens"] == "2"
+    assert "has 1 fields, the header 2" in table(program)[2]["error"]
+    assert len(server.requests) == 2
 
 
 def test_an_open_quote_is_not_asked(program):
@@ -402,6 +426,52 @@ def test_after_a_kill_every_row_gets_exactly_one_line(program, count):
     assert repeated.isdisjoint(on_disk)
     assert [row["index"] for row in results(program)] == list(range(12))
     assert [row["text"] for row in results(program)] == [f"<Say {number}>" for number in range(12)]
+
+
+@posix
+def test_a_table_of_results_survives_a_kill(program):
+    rows = "".join(f'"row\n{number}",{number}\n' for number in range(12))
+    (program.working_folder / "in.csv").write_text(f"word,id\n{rows}")
+    choose, release = held_after(5)
+    path = program.working_folder / "out.csv"
+    arguments = ("batch", "in.csv", "--out", "out.csv", "--prompt", "Say {word}", "--concurrency", "4")
+    with serving_in_thread(choose=choose) as server:
+        with program.started(*arguments, server=server) as process:
+            wait_until(lambda: path.exists() and len(table(program)) == 5)
+            process.kill()
+        done_before = {row["id"] for row in table(program)}
+        with path.open("ab") as file:
+            file.write(b'"row\n9",9,"an ans')
+        release.set()
+        before = len(server.requests)
+        done = program.run(*arguments, "--resume", server=server)
+        assert done.exit_code == 0, done.stderr
+    assert len(server.requests) - before == 7
+    assert [(row["word"], row["id"]) for row in table(program)] == [
+        (f"row\n{number}", f"{number}") for number in range(12)
+    ]
+    assert len(done_before) == 5
+
+
+@posix
+def test_results_that_are_deleted_meanwhile_are_written_anew(program):
+    write_rows(program, *prompts(6))
+    choose, release = held_after(2)
+    path = program.working_folder / "out.jsonl"
+    with (
+        serving_in_thread(choose=choose) as server,
+        program.started(
+            *("batch", "in.jsonl", "--out", "out.jsonl", "--concurrency", "1", "--timeout", "1"),
+            server=server,
+        ) as process,
+    ):
+        wait_until(lambda: path.exists() and path.read_bytes().count(b"\n") == 2)
+        path.unlink()
+        release.set()
+        done = ended(process)
+    assert done.exit_code == 0, done.stderr
+    assert "out.jsonl was deleted or moved; the results are in it again" in done.stderr
+    assert [row["text"] for row in results(program)] == [f"<Say {number}>" for number in range(6)]
 
 
 @posix

@@ -234,9 +234,8 @@ class BatchRun:
             if ordering is not None:
                 ordering.begun += 1
             if row.error is not None:
-                self._finished.append(
-                    (number, BatchResult(row.id, row.index, error=row.error, digest=row.digest))
-                )
+                result = BatchResult(row.id, row.index, error=row.error, digest=row.digest, values=row.values)
+                self._finished.append((number, result))
                 if len(self._finished) >= _READ_AHEAD_ROWS:
                     break
                 continue

@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, field
+from dataclasses import replace as replace_fields
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.batching.results import BatchResult
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatcli.batching.batch_run import BatchProgress
-    from chatcli.batching.results import ResultFile
+    from chatcli.batching.result_file import ResultFile
     from chatcli.batching.row_requests import BatchRow
     from chatcli.core.events import Usage
     from chatcli.core.ports import ProviderBatches
@@ -238,7 +239,7 @@ class ProviderRun:
                 return self._provider.line(_custom_id(row), row.request)
             except UsageError as refusal:
                 error = refusal
-        self._write([BatchResult(row.id, row.index, error=error, digest=row.digest)])
+        self._write([BatchResult(row.id, row.index, error=error, digest=row.digest, values=row.values)])
         return None
 
     async def _submit(self, upload: Path, lines: list[bytes], first: int, last: int) -> None:
@@ -312,7 +313,9 @@ class ProviderRun:
         """Write the results of a part, and an error for every row that has none."""
         # Of the rows only what their results need: prompts may be long.
         waiting = {
-            _custom_id(row): (row, Request(row.request.model, (), row.request.parameters))
+            _custom_id(row): replace_fields(
+                row, request=Request(row.request.model, (), row.request.parameters)
+            )
             for row in self._rows()
             if part.first <= row.index <= part.last
             and row.request is not None
@@ -331,14 +334,15 @@ class ProviderRun:
                 row.id,
                 row.index,
                 error=EndpointError(problem, hint="--retry-failed asks again", code=f"batch_{state.status}"),
-                model=request.model,
+                model=None if row.request is None else row.request.model,
                 digest=row.digest,
+                values=row.values,
             )
-            for row, request in waiting.values()
+            for row in waiting.values()
         ]
         self._write(results)
 
-    async def _take_file(self, file: str, waiting: dict[str, tuple[BatchRow, Request]]) -> None:
+    async def _take_file(self, file: str, waiting: dict[str, BatchRow]) -> None:
         """Write the results in a file, and remove their rows from ``waiting``."""
         results: list[BatchResult] = []
         try:
@@ -348,15 +352,16 @@ class ProviderRun:
                     found = waiting.pop(as_text(fields.get("custom_id")), None)
                     if found is None:
                         continue
-                    results.append(await self._result(*found, fields))
+                    results.append(await self._result(found, fields))
                     if len(results) >= _RESULTS_AT_ONCE:
                         self._write(results)
                         results = []
         finally:
             self._write(results)
 
-    async def _result(self, row: BatchRow, request: Request, fields: dict[str, Any]) -> BatchResult:
-        answer = RowAnswer()
+    async def _result(self, row: BatchRow, fields: dict[str, Any]) -> BatchResult:
+        answer, request = RowAnswer(), row.request
+        assert request is not None  # noqa: S101 - rows without one are not sent
         error, response = as_object(fields.get("error")), as_object(fields.get("response"))
         try:
             if error or not response:

@@ -1,39 +1,31 @@
-r"""The results of a batch: one JSON line for each row of the input, in a file that any crash leaves usable.
+"""The results of a batch, and how they are written: as JSON lines, or as a table with the columns of the input.
 
-Rows are appended as they finish, so that no answer that was paid for waits in memory for a slow one before it, and the
-file is put in the order of the input when the run ends. What is kept in memory of a row is 8 bytes: the digest of its input, by
-which ``--resume`` finds the rows that are done, and refuses an input that is another one.
+A table is CSV (RFC 4180) or TSV with a header, in UTF-8, with line feeds. It is read by spreadsheets, in which a cell that begins
+like a formula is one, whoever wrote it (https://owasp.org/www-community/attacks/CSV_Injection). Such texts get an apostrophe
+before them, and control characters become visible, as on a terminal; numbers stay. JSON lines keep every character.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from array import array
-from contextlib import suppress
+import re
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from chatcli.batching.row_requests import RowId  # noqa: TC001 - found by whoever reads the annotations
 from chatcli.core.codec import tool_call_fields, usage_fields
-from chatcli.core.errors import ChatcliError, EndpointError, LocalIOError, UsageError
+from chatcli.core.errors import ChatcliError, EndpointError
 from chatcli.core.events import Usage
 from chatcli.core.messages import ToolCallPart  # noqa: TC001 - as above
-from chatcli.storage.file_lock import try_to_lock
-from chatcli.storage.json_lines import append_lines, lines_of
-from chatcli.text.sanitizer import json_line
+from chatcli.storage.json_lines import LONGEST_LINE_BYTES
+from chatcli.text.sanitizer import json_line, sanitize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import BinaryIO
 
 
 _NO_USAGE: Final = Usage()
-_MODE: Final = 0o666
-_BINARY: Final[int] = getattr(os, "O_BINARY", 0)
-_APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | _BINARY
-_CHUNK_BYTES: Final = 1 << 20
 _BEGINNING: Final = b'{"id": '
 
 
@@ -42,7 +34,7 @@ class BatchResult:
     """The result of one row: an answer, or an ``error`` with the part of the answer received in ``text``.
 
     ``index`` is the row's number in the input, from 0, ``id`` its own. ``latency_s`` includes retries and waits for rate
-    limits. ``digest`` stands for the content of the row.
+    limits. ``digest`` stands for the content of the row, ``values`` are those of its columns where results have them, too.
     """
 
     id: RowId
@@ -59,6 +51,7 @@ class BatchResult:
     refusal: str | None = None
     tool_calls: tuple[ToolCallPart, ...] = ()
     digest: int = 0
+    values: tuple[str, ...] = ()
 
 
 def result_fields(result: BatchResult, redact: Callable[[str], str] = str) -> dict[str, Any]:
@@ -96,207 +89,169 @@ def _error_fields(error: ChatcliError, redact: Callable[[str], str]) -> dict[str
     }
 
 
-class DoneRows:
-    """The rows that have a result, by index, with the digests of their input; 0 is none."""
+class StoredResult(NamedTuple):
+    """A result as far as the next run needs it: of the row at ``position``."""
 
-    def __init__(self) -> None:
-        self._digests = array("Q")
-        self.count = 0
-        self.failed = 0
-
-    def add(self, index: int, digest: int) -> None:
-        if index >= len(self._digests):
-            self._digests.frombytes(bytes(8 * (max(index + 1, 2 * len(self._digests)) - len(self._digests))))
-        self.count += not self._digests[index]
-        self._digests[index] = digest
-
-    def digest(self, index: int) -> int:
-        """Return the digest of a row's input, 0 if it has no result."""
-        return self._digests[index] if index < len(self._digests) else 0
-
-    def is_done(self, index: int, digest: int) -> bool:
-        """Return whether the row has a result. Raise ``UsageError`` if that is one of another input."""
-        before = self.digest(index)
-        if before not in (0, digest):
-            raise UsageError(
-                f"this is not the input of the results: row {index:,} is another one",
-                hint="name the same input and --prompt, or another --out; --force starts over",
-                code="other_input",
-            )
-        return before != 0
+    position: int
+    digest: int
+    has_failed: bool
 
 
-class ResultFile:
-    """The output file of one run, locked while it is open. Methods raise ``LocalIOError``."""
+class ResultFormat(Protocol):
+    """How results are written, one record each, below a ``header``."""
 
-    def __init__(self, path: Path, *, redact: Callable[[str], str] = str) -> None:
-        self.path = path
-        self.done = DoneRows()
-        self._redact = redact
-        self._descriptor = -1
+    header: bytes
 
-    def open(self, *, resumes: bool = False, replaces: bool = False, retries_failed: bool = False) -> None:
-        """Open the file; read which rows are done if it ``resumes``, without the failed ones if it ``retries_failed``.
+    def record(self, result: BatchResult, redact: Callable[[str], str]) -> bytes: ...
 
-        An existing file is refused otherwise, unless it ``replaces`` it. Raise ``UsageError`` for that, and for a file
-        that holds something else.
-        """
+    def read(self, file: BinaryIO) -> bytes:
+        """Return the next record of a file, of which the last one may be torn; nothing at the end."""
+        ...
+
+    def stored(self, record: bytes) -> StoredResult | None:
+        """Return what a record holds, ``None`` if it is none."""
+        ...
+
+    def is_torn(self, record: bytes) -> bool:
+        """Return whether the last record of a file is the beginning of a result, and not of somebody's other file."""
+        ...
+
+
+class JsonLines:
+    """One JSON object a line."""
+
+    header = b""
+
+    def record(self, result: BatchResult, redact: Callable[[str], str]) -> bytes:
+        return json_line(result_fields(result, redact)).encode() + b"\n"
+
+    def read(self, file: BinaryIO) -> bytes:
+        return file.readline(LONGEST_LINE_BYTES)
+
+    def stored(self, record: bytes) -> StoredResult | None:
         try:
-            self._open()
-            if replaces:
-                os.ftruncate(self._descriptor, 0)
-            elif resumes:
-                self._read(drops_failed=retries_failed)
-            else:
-                self._refuse_content()
-        except OSError as error:
-            self.close()
-            raise self._failed(error) from error
-        except BaseException:
-            self.close()
-            raise
+            fields = json.loads(record)
+            index, digest, error = fields["index"], int(fields["input_digest"], 16), fields["error"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None
+        return _sound(index, digest, has_failed=error is not None)
 
-    def append(self, results: Iterable[BatchResult]) -> None:
-        """Append the results; they are with the operating system when this returns."""
-        lines = []
-        for result in results:
-            lines.append(json_line(result_fields(result, self._redact)))
-            self.done.add(result.index, result.digest)
-            self.done.failed += result.error is not None
-        if not lines:
-            return
-        content = ("\n".join(lines) + "\n").encode()
-        try:
-            append_lines(self._descriptor, content)
-        except OSError as error:
-            raise self._failed(error) from error
+    def is_torn(self, record: bytes) -> bool:
+        is_begun = record.startswith(_BEGINNING) or _BEGINNING.startswith(record)
+        return is_begun and not record.endswith(b"\n") and len(record) < LONGEST_LINE_BYTES
 
-    def finish(self, *, in_order: bool) -> None:
-        """Write everything to the disk, ``in_order`` of the input."""
-        try:
-            if in_order:
-                self._sort()
-            os.fsync(self._descriptor)
-        except OSError as error:
-            raise self._failed(error) from error
 
-    def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+_COLUMNS: Final[dict[str, Callable[[BatchResult], object]]] = {
+    "id": lambda result: result.id,
+    "text": lambda result: result.text,
+    "error": lambda result: result.error and result.error.message,
+    "error_code": lambda result: result.error and result.error.code,
+    "finish_reason": lambda result: result.finish_reason,
+    "input_tokens": lambda result: result.usage.input_tokens,
+    "output_tokens": lambda result: result.usage.output_tokens,
+    "cached_tokens": lambda result: result.usage.cached_tokens,
+    "reasoning_tokens": lambda result: result.usage.reasoning_tokens,
+    "latency_s": lambda result: None if result.latency_s is None else round(result.latency_s, 3),
+    "attempts": lambda result: result.attempts,
+    "cost_usd": lambda result: result.cost_usd,
+    "model": lambda result: result.model,
+    "cached": lambda result: result.cached,
+    "refusal": lambda result: result.refusal,
+    "tool_calls": lambda result: (
+        json.dumps([tool_call_fields(call) for call in result.tool_calls], ensure_ascii=False)
+        if result.tool_calls
+        else None
+    ),
+    "index": lambda result: result.index,
+    "input_digest": lambda result: f"{result.digest:016x}",
+}
+"""The columns of a table behind those of the input, and their values."""
+_OF_ERRORS: Final = {"error"}
 
-    def _open(self) -> None:
-        self._descriptor = os.open(self.path, _APPEND, _MODE)
-        if not try_to_lock(self._descriptor):
-            raise UsageError(
-                f"another batch is writing {self.path}",
-                hint="wait for it, or name another --out",
-                code="output_in_use",
-            )
 
-    def _refuse_content(self) -> None:
-        if os.fstat(self._descriptor).st_size:
-            raise UsageError(
-                f"{self.path} exists",
-                hint="--resume continues it, --force starts over, or name another --out",
-                code="output_exists",
-            )
+class ResultTable:
+    """A table: the ``columns`` of the input, then those of the result.
 
-    def _read(self, *, drops_failed: bool) -> None:
-        """Note the rows that are done. Cut off a last line that is torn; the failed rows, if they are to be dropped."""
-        end_bytes, failed = 0, 0
-        with self._reader() as file:
-            for number, line in enumerate(lines_of(file), 1):
-                row = _stored_row(line)
-                if row is None and not line.endswith(b"\n") and _is_begun(line):
-                    break  # torn when the run was killed
-                if row is None:
-                    raise UsageError(
-                        f"{self.path}, line {number:,}: not a result of chatcli batch",
-                        hint="--force writes a new file in its place",
-                        code="not_results",
-                    )
-                end_bytes += len(line)
-                index, digest, has_failed = row
-                failed += has_failed
-                if not (has_failed and drops_failed):
-                    self.done.add(index, digest)
-        os.ftruncate(self._descriptor, end_bytes)
-        if drops_failed and failed:
-            # In one step: whenever the run is killed, the file has the old results or those that are kept.
-            self._replace(line for line in self._lines() if not _has_failed(line))
-        else:
-            self.done.failed = failed
+    A column of the result whose name the input has is called ``result_NAME``; the ``id`` is there once.
+    """
 
-    def _sort(self) -> None:
-        starts, at_bytes, order = array("Q"), 0, array("Q")
-        for line in self._lines():
-            row = _stored_row(line)
-            if row is not None:
-                order.append(row[0])
-                starts.append(at_bytes)
-            at_bytes += len(line)
-        if all(before < after for before, after in pairwise(order)):
-            return
-        with self._reader() as file:
-            self._replace(self._placed(file, order, starts))
-
-    @staticmethod
-    def _placed(file: Any, order: array[int], starts: array[int]) -> Iterator[bytes]:
-        for position in sorted(range(len(order)), key=order.__getitem__):
-            file.seek(starts[position])
-            yield file.readline()
-
-    def _lines(self) -> Iterator[bytes]:
-        with self._reader() as file:
-            yield from lines_of(file)
-
-    def _reader(self) -> Any:
-        return self.path.open("rb")
-
-    def _replace(self, lines: Iterable[bytes]) -> None:
-        """Replace the content in one step, whenever the run is killed."""
-        target = self.path.resolve()  # a link stays one
-        temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
-        try:
-            with temporary.open("xb", buffering=_CHUNK_BYTES) as file:
-                file.writelines(line if line.endswith(b"\n") else line + b"\n" for line in lines)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.chmod(os.fstat(self._descriptor).st_mode & 0o777)
-            if os.name == "nt":
-                self.close()  # Windows replaces no open file
-            temporary.replace(target)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
-        self.close()
-        self._open()
-
-    def _failed(self, error: OSError) -> LocalIOError:
-        return LocalIOError(
-            f"cannot write {self.path}: {error.strerror or error}",
-            hint="check the path, its permissions and the disk",
+    def __init__(self, columns: Sequence[str] = (), *, delimiter: str = ",") -> None:
+        self._delimiter = delimiter
+        self._empty = ("",) * len(columns)
+        self._own = [name for name in _COLUMNS if name != "id" or name not in columns]
+        names = [*columns]
+        for name in self._own:
+            while name in names:
+                name = f"result_{name}"  # noqa: PLW2901 - the same column by another name
+            names.append(name)
+        self.header = self._line(names)
+        self._count = len(names)
+        self._error_code = len(columns) + self._own.index("error_code")
+        # A quoted field, or one without quotes, and what ends it.
+        self._fields = re.compile(
+            rf'(?:"([^"]*(?:""[^"]*)*)"|([^"{delimiter}\n]*))([{delimiter}\n])'.encode()
         )
 
+    def record(self, result: BatchResult, redact: Callable[[str], str]) -> bytes:
+        values: list[object] = [*(result.values or self._empty)]
+        for name in self._own:
+            value = _COLUMNS[name](result)
+            values.append(redact(value) if name in _OF_ERRORS and isinstance(value, str) else value)
+        return self._line(values)
 
-def _stored_row(line: bytes) -> tuple[int, int, bool] | None:
-    """Return index, digest and whether it failed of a stored result, ``None`` for anything else."""
-    try:
-        fields = json.loads(line)
-        index, digest, error = fields["index"], int(fields["input_digest"], 16), fields["error"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+    def read(self, file: BinaryIO) -> bytes:
+        lines: list[bytes] = []
+        quotes = size_bytes = 0
+        while size_bytes < LONGEST_LINE_BYTES and (line := file.readline(LONGEST_LINE_BYTES)):
+            lines.append(line)
+            quotes += line.count(b'"')
+            size_bytes += len(line)
+            if quotes % 2 == 0 and line.endswith(b"\n"):
+                break
+        return b"".join(lines)
+
+    def stored(self, record: bytes) -> StoredResult | None:
+        fields = list(self._read_fields(record))
+        if len(fields) != self._count:
+            return None
+        try:
+            index, digest = int(fields[-2]), int(fields[-1], 16)
+        except ValueError:
+            return None
+        return _sound(index, digest, has_failed=fields[self._error_code] != b"")
+
+    def is_torn(self, record: bytes) -> bool:
+        return record.count(b'"') % 2 == 1 or not record.endswith(b"\n")
+
+    def _read_fields(self, record: bytes) -> Iterator[bytes]:
+        at = 0
+        while at < len(record) and (match := self._fields.match(record, at)) is not None:
+            yield match[2] if match[1] is None else match[1]
+            at = match.end()
+
+    def _line(self, values: Sequence[object]) -> bytes:
+        cells = [_cell(value) for value in values]
+        return self._delimiter.join(cells).encode("utf-8", "backslashreplace") + b"\n"
+
+
+_FORMULA: Final = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+([.,][0-9]+)*(e[+-]?[0-9]+)?\s*%?", re.IGNORECASE)
+_QUOTED: Final = re.compile(r'[",;|\t\r\n]|^\s|\s$')
+"""Spreadsheets of some countries separate by other characters."""
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = sanitize(str(value))
+    if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
+        text = f"'{text}"
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
+
+
+def _sound(index: object, digest: int, *, has_failed: bool) -> StoredResult | None:
+    if type(index) is not int or not (0 <= index < 1 << 40 and 0 < digest < 1 << 64):
         return None
-    is_sound = type(index) is int and 0 <= index < 1 << 40 and 0 < digest < 1 << 64
-    return (index, digest, error is not None) if is_sound else None
-
-
-def _is_begun(line: bytes) -> bool:
-    """Return whether ``line`` is the beginning of a result, and not of somebody's other file."""
-    return line.startswith(_BEGINNING) or _BEGINNING.startswith(line)
-
-
-def _has_failed(line: bytes) -> bool:
-    row = _stored_row(line)
-    return row is not None and row[2]
+    return StoredResult(index, digest, has_failed)

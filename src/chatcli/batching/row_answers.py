@@ -39,6 +39,7 @@ class RowAnswer:
                 attempts=self.attempts,
                 model=row.request.model,
                 digest=row.digest,
+                values=row.values,
             )
         return BatchResult(
             row.id,
@@ -55,6 +56,7 @@ class RowAnswer:
             end.message.refusal,
             end.message.tool_calls,
             row.digest,
+            row.values,
         )
 
     def _emptiness(self) -> EndpointError | None:

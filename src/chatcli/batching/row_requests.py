@@ -132,13 +132,14 @@ def _joined(segments: Sequence[str | Column]) -> list[str | Column]:
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """A row of the input: its ``request``, or the ``error`` that is its result."""
+    """A row of the input: its ``request``, or the ``error`` that is its result; ``values`` are of columns the result repeats."""
 
     index: int
     id: RowId
     digest: int
     request: Request | None = None
     error: UsageError | None = None
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +155,18 @@ class RequestDefaults:
 class RowReader:
     """Makes rows of records. An ``id`` that an earlier row has is an error of the later one.
 
-    Errors name the ``place`` of a row by the line of its record.
+    Errors name the ``place`` of a row by the line of its record. ``columns`` are those whose values rows keep.
     """
 
     def __init__(
-        self, defaults: RequestDefaults, template: RowTemplate | None = None, *, place: str = "line"
+        self,
+        defaults: RequestDefaults,
+        template: RowTemplate | None = None,
+        *,
+        columns: Sequence[str] = (),
+        place: str = "line",
     ) -> None:
+        self._columns = columns
         self._place = place
         self._defaults = defaults
         self._template = template
@@ -167,16 +174,19 @@ class RowReader:
 
     def row(self, record: Record) -> BatchRow:
         identity: RowId = None
+        values = tuple(record.fields.get(name, "") for name in self._columns)
         if record.problem is not None:
-            return BatchRow(record.position, None, record.digest, error=_broken(record.problem))
+            return BatchRow(
+                record.position, None, record.digest, error=_broken(record.problem), values=values
+            )
         try:
             identity = _id_of(record.fields)
             self._refuse_repeated(identity)
             request = self._request(record.fields)
         except UsageError as error:
             worded = error.reworded(f"{self._place} {record.line:,} {error.message}")
-            return BatchRow(record.position, identity, record.digest, error=worded)
-        return BatchRow(record.position, identity, record.digest, request)
+            return BatchRow(record.position, identity, record.digest, error=worded, values=values)
+        return BatchRow(record.position, identity, record.digest, request, values=values)
 
     def _refuse_repeated(self, identity: RowId) -> None:
         if identity is not None and self._ids.is_repeated(identity):

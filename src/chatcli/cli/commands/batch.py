@@ -19,7 +19,8 @@ from chatcli.app.threads import in_thread, iterated_in_thread
 from chatcli.batching.batch_run import MOST_AT_ONCE, BatchProgress, BatchRun, Concurrency
 from chatcli.batching.input_rows import FORMATS, InputRecords
 from chatcli.batching.provider_batch import ProviderRun, SentParts
-from chatcli.batching.results import ResultFile
+from chatcli.batching.result_file import ResultFile
+from chatcli.batching.results import JsonLines, ResultTable
 from chatcli.batching.row_requests import RowReader, read_row_template
 from chatcli.cli.batch_display import BatchDisplay
 from chatcli.cli.option_groups import (
@@ -33,6 +34,7 @@ from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import ChatcliError, ExitCode, LocalIOError, UsageError
 from chatcli.render.status import error_lines
+from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ _EXAMPLES: Final = """\
 examples:
   chatcli batch questions.jsonl --out answers.jsonl
   chatcli batch reviews.csv --prompt "Positive or negative? {review}" --out moods.jsonl
-  chatcli batch words.txt --prompt "Translate into French: {text}" --out french.jsonl
+  chatcli batch words.txt --prompt "Translate into French: {text}" --out french.csv
   chatcli batch questions.jsonl --dry-run             tokens and cost; nothing is sent
   chatcli batch questions.jsonl --out answers.jsonl --resume
                                                       go on after a stop or a crash
@@ -67,6 +69,7 @@ Exit code 12: some rows failed. Ctrl-C finishes what is in flight; a second one 
 _STDIN: Final = "-"
 _AUTO: Final = "auto"
 _PROVIDER: Final = "provider"
+_TABLES: Final = {".csv": ",", ".tsv": "\t"}
 _FILES_BESIDE: Final = 64
 """Open files that are no connections."""
 
@@ -74,7 +77,9 @@ _FILES_BESIDE: Final = 64
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("input", metavar="INPUT", help="JSON lines, CSV or text; - is stdin")
     group = parser.add_argument_group("rows")
-    group.add_argument("--out", metavar="FILE", help="write the results here, one JSON object a line")
+    group.add_argument(
+        "--out", metavar="FILE", help="write the results here: JSON lines, or a table in .csv or .tsv"
+    )
     group.add_argument("--format", choices=FORMATS, help="of INPUT, where its name does not say it")
     group.add_argument("--encoding", metavar="NAME", help="of INPUT, if it is not UTF-8")
     group.add_argument("--prompt", metavar="TEXT", help="what to ask, with {column} for the values of a row")
@@ -145,6 +150,8 @@ class _Batch:
         self._task: asyncio.Task[Any] | None = None
         self._interrupts = 0
         self._path = Path(options.out or "").expanduser()
+        self._delimiter = _TABLES.get(self._path.suffix.lower())
+        self._columns: tuple[str, ...] = ()
 
     def interrupt(self) -> None:
         """Finish what is in flight; at the second call, break it off."""
@@ -181,7 +188,14 @@ class _Batch:
                 return self._estimated(batch)
             # What is wrong with the options shows here, before a file is made.
             rows = self._rows(batch)
-            output = ResultFile(self._path, redact=self._terminal.redactor.redact)
+            output = ResultFile(
+                self._path,
+                JsonLines()
+                if self._delimiter is None
+                else ResultTable(self._columns, delimiter=self._delimiter),
+                redact=self._terminal.redactor.redact,
+                notify=lambda text: self._display.say(sanitize_line(text), always=True),
+            )
             resumes = options.resume or options.retry_failed
             output.open(resumes=resumes, replaces=options.force, retries_failed=options.retry_failed)
             try:
@@ -217,7 +231,9 @@ class _Batch:
                     "INPUT has no column called prompt",
                     hint=f"--prompt says what to ask, as in --prompt 'Translate: {{{records.columns[0]}}}'",
                 )
-        reader = RowReader(batch.defaults, template)
+        if self._delimiter is not None:
+            self._columns = records.columns or ()
+        reader = RowReader(batch.defaults, template, columns=self._columns)
         return map(reader.row, records)
 
     def _estimated(self, batch: OpenBatch) -> ExitCode:
