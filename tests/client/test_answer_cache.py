@@ -214,7 +214,7 @@ async def test_reasoning_and_sources_come_back(cache):
 
 @given(st.lists(st.text(max_size=5_000), max_size=5), st.text(max_size=50))
 def test_a_replayed_answer_joins_to_the_same_text(deltas, reasoning):
-    text = "".join(deltas)
+    text = "".join(["Paris", *deltas])
     answer = CachedAnswer(text, reasoning, MESSAGE.with_answer(text), None, None, None, ())
     read = CachedAnswer.read(answer.content)
     events = list(read.events())
@@ -245,6 +245,47 @@ async def test_a_damaged_answer_is_asked_for_again(cache, content):
 
 def stored(request, content):
     return StoredAnswer(ORIGIN.key(request), content)
+
+
+any_json = st.recursive(
+    st.sampled_from(
+        [None, True, -1, 10**400, float("nan"), float("inf"), "", "text", "user", "system", "assistant"]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["type", "text", "n"]), inner)
+    ),
+    max_leaves=4,
+)
+parts = st.fixed_dictionaries(
+    {"type": st.sampled_from(["text", "refusal", "reasoning", "tool_call", "tool_result", "image", "file"])},
+    optional=dict.fromkeys(("text", "origin", "id", "name", "arguments", "sha256", "parts"), any_json),
+)
+entries = st.fixed_dictionaries(
+    {},
+    optional={
+        "text": any_json | st.just("Paris"),
+        "model": any_json,
+        "usage": any_json | st.dictionaries(st.sampled_from(["input_tokens", "output_tokens"]), any_json),
+        "cost_usd": any_json,
+        "sources": any_json,
+        "message": any_json
+        | st.fixed_dictionaries(
+            {"role": any_json | st.just("assistant")}, optional={"parts": any_json | st.lists(parts)}
+        ),
+    },
+)
+
+
+@given(entries)
+def test_whatever_others_have_stored_comes_back_only_as_an_answer_of_the_model(changes):
+    sound = json.loads(CachedAnswer("Paris", "", MESSAGE, None, None, None, ()).content)
+    read = CachedAnswer.read(json.dumps(sound | changes).encode())
+    if read is not None:
+        *deltas, done = read.events()
+        assert (text_of(deltas), done.message.role) == (done.message.text, "assistant")
+        assert read.text.strip()
+        assert all(isinstance(part, TextPart | ReasoningPart) for part in done.message.parts)
+        assert all(0 <= amount <= 10**15 for amount in read.saved.values())
 
 
 # What is neither read nor stored

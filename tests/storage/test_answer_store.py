@@ -250,6 +250,37 @@ def test_threads_of_two_stores_give_a_claim_to_one(opened):
 # SQLite
 
 
+def test_a_clock_that_is_set_back_leaves_no_claim_and_no_answer_of_the_future(tmp_path, clock):
+    with closing(SqliteAnswers(tmp_path / FILE_NAME, LIMITS, clock_s=clock)) as store:
+        store.put(answer("paris"))
+        store.look_up("rome", "dead", LEASE_S)
+        clock.now_s -= 3_600
+        assert store.look_up("rome", "living", LEASE_S) == "living"
+        assert store.get("paris") is None
+        assert store.statistics().answers == 0
+        store.put(answer("oslo"))
+        assert store.get("oslo") == answer("oslo").content
+
+
+@pytest.mark.parametrize("value", ["'x'", "NULL", "x'00ff'", "1e999", "-1", "9e18"])
+@pytest.mark.parametrize("column", ["key", "content", "scope", "vector", "size", "expires", "used"])
+def test_whatever_a_row_holds_the_store_still_works(tmp_path, column, value):
+    path = tmp_path / FILE_NAME
+    with closing(SqliteAnswers(path, LIMITS)) as store:
+        store.put(answer("paris", scope="s", vector=b"v"))
+        store.count({"hits": 1})
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute(f"UPDATE OR IGNORE answers SET {column} = {value}")
+            other.execute(f"UPDATE OR IGNORE counters SET amount = {value}")
+        assert isinstance(store.look_up("paris", "owner", LEASE_S), bytes | str)
+        assert all(isinstance(vector, bytes) for _, vector in store.vectors("s"))
+        assert all(0 <= amount <= 10**15 for amount in store.statistics().counters.values())
+        store.put(answer("rome"))
+        assert store.get("rome") == answer("rome").content
+        store.clear()
+        assert store.statistics().answers == 0
+
+
 def test_a_database_is_readable_only_by_its_owner(tmp_path):
     with closing(SqliteAnswers(tmp_path / "cache" / FILE_NAME, LIMITS)) as store:
         store.put(answer("paris"))
@@ -388,3 +419,34 @@ def test_answers_and_claims_end_in_the_server_by_themselves(redis_url):
         assert 0 < lives_s[b"claims"] <= 20
         assert 0 < lives_s[b"owners"] <= 20
         store.clear()
+
+
+@pytest.mark.parametrize(
+    "name", ["used", "expires", "sizes", "scopes", "totals", "claims", "owners", "counters", "content:paris"]
+)
+def test_keys_that_others_have_damaged_are_cleared_with_the_rest(redis_url, name):
+    with closing(RedisAnswers(redis_url, LIMITS)) as store, redis.Redis.from_url(redis_url) as server:
+        store.put(answer("paris", scope="s", vector=b"v"))
+        server.delete(f"{{chatcli:answers:1}}:{name}")
+        server.hset(f"{{chatcli:answers:1}}:{name}", "hits", "many")
+        for use in (lambda: store.look_up("paris", "owner", LEASE_S), store.statistics):
+            with suppress(StoreUnavailable):
+                use()
+        store.clear()
+        assert not list(server.scan_iter("{chatcli:answers:*"))
+        store.put(answer("rome"))
+        assert store.get("rome") == answer("rome").content
+
+
+def test_a_server_without_memory_still_gives_what_it_has(redis_url):
+    with closing(RedisAnswers(redis_url, LIMITS)) as store, redis.Redis.from_url(redis_url) as server:
+        store.put(answer("paris"))
+        server.config_set("maxmemory", 1)
+        try:
+            assert store.get("paris") == answer("paris").content
+            with pytest.raises(StoreUnavailable) as refused:
+                store.put(answer("rome"))
+            assert "script" not in str(refused.value)
+        finally:
+            server.config_set("maxmemory", 0)
+            store.clear()

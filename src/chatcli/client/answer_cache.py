@@ -29,8 +29,8 @@ from chatcli.core.events import (
     TextReclassified,
     Usage,
 )
-from chatcli.core.json_values import as_object
-from chatcli.core.messages import TextPart
+from chatcli.core.json_values import as_object, optional_number
+from chatcli.core.messages import ReasoningPart, TextPart
 from chatcli.storage.answer_store import StoredAnswer
 from chatcli.storage.cache import key_of
 from chatcli.text.text_buffer import TextBuffer
@@ -120,26 +120,38 @@ class CachedAnswer(NamedTuple):
 
     @classmethod
     def read(cls, content: bytes) -> CachedAnswer | None:
-        """Return the answer in ``content``, ``None`` if it is damaged or from another version."""
+        """Return the answer in ``content``, ``None`` if this program would not have stored it like that.
+
+        Whoever can write to a shared store can write anything.
+        """
         try:
             fields = as_object(json.loads(content))
             message = read_message(fields.get("message"))
-        except (ValueError, TypeError, RecursionError):
+            sources = tuple(read_sources(fields.get("sources")))
+        except (ValueError, TypeError, LookupError, RecursionError):
             return None
         text, reasoning, question = (fields.get(name) for name in ("text", "reasoning", "question"))
-        model, cost_usd = fields.get("model"), fields.get("cost_usd")
+        model, cost_usd = fields.get("model"), optional_number(fields.get("cost_usd"))
         if not (isinstance(text, str) and isinstance(reasoning, str) and isinstance(question, str)):
             return None
-        return cls(
+        answer = cls(
             text,
             reasoning,
-            message,
+            message.with_answer(text),
             model if isinstance(model, str) else None,
             read_usage(fields.get("usage")),
-            float(cost_usd) if isinstance(cost_usd, int | float) else None,
-            tuple(read_sources(fields.get("sources"))),
+            None if cost_usd is None else max(0.0, float(cost_usd)),
+            sources,
             question,
         )
+        return answer if answer.is_whole else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is an answer and nothing else: no message of others, not empty, refused or a tool call."""
+        parts = self.message.parts
+        is_answer = all(isinstance(part, TextPart | ReasoningPart) for part in parts)
+        return self.message.role == "assistant" and is_answer and bool(self.text.strip())
 
     def events(self) -> Iterator[ModelEvent]:
         """Yield the answer as a model does, at a cost of nothing."""
@@ -300,15 +312,14 @@ class _StorableAnswer:
     def answer(self, question: str) -> CachedAnswer | None:
         """Return the answer, ``None`` if it must not be stored: cut, filtered, refused, empty, or a tool call."""
         done, text = self.completion, self._text.text
-        if done is None or done.finish_reason != "stop" or not self._is_whole or not text.strip():
-            return None
-        if done.message.refusal is not None or done.message.tool_calls:
+        if done is None or done.finish_reason != "stop" or not self._is_whole:
             return None
         reasoning = "".join(self._reasoning)
         message = done.message.with_answer(text)
-        return CachedAnswer(
+        answer = CachedAnswer(
             text, reasoning, message, done.model, done.usage, done.cost_usd, done.sources, question
         )
+        return answer if answer.is_whole else None
 
 
 @dataclass

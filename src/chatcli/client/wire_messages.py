@@ -70,6 +70,8 @@ ANSWER_ALONE: Final = "an answer without its reasoning"
 _PLACEHOLDER: Final = " "
 """Replaces reasoning that was not stored: DeepSeek V4 rejects an empty text."""
 _REASONING_FIELD: Final = "reasoning_content"
+_OWN_FIELDS: Final = frozenset({"role", "content", "tool_calls", "type"})
+"""Fields of a message that stored data of a provider never sets: a session or a shared cache may hold anything."""
 _REFUSED_WITH: Final = {200, 400, 422}
 _WANTS_REASONING: Final = lazy_pattern(
     # As DeepSeek writes: "The `reasoning_content` in the thinking mode must be passed back to the API."
@@ -186,6 +188,7 @@ def _reasoning_fields(message: Message, request: Request, endpoint: Endpoint) ->
     is_own = part is not None and _is_from(part.provider_data, request, endpoint)
     data = dict(_data_for(part.provider_data, request, endpoint)) if part is not None else {}
     field = data.pop("field", None)
+    field = field if isinstance(field, str) and field not in _OWN_FIELDS else None
     if ANSWER_ALONE in request.without:
         text = part.text if part is not None and is_own else ""
         return {**data, field or _REASONING_FIELD: wire_text(text) or _PLACEHOLDER}
@@ -204,7 +207,7 @@ def _items(message: Message, role: str, request: Request, endpoint: Endpoint) ->
     for part in message.parts:
         if isinstance(part, ReasoningPart):
             item = _data_for(part.provider_data, request, endpoint).get("item")
-            if isinstance(item, dict):
+            if isinstance(item, dict) and item.get("type") == "reasoning":
                 yield item
         elif isinstance(part, ToolResultPart):
             yield {"type": "function_call_output", "call_id": part.id, "output": wire_text(_words(part))}
@@ -219,10 +222,11 @@ def _items(message: Message, role: str, request: Request, endpoint: Endpoint) ->
 
 
 def _data_for(data: Mapping[str, Any] | None, request: Request, endpoint: Endpoint) -> dict[str, Any]:
-    """Return the provider data that goes back to this endpoint and model."""
+    """Return the provider data that goes back to this endpoint and model; it cannot change what a message is."""
     if data is None or not _is_from(data, request, endpoint):
         return {}
-    return {name: value for name, value in data.items() if name not in {"endpoint", "model"}}
+    left_out = _OWN_FIELDS | {"endpoint", "model"}
+    return {name: value for name, value in data.items() if name not in left_out}
 
 
 def _is_from(data: Mapping[str, Any] | None, request: Request, endpoint: Endpoint) -> bool:

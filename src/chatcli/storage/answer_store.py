@@ -13,10 +13,12 @@ from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 MOST_COMPARED = 1_000
 """The number of answers of a scope whose vectors are compared, those used last."""
+
+_HIGHEST_COUNT = 10**15
 
 
 class StoreUnavailable(Exception):
@@ -51,6 +53,15 @@ class StoreStatistics(NamedTuple):
     answers: int
     size_bytes: int
     counters: Mapping[str, float]
+
+
+def sound_counters(listed: Iterable[tuple[object, object]]) -> dict[str, float]:
+    """Return the counters among names and amounts of a store in which others may have written anything."""
+    return {
+        name: amount
+        for name, amount in listed
+        if isinstance(name, str) and isinstance(amount, int | float) and 0 <= amount <= _HIGHEST_COUNT
+    }
 
 
 class AnswerStore(Protocol):

@@ -5,12 +5,18 @@ Each operation is one script, which the server runs without interruption: https:
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.storage.answer_store import MOST_COMPARED, StoreStatistics, StoreUnavailable
+from chatcli.storage.answer_store import (
+    MOST_COMPARED,
+    StoreStatistics,
+    StoreUnavailable,
+    sound_counters,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from chatcli.storage.answer_store import StoredAnswer, StoreLimits
 
@@ -44,7 +50,8 @@ local function content()
   local expires = redis.call('ZSCORE', prefix .. 'expires', key)
   if not expires or tonumber(expires) <= now then return false end
   local found = redis.call('GET', prefix .. 'content:' .. key)
-  if found then redis.call('ZADD', prefix .. 'used', text(now), key) else drop(key) end
+  -- That it was used cannot be noted where memory is short.
+  if found then redis.pcall('ZADD', prefix .. 'used', text(now), key) else drop(key) end
   return found
 end
 local claims, owners = prefix .. 'claims', prefix .. 'owners'
@@ -126,13 +133,20 @@ return {redis.call('ZCARD', prefix .. 'expires'), tonumber(redis.call('HGET', pr
 _CLEAR: Final = (
     _SHARED
     + """
-drop_expired()
-local cleared = redis.call('ZRANGE', prefix .. 'expires', 0, -1)
-for _, each in ipairs(cleared) do drop(each) end
-redis.call('DEL', prefix .. 'counters', prefix .. 'totals', claims, owners)
-return #cleared
+local cleared, cursor = 0, '0'
+local pattern = prefix:gsub('[%[%]*?\\\\]', '\\\\%0')
+repeat
+  local scanned = redis.call('SCAN', cursor, 'MATCH', prefix .. '*', 'COUNT', 1000)
+  cursor = scanned[1]
+  for _, each in ipairs(scanned[2]) do
+    if each:sub(#prefix + 1, #prefix + 8) == 'content:' then cleared = cleared + 1 end
+    redis.call('DEL', each)
+  end
+until cursor == '0'
+return cleared
 """
 )
+"""Every key, whatever it holds: what others have damaged cannot be read."""
 
 
 class RedisAnswers:
@@ -165,67 +179,86 @@ class RedisAnswers:
             raise _unavailable(error) from None
 
     def look_up(self, key: str, owner: str, lease_s: float) -> bytes | str:
-        is_found, value = self._run(_LOOK_UP, key, owner, lease_s)
-        return bytes(value) if is_found else str(value.decode())
+        with self._translated():
+            is_found, value = self._run(_LOOK_UP, key, owner, lease_s)
+            return bytes(value) if is_found else str(value.decode())
 
     def get(self, key: str) -> bytes | None:
-        content = self._run(_GET, key)
-        return None if content is None else bytes(content)
+        with self._translated():
+            content = self._run(_GET, key)
+            return None if content is None else bytes(content)
 
     def renew(self, key: str, owner: str, lease_s: float) -> None:
-        self._run(_RENEW, key, owner, lease_s)
+        with self._translated():
+            self._run(_RENEW, key, owner, lease_s)
 
     def release(self, key: str, owner: str) -> None:
-        self._run(_RELEASE, key, owner)
+        with self._translated():
+            self._run(_RELEASE, key, owner)
 
     def put(self, answer: StoredAnswer) -> None:
-        self._run(
-            _PUT,
-            answer.key,
-            answer.content,
-            answer.scope,
-            answer.vector,
-            answer.size_bytes,
-            self._limits.ttl_s,
-            self._limits.most_bytes,
-        )
+        with self._translated():
+            self._run(
+                _PUT,
+                answer.key,
+                answer.content,
+                answer.scope,
+                answer.vector,
+                answer.size_bytes,
+                self._limits.ttl_s,
+                self._limits.most_bytes,
+            )
 
     def vectors(self, scope: str) -> Sequence[tuple[str, bytes]]:
-        listed = self._run(_VECTORS, scope)
-        pairs = [(key.decode(), bytes(vector)) for key, vector in zip(listed[::2], listed[1::2], strict=True)]
-        return pairs[-MOST_COMPARED:]
+        with self._translated():
+            listed = self._run(_VECTORS, scope)
+            pairs = zip(listed[::2], listed[1::2], strict=True)
+            return [(key.decode(), bytes(vector)) for key, vector in pairs][-MOST_COMPARED:]
 
     def count(self, amounts: Mapping[str, float]) -> None:
-        try:
+        with self._translated():
             pipeline = self._client.pipeline(transaction=False)
             for name, amount in amounts.items():
                 pipeline.hincrbyfloat(f"{_PREFIX}counters", name, amount)
             pipeline.execute()
-        except self._errors as error:
-            raise _unavailable(error) from None
 
     def statistics(self) -> StoreStatistics:
-        answers, size_bytes, listed = self._run(_STATISTICS, "")
-        counters = {
-            name.decode(): float(amount) for name, amount in zip(listed[::2], listed[1::2], strict=True)
-        }
-        return StoreStatistics(answers, size_bytes, counters)
+        with self._translated():
+            answers, size_bytes, listed = self._run(_STATISTICS, "")
+            counters = zip(listed[::2], listed[1::2], strict=True)
+            read = ((name.decode(), _number(amount)) for name, amount in counters)
+            return StoreStatistics(int(answers), int(size_bytes or 0), sound_counters(read))
 
     def clear(self) -> int:
-        return int(self._run(_CLEAR, ""))
+        with self._translated():
+            return int(self._run(_CLEAR, ""))
 
     def close(self) -> None:
         self._client.close()
 
     def _run(self, script: str, key: str, *arguments: str | bytes | float) -> Any:
         now_s = -1.0 if self._clock_s is None else self._clock_s()
+        return self._scripts[script](args=[_PREFIX, f"{now_s:.6f}", key, *arguments])
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Raise ``StoreUnavailable`` for every failure, and for an answer that no Redis server gives."""
         try:
-            return self._scripts[script](args=[_PREFIX, f"{now_s:.6f}", key, *arguments])
+            yield
         except self._errors as error:
             raise _unavailable(error) from None
+        except (TypeError, AttributeError, LookupError) as error:
+            raise StoreUnavailable("Redis: the server answers something else") from error
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:
-    # Without the address, which may hold a password.
-    words = str(error).partition("\n")[0]
+    # Without the address, which may hold a password, and the place in a script of this module.
+    words = str(error).partition("\n")[0].partition(" script: ")[0]
     return StoreUnavailable(f"Redis: {words or type(error).__name__}")
+
+
+def _number(amount: bytes) -> float | None:
+    try:
+        return float(amount)
+    except ValueError:
+        return None

@@ -8,7 +8,13 @@ import time
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from chatcli.storage.answer_store import MOST_COMPARED, StoreBusy, StoreStatistics, StoreUnavailable
+from chatcli.storage.answer_store import (
+    MOST_COMPARED,
+    StoreBusy,
+    StoreStatistics,
+    StoreUnavailable,
+    sound_counters,
+)
 from chatcli.storage.private_files import check_regular, close_to_others, open_for_append
 
 if TYPE_CHECKING:
@@ -31,6 +37,10 @@ CREATE INDEX IF NOT EXISTS by_scope ON answers (scope, used) WHERE scope != '';
 CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, amount REAL NOT NULL);
 """
+_CURRENT: Final = "(expires > ? AND used <= ? AND typeof(expires) = 'real' AND typeof(size) = 'integer')"
+"""Neither expired nor used in the future: such an answer is of a clock that was set back, and its age is unknown."""
+
+_CLOCKS_DIFFER_S: Final = 60.0
 _BUSY_TIMEOUT_S: Final = 0.04
 """How long an operation waits for another process, which has the database for a millisecond."""
 
@@ -62,7 +72,8 @@ class SqliteAnswers:
                 return content
             now_s = self._clock_s()
             claim = connection.execute("SELECT owner, expires FROM claims WHERE key = ?", (key,)).fetchone()
-            if claim is not None and claim[0] != owner and claim[1] > now_s:
+            # One that ends later than any claim was made before the clock was set back.
+            if claim is not None and claim[0] != owner and now_s < claim[1] <= now_s + lease_s:
                 return str(claim[0])
             connection.execute("DELETE FROM claims WHERE expires <= ?", (now_s,))
             connection.execute(
@@ -93,7 +104,10 @@ class SqliteAnswers:
     def put(self, answer: StoredAnswer) -> None:
         now_s, size = self._clock_s(), answer.size_bytes
         with self._writing() as connection:
-            connection.execute("DELETE FROM answers WHERE key = ? OR expires <= ?", (answer.key, now_s))
+            connection.execute(
+                f"DELETE FROM answers WHERE key = ? OR NOT {_CURRENT}",  # noqa: S608 - a constant
+                (answer.key, *self._now(now_s)),
+            )
             if size > self._limits.most_bytes:
                 return
             connection.execute(
@@ -108,8 +122,9 @@ class SqliteAnswers:
     def vectors(self, scope: str) -> Sequence[tuple[str, bytes]]:
         with self._reading() as connection:
             return connection.execute(
-                "SELECT key, vector FROM answers WHERE scope != '' AND scope = ? AND expires > ? ORDER BY used DESC LIMIT ?",
-                (scope, self._clock_s(), MOST_COMPARED),
+                f"SELECT key, CAST(vector AS BLOB) FROM answers WHERE scope != '' AND scope = ? AND {_CURRENT}"  # noqa: S608 - as above
+                " ORDER BY used DESC LIMIT ?",
+                (scope, *self._now(), MOST_COMPARED),
             ).fetchall()
 
     def count(self, amounts: Mapping[str, float]) -> None:
@@ -122,10 +137,11 @@ class SqliteAnswers:
     def statistics(self) -> StoreStatistics:
         with self._reading() as connection:
             answers, size_bytes = connection.execute(
-                "SELECT count(*), coalesce(sum(size), 0) FROM answers WHERE expires > ?", (self._clock_s(),)
+                f"SELECT count(*), coalesce(sum(size), 0) FROM answers WHERE {_CURRENT}",  # noqa: S608 - as above
+                self._now(),
             ).fetchone()
-            counters = dict(connection.execute("SELECT name, amount FROM counters").fetchall())
-        return StoreStatistics(answers, size_bytes, counters)
+            counters = connection.execute("SELECT name, amount FROM counters").fetchall()
+        return StoreStatistics(answers, size_bytes, sound_counters(counters))
 
     def clear(self) -> int:
         cleared = self.statistics().answers
@@ -145,9 +161,15 @@ class SqliteAnswers:
 
     def _found(self, connection: sqlite3.Connection, key: str) -> bytes | None:
         row = connection.execute(
-            "SELECT content FROM answers WHERE key = ? AND expires > ?", (key, self._clock_s())
+            f"SELECT content FROM answers WHERE key = ? AND {_CURRENT}",  # noqa: S608 - as above
+            (key, *self._now()),
         ).fetchone()
-        return None if row is None else bytes(row[0])
+        return row[0] if row is not None and isinstance(row[0], bytes) else None
+
+    def _now(self, now_s: float | None = None) -> tuple[float, float]:
+        """Return the parameters of ``_CURRENT``."""
+        now_s = self._clock_s() if now_s is None else now_s
+        return now_s, now_s + _CLOCKS_DIFFER_S
 
     def _evict(self, connection: sqlite3.Connection, newest: str) -> None:
         """Delete the answers used longest ago until the cap is kept."""
