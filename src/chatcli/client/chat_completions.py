@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.error_bodies import error_in
 from chatcli.client.trailing_parts import ECHOED_BLOCKS, SOURCE_LISTS, TrailingParts
-from chatcli.client.wire_messages import as_json, chat_messages, count
+from chatcli.client.wire_messages import (
+    MESSAGES,
+    MessageEncodings,
+    as_json,
+    chat_messages,
+    count,
+    encoded_body,
+)
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta, Usage
 from chatcli.core.json_values import as_object, objects_in, optional_text
 from chatcli.core.request import LIMIT_FIELDS
@@ -53,8 +60,15 @@ class ChatCompletions:
 
     path: Final = "/chat/completions"
 
+    def __init__(self) -> None:
+        self._encodings = MessageEncodings()
+
     def body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
         return request_body(request, streamed=streamed, endpoint=endpoint)
+
+    def encoded_body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> bytes:
+        body = _body(request, MESSAGES, streamed=streamed, endpoint=endpoint)
+        return encoded_body(body, self._encodings.encoded(request, endpoint))
 
     def reader(self, request: Request) -> CompletionReader:
         return CompletionReader(request)
@@ -69,6 +83,10 @@ def request_body(request: Request, *, streamed: bool, endpoint: Endpoint) -> dic
     OpenAI requires ``max_completion_tokens``; most other servers know the older ``max_tokens``, a few only
     ``max_output_tokens``. A server that refused one gets the next.
     """
+    return _body(request, chat_messages(request, endpoint), streamed=streamed, endpoint=endpoint)
+
+
+def _body(request: Request, messages: object, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
     parameters = request.parameters
     named = {
         "temperature": parameters.temperature,
@@ -82,7 +100,7 @@ def request_body(request: Request, *, streamed: bool, endpoint: Endpoint) -> dic
     }
     return {
         "model": request.model,
-        "messages": chat_messages(request, endpoint),
+        "messages": messages,
         **({} if "stream" in request.without else {"stream": streamed}),
         **{name: value for name, value in named.items() if value is not None and name not in request.without},
         **{name: value for name, value in parameters.extra.items() if name not in request.without},

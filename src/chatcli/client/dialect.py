@@ -64,6 +64,10 @@ class Dialect(Protocol):
         """Return the complete JSON body of ``request``."""
         ...
 
+    def encoded_body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> bytes:
+        """Return ``body`` as JSON."""
+        ...
+
     def reader(self, request: Request) -> AnswerReader:
         """Return a reader for the answer to ``request``."""
         ...

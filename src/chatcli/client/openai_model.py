@@ -10,7 +10,7 @@ import json
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import openai
@@ -33,6 +33,7 @@ from chatcli.client.answer_bytes import (
 from chatcli.client.error_bodies import error_body, error_details
 from chatcli.client.network_faults import timed_out
 from chatcli.client.openai_errors import FOREIGN_ERRORS, as_chatcli_error, stream_error
+from chatcli.client.repeated_posts import RepeatedPosts
 from chatcli.client.wire_messages import whole_reply
 from chatcli.core.errors import AnswerTooLarge, BadResponse, EndpointError, IncompleteAnswer
 from chatcli.core.events import Notice, ReasoningDelta, TextDelta
@@ -79,6 +80,7 @@ class OpenAIModel:
         self._streamed = streamed
         self._is_direct = is_direct
         self._endings = endings
+        self._posts = RepeatedPosts(dialect.path)
         self._has_answered = False
         self._has_reported_endings = False
 
@@ -121,18 +123,19 @@ class OpenAIModel:
 
     def _asked(self, request: Request, reader: AnswerReader, call: Call) -> AsyncGenerator[ModelEvent]:
         streamed = self._streamed and "stream" not in request.without
-        body = self._dialect.body(request, streamed=streamed, endpoint=self._endpoint)
-        ask = self._answer_directly if self._is_direct and not streamed else self._answer
-        return ask(body, reader, call)
+        if self._is_direct and not streamed:
+            body = self._dialect.body(request, streamed=streamed, endpoint=self._endpoint)
+            return self._answer_directly(body, reader, call)
+        return self._answer(request, reader, call, streamed=streamed)
 
     async def _answer(
-        self, body: dict[str, Any], reader: AnswerReader, call: Call
+        self, request: Request, reader: AnswerReader, call: Call, *, streamed: bool
     ) -> AsyncGenerator[ModelEvent]:
         idle = IdleTimeout(self._endpoint)
         try:
             async with AsyncExitStack() as stack:
                 async with idle.bounded():
-                    response = await self._open_response(body, stack, call)
+                    response = await self._open_response(request, stack, call, streamed=streamed)
                 # Not the package's own iter_bytes(), which leaves closing to the garbage collector; no
                 # compression is left, see ``bound``.
                 chunks = watched(response.aiter_raw(), idle)
@@ -182,27 +185,24 @@ class OpenAIModel:
                 yield event
 
     async def _open_response(
-        self, body: dict[str, Any], stack: AsyncExitStack, call: Call
+        self, request: Request, stack: AsyncExitStack, call: Call, *, streamed: bool
     ) -> httpx2.Response:
-        """Send ``body`` unchanged and return the response once its headers have arrived."""
-        client = await call.client()
-        # The package's own create() of an API imports every type of its answers, and adds nothing to ``body``.
-        send = partial(
-            client.post,
-            self._dialect.path,
-            body=body,
-            cast_to=httpx2.Response,
-            stream=True,
-            stream_cls=openai.AsyncStream[Any],
-        )
+        """Send ``request`` and return the response once its headers have arrived."""
+        endpoint, dialect = self._endpoint, self._dialect
+        if endpoint.api_version is None:
+            content = dialect.encoded_body(request, streamed=streamed, endpoint=endpoint)
+            send = partial(self._posts.post, call, content)
+        else:
+            body = dialect.body(request, streamed=streamed, endpoint=endpoint)
+            send = partial(self._posts.post_body, call, body)
         try:
-            response = cast("httpx2.Response", await send())
+            response = await send()
         except openai.APIConnectionError as error:
             # A server may close an idle connection just as it is used.
             is_idle_one = self._has_answered or call.may_be_stale
             if not (is_idle_one and isinstance(error.__cause__, _STALE)):
                 raise
-            response = cast("httpx2.Response", await send())
+            response = await send()
         except openai.APIStatusError as error:
             call.learn(error.response.headers)
             raise

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.error_bodies import error_in
 from chatcli.client.trailing_parts import MOST_CALLS, TrailingParts
-from chatcli.client.wire_messages import as_json, count, response_items
+from chatcli.client.wire_messages import as_json, count, encoded, response_items
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta, Usage
 from chatcli.core.json_values import as_list, as_object, as_text, objects_in
 
@@ -70,6 +70,9 @@ class Responses:
             **_given(named, request.without),
             **_given(others, request.without),
         }
+
+    def encoded_body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> bytes:
+        return encoded(self.body(request, streamed=streamed, endpoint=endpoint))
 
     def reader(self, request: Request) -> ResponseReader:
         return ResponseReader(request)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.errors import BadResponse, RequestRefused, ServerFailed, UsageError
@@ -100,18 +101,79 @@ def refuses_answer_alone(error: EndpointError, request: Request, without: frozen
 def chat_messages(request: Request, endpoint: Endpoint) -> list[dict[str, Any]]:
     """Return the messages of ``request`` for ``/chat/completions``; raise ``UsageError`` for unsupported parts."""
     return [
-        wired
-        for message, role in _with_roles(request)
-        for wired in (
-            _tool_messages(message) if role == "tool" else [_chat_message(message, role, request, endpoint)]
-        )
+        wired for message in sent_messages(request) for wired in wired_messages(message, request, endpoint)
     ]
+
+
+def wired_messages(message: Message, request: Request, endpoint: Endpoint) -> list[dict[str, Any]]:
+    """Return one of ``sent_messages`` for ``/chat/completions``.
+
+    Of ``request`` only the model and what is left out count. Raise ``UsageError`` for unsupported parts.
+    """
+    role = _sendable_role(message, request)
+    return (
+        list(_tool_messages(message)) if role == "tool" else [_chat_message(message, role, request, endpoint)]
+    )
+
+
+MESSAGES: Final = object()
+"""Stands in a body for messages that are encoded already."""
+
+
+class MessageEncodings:
+    """The messages of the last request to ``/chat/completions`` with their JSON."""
+
+    def __init__(self) -> None:
+        self._basis: tuple[object, ...] = ()
+        # By identity: comparing long texts takes as long as encoding them. The message is kept, so that no other
+        # gets its identity.
+        self._kept: dict[int, tuple[Message, bytes]] = {}
+
+    def encoded(self, request: Request, endpoint: Endpoint) -> bytes:
+        """Return the JSON of ``chat_messages``; raise like it."""
+        basis = request.model, request.without, endpoint.host
+        if basis != self._basis:
+            self._basis, self._kept = basis, {}
+        kept, used, contents = self._kept, {}, []
+        for message in sent_messages(request):
+            known = kept.get(id(message))
+            if known is None or known[0] is not message:
+                known = message, b",".join(map(encoded, wired_messages(message, request, endpoint)))
+            used[id(message)] = known
+            contents.append(known[1])
+        # A small request between two questions, as for a title, does not replace the conversation.
+        self._kept = used if len(used) * 2 >= len(kept) else {**kept, **used}
+        return b"[%b]" % b",".join(filter(None, contents))
+
+
+def encoded(value: object) -> bytes:
+    """Return ``value`` as JSON, as the openai package encodes it; raise ``UnicodeEncodeError`` for lone surrogates."""
+    return json.dumps(
+        value, default=_time_as_json, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    ).encode()
+
+
+def encoded_body(body: Mapping[str, Any], messages: bytes) -> bytes:
+    """Return ``body`` as JSON, ``messages`` in the place of ``MESSAGES``."""
+    fields = (
+        encoded(name) + b":" + (messages if value is MESSAGES else encoded(value))
+        for name, value in body.items()
+    )
+    return b"{%b}" % b",".join(fields)
+
+
+def _time_as_json(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
 
 
 def response_items(request: Request, endpoint: Endpoint) -> list[dict[str, Any]]:
     """Return the messages of ``request`` as the input of ``/responses``; raise like ``chat_messages``."""
     return [
-        item for message, role in _with_roles(request) for item in _items(message, role, request, endpoint)
+        item
+        for message in sent_messages(request)
+        for item in _items(message, _sendable_role(message, request), request, endpoint)
     ]
 
 
@@ -137,15 +199,18 @@ def whole_reply(
     return replace(message, parts=tuple(parts)).with_answer(answer)
 
 
-def _with_roles(request: Request) -> Iterator[tuple[Message, str]]:
-    in_force = role_in_force(request.without)
-    sent: Sequence[Message] = request.messages
-    if in_force is None:
-        sent = with_prompt_in_question(sent)
-    for message in sent:
-        _refuse_unsendable(message.parts)
-        is_renamed = message.role == "system" and in_force == DEVELOPER_ROLE
-        yield message, "developer" if is_renamed else message.role
+def sent_messages(request: Request) -> Sequence[Message]:
+    """Return the messages of ``request`` as far as the endpoint takes a system prompt."""
+    if role_in_force(request.without) is None:
+        return with_prompt_in_question(request.messages)
+    return request.messages
+
+
+def _sendable_role(message: Message, request: Request) -> str:
+    """Return the role ``message`` is sent with; raise ``UsageError`` if it cannot be sent."""
+    _refuse_unsendable(message.parts)
+    is_renamed = message.role == "system" and role_in_force(request.without) == DEVELOPER_ROLE
+    return "developer" if is_renamed else message.role
 
 
 def _refuse_unsendable(parts: Sequence[Part]) -> None:
