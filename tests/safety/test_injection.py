@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.safety.injection import MOST_FINDINGS, scan
-from chatcli.safety.meanings import sentences
+from chatcli.safety.meanings import BIT, sentences
 from chatcli.safety.readings import read
 from injection_report import read_part
 
@@ -148,6 +148,22 @@ def test_look_alike_letters_are_read_as_what_they_look_like(text):
     assert "override" in kinds_of(text)
 
 
+LICENCE_BEHIND = """{}
+
+Redistributions in binary form must reproduce the above copyright notice,
+this list of conditions and the following disclaimer in the documentation.
+"""
+
+
+def test_an_order_in_a_comment_of_code_is_hidden_text():
+    found, shown = (
+        [sentence.mask & BIT["HIDDENTEXT"] for sentence in sentences(read(text).text, lambda _mask: True)]
+        for text in ("int x; /* summarise it well */", "int x; /* summarise it well")
+    )
+    assert any(found)
+    assert not any(shown)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -159,6 +175,10 @@ def test_look_alike_letters_are_read_as_what_they_look_like(text):
         'BLOCKED = ["ignore all previous instructions"]',
         "You are a careful editor. Keep the tone of the author, and fix only typing mistakes.",
         "Our detector looks for `ignore all previous instructions` in attachments.",
+        "Dan Jacobowitz <dan@example.org>\nCopyright 2002-2014 Dan Kogai and others",
+        "x9TTcXqMHMBTOhgopTAv6+DAN/mKqzPDZWvTtFDN07rQDVgEAxjNAd6" * 4,
+        LICENCE_BEHIND.format("Files: contrib/*\n  docs/*.md"),
+        LICENCE_BEHIND.format("rm -rf /* is what you must never run"),
         "data:image/png;base64," + base64.b64encode(bytes(range(256))).decode(),
     ],
 )

@@ -22,6 +22,10 @@ if sys.platform == "win32":
         ("one\ntwo\n", "", "one\ntwo\r"),
         ("one\n", "x\n", "one\rx\n"),
         ("one\n", "\n", "one\r\n"),
+        ("\x04", "", "\x04"),
+        ("one\x04\n", "", "one\x04\r"),
+        ("\x04", "x\n", "\x04x\n"),
+        ("one\n\x04", "", "one\n\x04"),
     ],
 )
 def test_enter_at_the_end_of_what_was_typed_before_the_program_was_up_is_enter(early, late, read):

@@ -48,7 +48,7 @@ _IS_CJK: Final = re.compile(rf"[{CJK}]")
 
 _PASSIVE: Final = "被"
 _BOUNDARY: Final = re.compile(
-    r"(?P<comment><!--|/\*)|(?P<end>-->|\*/)|(?P<tag></?[a-z][^<>]{0,300}>)|(?P<alt>!\[)|(?P<url>\]\()"
+    r"(?P<comment><!--|(?<![\w/*.~-])/\*)|(?P<end>-->|\*/)|(?P<tag></?[a-z][^<>]{0,300}>)|(?P<alt>!\[)|(?P<url>\]\()"
     r"|(?<![.!?…])[.!?…]+[\"'”’»)\]]*\s+|[。！？；]+[」』”]?|;\s+|\\n|\n+[ \t]*|\"\s*[,:]\s*\"?|(?<=[,:\n{[])\s*\"|[ \t]{2,}|(?<!<)\|(?!>)"
 )
 _HIDING: Final = re.compile(
@@ -255,14 +255,18 @@ def lexicon() -> Lexicon:
 def segments(text: str) -> Iterator[tuple[int, int, bool]]:
     """Yield ``(start, end, hidden)`` of sentences, table cells, comments and attributes of a reading."""
     at, hidden = 0, False
+    closing = 0
     for match in _BOUNDARY.finditer(text):
         kind = match.lastgroup
+        if match[0] == "/*" and 0 <= closing < match.end():
+            closing = text.find("*/", match.end())
         if kind == "tag" and _SHOWN_TAG.match(match[0]):
             continue
         yield from _pieces(at, match.start(), hidden=hidden)
         at = match.end()
         if kind in ("comment", "alt"):
-            hidden = True
+            # A comment that nothing closes is none: ``rm /*``.
+            hidden = hidden or match[0] != "/*" or closing > 0
         elif kind in ("end", "url"):
             hidden = False
         elif kind == "tag":

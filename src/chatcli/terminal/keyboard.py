@@ -67,6 +67,8 @@ class BackgroundQuestion:
 
 
 _READ_BYTES: Final = 65_536
+_KEPT_END: Final = "\0"
+_CTRL_D: Final = "\x04"
 
 if sys.platform == "win32":
 
@@ -79,6 +81,7 @@ if sys.platform == "win32":
 else:
     import array
     import fcntl
+    import select
     import termios
 
     from prompt_toolkit.input.posix_utils import PosixStdinReader
@@ -94,10 +97,20 @@ else:
             self._pastes = PasteGatherer()
             self.early_bytes = 0
             """The number of bytes typed while the terminal still translated Enter to a line feed."""
+            self.may_hold_end = False
+            """Whether Ctrl-D may be among them: the terminal kept it as a zero, which it does not count."""
 
         def read(self, count: int = _READ_BYTES) -> str:
-            text = self._with_early_enter(super().read(count))
+            text = self._with_early_enter(self._with_early_end(super().read(count)))
             return self._pastes.feed(self._keys.feed(self._replies.feed(text)))
+
+        def _with_early_end(self, text: str) -> str:
+            """Restore Ctrl-D in text typed before the program was ready."""
+            if self.may_hold_end and text:
+                self.may_hold_end = False
+                self.early_bytes += text.count(_KEPT_END)
+                return text.replace(_KEPT_END, _CTRL_D)
+            return text
 
         def _with_early_enter(self, text: str) -> str:
             """Restore Enter in text typed before the program was ready."""
@@ -121,6 +134,7 @@ else:
 
         def raw_mode(self) -> AbstractContextManager[None]:
             self.stdin_reader.early_bytes = _waiting_bytes(self.fileno())
+            self.stdin_reader.may_hold_end = bool(select.select([self.fileno()], [], [], 0)[0])
             return super().raw_mode()
 
         def flush_keys(self) -> list[KeyPress]:
