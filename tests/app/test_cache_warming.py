@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
@@ -72,6 +73,16 @@ def test_a_text_has_a_question_a_line():
         ExpectedQuestion(3, messages.question("Two?")),
     ]
     assert read_questions("\n \n") == []
+
+
+def test_only_the_end_of_a_line_ends_a_question():
+    (row,) = read_questions(json.dumps({"prompt": "a\u2028b\x85c"}, ensure_ascii=False))
+    assert row.question.text == "a\u2028b\x85c"
+    assert [each.question.text for each in read_questions("a\u2028b\x0cc\rd\r\ne")] == [
+        "a\u2028b\x0cc",
+        "d",
+        "e",
+    ]
 
 
 def test_a_row_may_hold_the_messages_before_the_question():

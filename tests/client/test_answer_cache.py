@@ -533,6 +533,13 @@ def test_what_is_stored_is_json_alone():
     assert json.loads(answer.content)["text"] == "Paris"
 
 
+def test_a_text_is_stored_once_in_whatever_language():
+    text = "巴黎" * 1_000 + "\ud83d"
+    answer = CachedAnswer(text, "", MESSAGE.with_answer(text), None, None, None, ())
+    assert len(answer.content) < 7_000
+    assert CachedAnswer.read(answer.content) == answer
+
+
 def test_an_attached_file_is_part_of_the_key():
     def asked(sha256):
         parts = (TextPart("What is this?"), FilePart(sha256, "text/plain", "a.txt"))

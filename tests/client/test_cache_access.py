@@ -137,6 +137,24 @@ async def test_the_operations_of_a_turn_share_its_patience():
     await cache.close()
 
 
+async def test_an_answer_is_stored_without_a_word_after_the_store_was_slow_to_open():
+    goes_on, memory = threading.Event(), MemoryAnswers(LIMITS)
+
+    def open_slowly():
+        goes_on.wait(30)
+        return memory
+
+    cache = AnswerCache(open_slowly, patience_s=0.01)
+    visit = cache.visit("paris")
+    assert [each async for each in visit.look_up()] == []
+    goes_on.set()
+    await visit.put(StoredAnswer("paris", b"Paris"))
+    visit.leave()
+    assert await cache.run(lambda store: store.look_up("paris", "another", 10), patience_s=30) == b"Paris"
+    assert cache.take_notice() is None
+    await cache.close()
+
+
 async def test_a_failing_operation_that_the_person_asked_for_says_why():
     cache = AnswerCache(lambda: MemoryAnswers(LIMITS))
 

@@ -28,7 +28,7 @@ class Machine:
     def __init__(self) -> None:
         self.now_s = 1_000.0
         self.stored: dict[str, str] = {}
-        self.failure: OSError | None = None
+        self.failure: Exception | None = None
 
     def change(self, key, change):
         if self.failure is not None:
@@ -162,7 +162,7 @@ def test_a_clock_that_is_set_back_locks_nobody_out():
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(),
         lambda inner: (
             st.lists(inner)
             | st.dictionaries(st.text() | st.sampled_from(["sent", "waiting", "reports"]), inner)
@@ -271,6 +271,13 @@ async def test_where_nothing_can_be_stored_nobody_is_held_up_and_it_says_why(mac
     machine.failure = OSError(28, "No space left on device")
     assert await limits.admit(claim(requests_per_minute=1), ignored) is None
     assert limits.failure == "No space left on device"
+
+
+async def test_a_store_that_fails_in_any_other_way_fails_no_request(machine, process):
+    limits = process()
+    machine.failure = TypeError("cannot unpack")
+    assert await limits.admit(claim(requests_per_minute=1), ignored) is None
+    assert limits.failure == "TypeError: cannot unpack"
 
 
 async def test_the_wait_says_which_limit_it_is_for(machine, process):

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from wcwidth import width
 
 from chatcli.client.answer_cache import AnswerCacheModel, AnswerOrigin
 from chatcli.client.cache_access import AnswerCache
@@ -92,6 +93,16 @@ async def test_a_similar_answer_is_offered_with_its_score_and_its_question(make)
     assert said(events) == "Paris"
     assert events[-1].cached
     assert len(model.requests) == 1
+
+
+async def test_a_long_question_without_spaces_is_quoted_as_far_as_it_fits_and_cannot_act_on_the_terminal():
+    person = Person(says_yes=True)
+    similar = SimilarAnswers(Embedder(), "near", least=0.9, offer=person)
+    await similar.offered("\x1b[2J法国的首都" + "在哪里" * 100, 0.98)
+    (words,) = person.questions
+    assert "法国的首都在哪里" in words
+    assert "\x1b" not in words
+    assert width(words) < 160
 
 
 async def test_a_declined_answer_is_not_used(make):

@@ -49,7 +49,9 @@ def read_questions(text: str) -> list[ExpectedQuestion]:
 
     Blank lines are skipped. Raise ``UsageError`` for a line that is no question.
     """
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    # Not splitlines(): a question may contain U+2028 or a form feed.
+    ended = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = [(number, line) for number, line in enumerate(ended, start=1) if line.strip()]
     if not lines or _object(lines[0][1]) is None:
         return [ExpectedQuestion(number, messages.question(line.strip())) for number, line in lines]
     return [_expected(number, line) for number, line in lines]

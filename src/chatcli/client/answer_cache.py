@@ -108,15 +108,15 @@ class CachedAnswer(NamedTuple):
         fields = {
             "text": self.text,
             "reasoning": self.reasoning,
-            "message": message_fields(self.message.kept),
+            "message": message_fields(self.message.kept.with_answer("")),  # the text is stored once
             "model": self.model,
             "usage": None if self.usage is None else usage_fields(self.usage),
             "cost_usd": self.cost_usd,
             "sources": [source_fields(source) for source in self.sources],
             "question": self.question,
         }
-        # Escaped: half a surrogate pair, which a model may send, cannot be encoded in UTF-8.
-        return json.dumps(fields).encode("ascii")
+        # A model may send half a surrogate pair. Escaped, other languages than English would take twice the space.
+        return json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
     @classmethod
     def read(cls, content: bytes) -> CachedAnswer | None:

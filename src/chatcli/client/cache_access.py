@@ -115,7 +115,7 @@ class AnswerCache:
 
     async def attempt(self, operation: Operation[_T], patience_s: float) -> _T | None:
         """Return the result of an operation, ``None`` if the store is passed over."""
-        if self.clock() < self._rests_until_s:
+        if self.rests:
             return None
         if self._overdue is not None and not self._overdue.done():
             self._pass_over(self._slowness)
@@ -137,6 +137,11 @@ class AnswerCache:
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a cache, it fails no turn
             self._pass_over(f"{type(error).__name__}: {error}")
         return None
+
+    @property
+    def rests(self) -> bool:
+        """Whether the store is left alone after a failure."""
+        return self.clock() < self._rests_until_s
 
     @property
     def _slowness(self) -> str:
@@ -255,7 +260,11 @@ class CacheVisit:
             self._left_s -= self._cache.clock() - began_s
 
     async def put(self, answer: StoredAnswer) -> None:
-        await self.attempt(lambda store: store.put(answer))
+        """Store an answer. If the look-up has used up the patience, nothing waits for that: a store can be slow to open."""
+        if self._left_s > 0:
+            await self.attempt(lambda store: store.put(answer))
+        elif not self._cache.rests:
+            self._cache.post(lambda store: store.put(answer))
 
     def leave(self) -> None:
         """Release the claim. An operation still under way comes first."""

@@ -130,7 +130,9 @@ class SharedLimits:
             return self._store.change(self._scope, change)
         except OSError as error:
             self.failure = str(error.strerror or error)
-            return None
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the store, it fails no request
+            self.failure = f"{type(error).__name__}: {error}"
+        return None
 
 
 class SharedAdmission:
@@ -264,7 +266,7 @@ def _repair(state: dict[str, Any]) -> None:
                     known["level"] + known["per_s"] * (known["at"] + known["until"]) + (known["limit"] or 0)
                 )
                 is_sound = is_sound and math.isfinite(level)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         is_sound = False
     if not is_sound:
         state.clear()

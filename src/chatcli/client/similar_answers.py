@@ -6,11 +6,12 @@ import asyncio
 import math
 import operator
 import struct
-import textwrap
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import BudgetReached, EndpointError
 from chatcli.core.events import Notice
+from chatcli.text.sanitizer import sanitize
+from chatcli.text.shortening import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _PATIENCE_S: Final = 3.0
 """How long a question waits for its vector."""
 
-_QUOTED_CHARACTERS: Final = 80
+_QUOTED_COLUMNS: Final = 80
 _COMPARED_AT_ONCE: Final = 100
 
 
@@ -80,7 +81,7 @@ class SimilarAnswers:
 
     async def offered(self, question: str, score: float) -> Notice | None:
         """Offer the answer to a similar ``question``; return ``None`` if the person takes it, else a notice."""
-        quoted = textwrap.shorten(question, _QUOTED_CHARACTERS, placeholder="…")
+        quoted = shortened(" ".join(sanitize(question).split()), _QUOTED_COLUMNS)
         if self._offer is None:
             message = (
                 f'the cache has an answer to a similar question ({score:.2f}): "{quoted}"; asking anyway'

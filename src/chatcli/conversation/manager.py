@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import textwrap
 import time
 from asyncio import CancelledError
 from collections import Counter
@@ -48,7 +47,7 @@ REFITS = 3
 
 REFIT_SHARE = 0.75
 
-_QUOTED_CHARACTERS = 60
+_QUOTED_COLUMNS = 60
 _COUNTED_AT_ONCE_BYTES = 100_000
 """A text of this size is counted within a hundredth of a second."""
 
@@ -412,7 +411,9 @@ def _context_fitted(plan: ContextPlan, budget_tokens: int) -> ContextFitted:
 
 
 def _quoted(recalled: list[ContextPart]) -> str:
+    from chatcli.text.shortening import shortened  # noqa: PLC0415 - few conversations recall anything
+
     quotes = (part.messages[0].person_text for part in recalled)
     return "back in the context: " + "; ".join(
-        textwrap.shorten(words, _QUOTED_CHARACTERS, placeholder="…") for words in quotes
+        shortened(" ".join(words.split()), _QUOTED_COLUMNS) for words in quotes
     )
