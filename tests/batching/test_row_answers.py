@@ -6,7 +6,7 @@ import pytest
 
 from chatcli.batching.row_answers import RowAnswer
 from chatcli.batching.row_requests import BatchRow
-from chatcli.core.errors import RateLimited
+from chatcli.core.errors import IncompleteAnswer, RateLimited
 from chatcli.core.events import Completion
 from chatcli.core.messages import Message, ReasoningPart, RefusalPart, ToolCallPart, question
 from chatcli.core.request import Request
@@ -42,6 +42,11 @@ def test_an_answer_with_nothing_in_it_is_an_error(parts, message):
 )
 def test_an_answer_that_says_anything_is_none(text, finish_reason, parts):
     assert result_of(text, finish_reason, *parts).error is None
+
+
+def test_what_only_a_conversation_can_do_is_no_hint():
+    cut = result_of("par", error=IncompleteAnswer("cut", hint="/continue gets the rest")).error
+    assert (cut.message, cut.hint) == ("cut", "--retry-failed asks again")
 
 
 def test_a_failure_stays_the_error_of_an_empty_answer():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shlex
 import signal
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -239,7 +241,9 @@ def test_broken_rows_and_refused_requests_are_rows_with_an_error(program):
     with serving_in_thread(choose=choose) as server:
         done = batch(program, server, "--retries", "0")
     assert done.exit_code == 12
-    assert "6 rows failed" in done.stderr
+    assert (
+        "6 rows failed; --retry-failed asks them again\n→ the first one: line 2 is not JSON\n" in done.stderr
+    )
     errors = [row["error"] and row["error"]["code"] for row in results(program)]
     assert errors == [
         *(None, "invalid_row", "request_refused", "duplicate_id", "invalid_row", "invalid_row", "invalid_row")
@@ -276,6 +280,17 @@ def test_an_existing_output_is_not_overwritten(program):
         assert (program.working_folder / "out.jsonl").read_text() == "precious\n"
         assert batch(program, server, "--force").exit_code == 0
     assert len(results(program)) == 1
+
+
+@pytest.mark.parametrize("option", ["--force", "--resume"])
+def test_the_input_is_not_overwritten_by_its_results(program, option):
+    write_rows(program, *prompts(1))
+    before = (program.working_folder / "in.jsonl").read_bytes()
+    (program.working_folder / "link.jsonl").symlink_to("in.jsonl")
+    with serving_in_thread(choose=echo) as server:
+        done = program.run("batch", "in.jsonl", "--out", "link.jsonl", option, server=server)
+    assert (done.exit_code, "link.jsonl is INPUT itself" in done.stderr) == (2, True)
+    assert (program.working_folder / "in.jsonl").read_bytes() == before
 
 
 def test_a_resumed_run_asks_only_what_is_missing(program):
@@ -516,6 +531,28 @@ def test_a_run_that_stops_at_once_keeps_what_was_answered(program, signals, exit
         done = ended(process)
     assert done.exit_code == exit_code
     assert [row["index"] for row in results(program)] == [0, 1]
+
+
+@posix
+@pytest.mark.parametrize(("sent", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_pipe_that_sends_nothing_does_not_hold_the_run(program, sent, exit_code):
+    reading, writing = os.pipe()
+    with (
+        serving_in_thread(choose=echo) as server,
+        closing_all(reading, writing),
+        program.started("batch", "-", "--out", "out.jsonl", stdin=reading, server=server) as process,
+    ):
+        # Nothing shows that it waits for the pipe.
+        time.sleep(1.5)
+        process.send_signal(sent)
+        assert ended(process).exit_code == exit_code
+
+
+@contextmanager
+def closing_all(*descriptors):
+    yield
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 @posix

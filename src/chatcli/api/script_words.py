@@ -39,6 +39,7 @@ _PHRASES: Final = (
     (r"take the budget out of config\.toml", 'leave out settings={"budget": …}'),
     (r"-O (\w+)", r'settings={"options": {"\1": …}}'),
     (r"/retry asks\b[^;,]*", "ask again"),
+    (r"--retry-failed asks again", "ask again"),
     (r"run again with --debug and report this", "report this"),
     (r"-m or /model changes it", "model= changes it"),
     (r"forget what was said \(/clear\)", "open another conversation"),

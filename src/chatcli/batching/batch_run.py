@@ -127,11 +127,13 @@ class BatchProgress:
     has_unknown_price: bool = False
     limit: int = 0
     phase: str = ""
+    first_error: ChatcliError | None = None
     notices: list[Notice] = field(default_factory=list)
 
     def count(self, result: BatchResult) -> None:
         self.done += 1
         self.failed += result.error is not None
+        self.first_error = self.first_error or result.error
         self.cut_off += result.finish_reason == "length"
         self.input_tokens += result.usage.input_tokens or 0
         self.output_tokens += result.usage.output_tokens or 0

@@ -10,6 +10,7 @@ If somebody deletes or replaces the file meanwhile, its results are written anew
 from __future__ import annotations
 
 import os
+import stat
 from array import array
 from contextlib import suppress
 from itertools import pairwise
@@ -129,7 +130,8 @@ class ResultFile:
             self._check_place()
             if in_order:
                 self._sort()
-            os.fsync(self._descriptor)
+            if stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+                os.fsync(self._descriptor)
         except OSError as error:
             raise self._failed(error) from error
 
@@ -198,7 +200,8 @@ class ResultFile:
         size_bytes = os.fstat(self._descriptor).st_size
         if size_bytes > len(header) or not header.startswith(self._beginning()):
             return False
-        os.ftruncate(self._descriptor, 0)
+        if size_bytes:
+            os.ftruncate(self._descriptor, 0)
         return True
 
     def _beginning(self) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatcli.batching.results import BatchResult
 from chatcli.core.errors import ChatcliError, EndpointError
@@ -12,6 +12,8 @@ from chatcli.core.messages import ReasoningPart
 
 if TYPE_CHECKING:
     from chatcli.batching.row_requests import BatchRow
+
+_ASK_AGAIN: Final = "--retry-failed asks again"
 
 
 @dataclass(slots=True)
@@ -28,6 +30,8 @@ class RowAnswer:
     def result(self, row: BatchRow, latency_s: float | None, *, cost_usd: float | None = None) -> BatchResult:
         """Return the result of ``row``; ``cost_usd`` replaces the cost of the answer if that has none."""
         end, error = self.completion, self.error or self._emptiness()
+        if error is not None and "/continue" in (error.hint or ""):
+            error = error.reworded(hint=_ASK_AGAIN)
         assert row.request is not None  # noqa: S101 - rows without one have an error
         if end is None:
             return BatchResult(
@@ -69,6 +73,6 @@ class RowAnswer:
         thought = any(isinstance(part, ReasoningPart) for part in end.message.parts)
         return EndpointError(
             "the model sent reasoning but no answer" if thought else "the model sent an empty answer",
-            hint="--retry-failed asks again",
+            hint=_ASK_AGAIN,
             code="empty_answer",
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
+import stat
 import sys
 from argparse import RawDescriptionHelpFormatter
 from contextlib import aclosing, suppress
@@ -33,7 +35,7 @@ from chatcli.cli.questions import hints_of
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import ChatcliError, ExitCode, LocalIOError, UsageError
-from chatcli.render.status import error_lines
+from chatcli.render.status import error_lines, for_the_shell
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.wording import counted
 
@@ -186,8 +188,11 @@ class _Batch:
         ) as batch:
             if options.dry_run:
                 return self._estimated(batch)
+            if _is_at(self._path, self._file):
+                raise UsageError(f"{self._path} is INPUT itself", hint="name another --out")
             # What is wrong with the options shows here, before a file is made.
-            rows = self._rows(batch)
+            # A pipe may be silent for long: signals have their turn meanwhile.
+            rows = await in_thread(partial(self._rows, batch))
             output = ResultFile(
                 self._path,
                 JsonLines()
@@ -332,7 +337,8 @@ class _Batch:
         stopped_by = None if run is None else run.stopped_by
         if stopped_by is not None:
             for line in error_lines(stopped_by):
-                display.say(line, always=True)
+                if shown := for_the_shell(line, is_kept=False):
+                    display.say(shown, always=True)
         if self._interrupts or stopped_by is not None:
             display.say(
                 "→ the same command with --resume asks the rows that are left"
@@ -345,9 +351,11 @@ class _Batch:
         if stopped_by is not None:
             return stopped_by.exit_code
         if output.done.failed:
-            display.say(
-                f"{counted(output.done.failed, 'row')} failed; --retry-failed asks them again", always=True
-            )
+            failed = counted(output.done.failed, "row")
+            display.say(f"{failed} failed; --retry-failed asks them again", always=True)
+            if progress.first_error is not None:
+                many = "the first one: " if progress.failed > 1 else ""
+                display.say(sanitize_line(f"→ {many}{progress.first_error.message}"), always=True)
             return ExitCode.BATCH_ROWS_FAILED
         return ExitCode.DONE
 
@@ -381,6 +389,13 @@ def _opened(name: str, terminal: Terminal) -> Any:
         raise LocalIOError(
             f"cannot read {name}: {error.strerror or error}", hint="check the path and its permissions"
         ) from error
+
+
+def _is_at(path: Path, file: BinaryIO) -> bool:
+    with suppress(OSError, ValueError):
+        status = os.fstat(file.fileno())
+        return stat.S_ISREG(status.st_mode) and os.path.samestat(path.stat(), status)
+    return False
 
 
 class _Kept:
