@@ -270,6 +270,13 @@ def test_failed_questions_are_named_and_the_others_are_stored(program):
     assert "2 answers added · 1 failed" in run.stderr
 
 
+def test_warming_without_a_cache_is_refused_before_anything_is_asked(program):
+    with serving_in_thread(PARIS) as server:
+        run = program.run("cache", "warm", "--no-cache", "-", stdin="One?\n", server=server)
+    assert (run.exit_code, server.requests) == (2, [])
+    assert "--no-cache would keep none of the answers" in run.stderr
+
+
 def test_a_refused_key_stops_at_once(program):
     refused = json_answer({"error": {"message": "invalid key"}}, status=401)
     with serving_in_thread(refused) as server:

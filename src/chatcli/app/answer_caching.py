@@ -144,5 +144,6 @@ def statistics_rows(statistics: StoreStatistics, place: str, settings: Settings)
         ("answers", f"{statistics.answers:,}"),
         ("size", f"{statistics.size_bytes / _MEGABYTE:,.1f} of {settings.cache_size_mb:,} MB"),
         ("hits", f"{hits:,} of {counted(looked_up, 'question')}{share}"),
-        ("saved", f"{sent:,} tokens sent, {answered:,} received, ${counters.get('saved_usd', 0.0):,.4f}"),
+        ("saved", f"${counters.get('saved_usd', 0.0):,.4f}"),
+        ("", f"{sent:,} tokens in, {answered:,} out"),
     ]

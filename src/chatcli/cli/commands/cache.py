@@ -123,6 +123,8 @@ def _warm_arguments(parser: Parser) -> None:
 def _warm(options: Namespace, context: RunContext, terminal: Terminal) -> ExitCode:
     from chatcli.app.cache_warming import Warming, read_questions  # noqa: PLC0415 - the other actions ask nothing
 
+    if options.cache == "off":
+        raise UsageError("--no-cache would keep none of the answers", hint="leave --no-cache out")
     settings = _settings(options, context, terminal)
     if not settings.save:
         raise ConfigurationError(
