@@ -7,13 +7,13 @@ import pickle
 import subprocess
 import sys
 import threading
-from dataclasses import FrozenInstanceError, dataclass, field
+from dataclasses import KW_ONLY, FrozenInstanceError, dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.core.frozen import frozen
+from chatcli.core.frozen import frozen, mutable
 
 
 class Fields:
@@ -153,6 +153,68 @@ def test_methods_of_its_own_are_kept():
     assert OfOneLength.__doc__ == "Equal if as long."
 
 
+def test_fields_of_a_base_come_first():
+    def derived(decorator):
+        @decorator
+        class Base:
+            line: bytes | None = field(default=None, init=False, repr=False, compare=False)
+
+        @decorator
+        class Derived(Base):
+            name: str
+            size: int = 3
+
+        return Derived
+
+    ours, usual = derived(frozen)("a"), derived(dataclass(frozen=True, slots=True))("a")
+    assert repr(ours) == repr(usual)
+    assert hash(ours) == hash(usual)
+    assert ours.line is None
+    assert dataclasses.replace(ours, size=4) == type(ours)("a", 4)
+
+
+def test_a_class_that_is_derived_without_fields_may_call_the_method_it_replaces():
+    @frozen
+    class Base:
+        name: str
+
+    class Derived(Base):
+        def __init__(self):
+            super().__init__("a")
+
+    assert Derived().name == Base("a").name == "a"
+
+
+def test_a_value_that_holds_itself_is_shown():
+    notes: list[object] = []
+    value = Kept("a", notes=notes)
+    notes.append(value)
+    assert repr(value) == "Kept(name='a', size=3, tags=(), notes=[...], length=1)"
+
+
+@given(ARGUMENTS)
+def test_a_mutable_one_is_what_a_dataclass_without_equality_is(arguments):
+    ours = made_by(mutable)(**arguments)
+    usual = made_by(dataclass(eq=False, slots=True))(**arguments)
+    assert repr(ours) == repr(usual)
+    assert dataclasses.asdict(ours) == dataclasses.asdict(usual)
+    ours.name = "b"
+    assert (ours.name, ours == ours, ours != made_by(mutable)(**arguments)) == ("b", True, True)  # noqa: PLR0124
+    assert {ours: 1}[ours]
+
+
+def test_fields_behind_the_mark_are_given_by_name():
+    @mutable
+    class Named:
+        path: str
+        _: KW_ONLY
+        is_private: bool = False
+
+    assert Named("a", is_private=True).is_private
+    with pytest.raises(TypeError, match="argument"):
+        Named("a", True)
+
+
 def test_threads_may_make_the_first_one_at_once():
     for _ in range(20):
         cls, gate, made = made_by(frozen), threading.Barrier(8), []
@@ -174,7 +236,7 @@ def test_a_class_that_is_not_used_compiles_nothing():
 import builtins, dataclasses
 compiled, execute = [], builtins.exec
 builtins.exec = lambda *arguments: (compiled.append(arguments[0]), execute(*arguments))[1]
-from chatcli.core.frozen import frozen
+from chatcli.core.frozen import frozen, mutable
 compiled.clear()
 @frozen
 class Kept:

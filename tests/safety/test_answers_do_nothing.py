@@ -36,6 +36,9 @@ CONNECTS = {
     "local/discovery.py": "well-known ports of this machine",
     "repl/draft_preparation.py": "the configured endpoint, before the draft is sent",
 }
+EVALUATES = {
+    "core/frozen.py": "the methods of classes of the program, from the names of their fields, as dataclasses does",
+}
 PROGRAM_MODULES = {"subprocess", "pty", "webbrowser"}
 PROGRAM_CALLS = {
     "create_subprocess_exec",
@@ -102,7 +105,8 @@ def test_connections_are_made_in_known_places_alone():
 
 
 def test_no_text_is_evaluated_as_code():
-    assert places({"pickle", "marshal", "shelve"}, {"eval", "exec", "compile_command", "literal_eval"}) == {}
+    found = places({"pickle", "marshal", "shelve"}, {"eval", "exec", "compile_command", "literal_eval"})
+    assert found.keys() == EVALUATES.keys()
 
 
 def test_nothing_that_draws_or_stores_an_answer_does_either():

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.frozen import frozen
+from chatcli.core.frozen import frozen, mutable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +80,7 @@ def folded(character: str) -> str:
     return small if len(small) == 1 else character
 
 
-@dataclass(slots=True)
+@mutable
 class LanguageProfile:
     """A text to be judged by languages, with its cost in each of them and counts of its letter pairs."""
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.attachments.language_profiles import LanguageProfile, languages, sign_cost
+from chatcli.core.frozen import mutable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,7 +110,7 @@ def _wide(content: bytes, encoding: str) -> str:
     return min(text, shifted, key=lambda text: _cost(text[:_BEGINNING_BYTES]))
 
 
-@dataclass(slots=True)
+@mutable
 class _Rereading:
     """Decodes lines in ``encoding``; ``left_bytes`` limits the slow decoding byte by byte."""
 

@@ -13,10 +13,11 @@ import shutil
 import stat
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from chatcli.core.errors import LocalIOError
+from chatcli.core.frozen import mutable
 from chatcli.text.redaction import Redactor
 from chatcli.text.sanitizer import sanitize, takes_commands
 
@@ -73,7 +74,7 @@ class ClosedPipe(Exception):
     """The reader of the output is gone, so nothing more can be shown."""
 
 
-@dataclass(slots=True)
+@mutable
 class Stream:
     """Unbuffered UTF-8 text to a file. Lone surrogates have no UTF-8 and become ``?``.
 
@@ -117,7 +118,7 @@ class Stream:
         return written or 0
 
 
-@dataclass(slots=True)
+@mutable
 class Terminal:
     """The streams of a run and what its terminal can do. ``stdin`` is ``None`` when it is closed.
 

@@ -16,7 +16,7 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
@@ -49,7 +49,7 @@ _LONG_ENOUGH_TO_SHOW_ENDS = 20
 _KEY = re.compile(r"[!-~]+")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@frozen
 class Secret:
     """A key, or a callable that fetches it once, when needed, and may raise a ``ChatcliError``.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.config.credentials import Secret, parsed_key
 from chatcli.core.errors import ConfigurationError
+from chatcli.core.frozen import mutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +34,7 @@ _STOPPED: Final = frozenset({-2, -15, 130, 143})
 """Exit codes of a program that Ctrl-C or ``stop`` ended."""
 
 
-@dataclass(slots=True, eq=False)
+@mutable
 class KeyCommands:
     """The key commands of a run, with the keys they printed.
 

@@ -11,7 +11,7 @@ A client yields ``ModelEvent``s; ``ConversationManager.send`` turns them into ``
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from chatcli.core.errors import ChatcliError  # noqa: TC001 - found by whoever reads the annotations
@@ -176,7 +176,7 @@ class Completion:
     sources: tuple[CitedSource, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TurnResult:
     """The outcome of a turn, successful or not: the keys of ``-o json``.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - found by whoever reads the annotations
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from chatcli.core.frozen import frozen
@@ -62,7 +62,7 @@ class ToolResultPart:
     parts: tuple[TextPart | ImagePart | AudioPart | FilePart, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _KeptPart:
     """An attachment stored beside the session under the SHA-256 of its bytes (lower-case hex)."""
 
@@ -76,17 +76,17 @@ class _KeptPart:
         return f"{self.name} ({self.media_type})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImagePart(_KeptPart):
     """A picture."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AudioPart(_KeptPart):
     """A sound."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FilePart(_KeptPart):
     """Any other attachment."""
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from functools import reduce
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.core.errors import BudgetReached, LocalIOError
-from chatcli.core.frozen import frozen
+from chatcli.core.frozen import frozen, mutable
 from chatcli.cost.ledger import Expense, Total, total
 from chatcli.cost.price import dollars, limit_of
 
@@ -37,7 +37,7 @@ class Payer(NamedTuple):
     since: datetime | None = None
 
 
-@dataclass(eq=False)
+@mutable
 class Spending:
     """The spending of one run over all models; shared by every conversation of the run."""
 
@@ -235,7 +235,7 @@ class Refusal(NamedTuple):
     may_pass: bool
 
 
-@dataclass(eq=False)
+@mutable
 class Budget:
     """The limits that are set, and the spending against each.
 

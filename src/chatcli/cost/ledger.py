@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, field, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from chatcli.core.frozen import frozen
+from chatcli.core.frozen import frozen, mutable
 from chatcli.core.json_values import required_text
 from chatcli.storage.json_lines import LineFollower, SharedJsonLines, encode_line
 from chatcli.storage.private_files import open_existing
@@ -109,7 +109,7 @@ _NO_MONTH: Final = Month(date.min)
 """Before the first look."""
 
 
-@dataclass(eq=False)
+@mutable
 class Ledger:
     """A file with one JSON object a line, ``{"at", "model", "endpoint", "session", "cost_usd"}``, that any run appends to.
 

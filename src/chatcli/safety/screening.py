@@ -6,14 +6,14 @@ Each text is scanned once, whichever requests hold it. A scan only warns: it nev
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from hashlib import sha256
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from chatcli.core.errors import UsageError
 from chatcli.core.events import Notice
-from chatcli.core.frozen import frozen
+from chatcli.core.frozen import frozen, mutable
 from chatcli.core.messages import OF_OTHERS, TextPart, ToolResultPart
 from chatcli.text.documents import read_document
 from chatcli.text.sanitizer import sanitize_line
@@ -115,7 +115,7 @@ class Suspect:
         return f'{self.place}: {self.reason}: "{self.excerpt}"{self.more}'
 
 
-@dataclass(slots=True)
+@mutable
 class Screened:
     """What one run has scanned and announced, by digest, and the phrases announced and allowed, by name."""
 

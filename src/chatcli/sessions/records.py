@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
@@ -64,7 +64,7 @@ new_id: Final[IdSource] = partial(secrets.token_hex, 6)
 utc_now: Final[Clock] = partial(datetime.now, UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _AsRead:
     """Keeps the line a record was read from.
 
@@ -77,7 +77,7 @@ class _AsRead:
     is_damaged: bool = field(default=False, init=False, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HeaderRecord(_AsRead):
     """The first line. ``id`` is the session's own, ``app`` the program and version that began it.
 
@@ -147,7 +147,7 @@ class ReplyMetadata:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageRecord(_AsRead):
     """A complete message; ``parent`` is the message before it, ``reply`` the metadata of a model's message.
 
@@ -206,7 +206,7 @@ class MessageRecord(_AsRead):
         return value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PartialRecord(_AsRead):
     """New text of the reply ``id``; its message will replace all its partials.
 
@@ -234,7 +234,7 @@ class PartialRecord(_AsRead):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MarkRecord(_AsRead):
     """A change of the conversation other than a message.
 
@@ -277,7 +277,7 @@ class MarkRecord(_AsRead):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnknownRecord(_AsRead):
     """A JSON object this version cannot read: kept as it is, skipped by the replay.
 
@@ -298,7 +298,7 @@ class UnknownRecord(_AsRead):
         return self.content
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnreadableRecord(_AsRead):
     """A line that is not a JSON object, or nests too deep: kept as it is, skipped by the replay.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
+from chatcli.core.frozen import mutable
 from chatcli.core.messages import answer
 from chatcli.sessions.records import (
     HeaderRecord,
@@ -32,7 +33,7 @@ INTERRUPTED: Final = "interrupted"
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(slots=True)
+@mutable
 class _PartialReply:
     first: PartialRecord
     texts: list[str] = field(default_factory=list)

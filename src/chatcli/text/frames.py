@@ -9,10 +9,11 @@ depend. Sessions store the text without its delimiters; they are put on when it 
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from chatcli.core.frozen import mutable
 from chatcli.core.messages import OF_OTHERS, Message, TextPart, ToolResultPart, system
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ INSTRUCTION_MESSAGE: Final = system(INSTRUCTION)
 _DIGITS: Final = 18
 
 
-@dataclass(slots=True)
+@mutable
 class Frames:
     """Frames made with the secret that ``find_secret`` returns, which is called on first need."""
 
