@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import re
 import unicodedata
 from dataclasses import field
 from typing import TYPE_CHECKING, Final
@@ -13,6 +12,7 @@ from chatcli.attachments.file_kinds import PDF, is_certainly_data, kind_of, not_
 from chatcli.attachments.tolerant_decoding import REPLACEMENT, damage_cost, damaged_places, decode_tolerantly
 from chatcli.core.errors import UsageError
 from chatcli.core.frozen import frozen
+from chatcli.text.lazy_pattern import lazy_pattern
 from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _SAMPLE: Final = 65_536
 _LINE_CONTROLS: Final = frozenset("\t\n\r\f\x1b")
 _BYTE_ORDER_MARK: Final = "\ufeff"
 _DAMAGE_OF_A_CUT_TEXT: Final = 2
-_LAST_ESCAPE: Final = re.compile(rb"\x1b[$(]?\Z")
+_LAST_ESCAPE: Final = lazy_pattern(rb"\x1b[$(]?\Z")
 _DEAREST_CHARACTER: Final = 9.0
 _UNCERTAIN: Final = 8.0
 """How much more than the best (nats) an encoding may cost to be offered: e to this power, 3,000 to 1."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from chatcli.cli.option_groups import add_model_options, add_parameter_options, add_system_option
 from chatcli.core.errors import UsageError
 from chatcli.text.hints import did_you_mean
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -160,12 +161,12 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=hint)
 
 
-_CHOICE: Final = re.compile(
+_CHOICE: Final = lazy_pattern(
     r"argument (?P<argument>.*?): invalid choice: '(?P<given>.*?)' \(choose from (?P<known>.*)\)", re.DOTALL
 )
-_NO_VALUE: Final = re.compile(r"argument (?P<argument>.*): expected (?:one|at least one) argument\Z")
-_VALUE_UNASKED: Final = re.compile(r"argument (?P<argument>.*): ignored explicit argument")
-_MISSING: Final = re.compile(r"the following arguments are required: (?P<names>.*)\Z")
+_NO_VALUE: Final = lazy_pattern(r"argument (?P<argument>.*): expected (?:one|at least one) argument\Z")
+_VALUE_UNASKED: Final = lazy_pattern(r"argument (?P<argument>.*): ignored explicit argument")
+_MISSING: Final = lazy_pattern(r"the following arguments are required: (?P<names>.*)\Z")
 
 
 def _in_words(message: str, program: str) -> UsageError | None:

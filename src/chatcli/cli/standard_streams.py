@@ -7,7 +7,6 @@ import errno
 import io
 import locale
 import os
-import re
 import select
 import shutil
 import stat
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from chatcli.core.errors import LocalIOError
 from chatcli.core.frozen import mutable
+from chatcli.text.lazy_pattern import lazy_pattern
 from chatcli.text.redaction import Redactor
 from chatcli.text.sanitizer import sanitize, takes_commands
 
@@ -66,7 +66,7 @@ _COLORS_OF_PROGRAMS: Final[Mapping[str, ColorSystem]] = {
 _TRUECOLOR_VARIABLES: Final = ("WT_SESSION", "KITTY_WINDOW_ID")
 """Set by programs such as Windows Terminal, which support all colours but do not set COLORTERM."""
 
-_WITHOUT_COLORS: Final = re.compile(r"vt\d+|.*-mono\Z|.*-m\Z")
+_WITHOUT_COLORS: Final = lazy_pattern(r"vt\d+|.*-mono\Z|.*-m\Z")
 """Monochrome terminals, by their terminfo names."""
 
 

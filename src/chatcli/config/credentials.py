@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import field
@@ -26,6 +25,7 @@ from chatcli.config.paths import changing, write_private_file
 from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError
 from chatcli.core.frozen import frozen
 from chatcli.storage.private_files import close_to_others, read_regular
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +46,7 @@ SOURCES = (IN_KEYRING, IN_FILE)
 _MOST_BYTES = 10_000_000
 _REPLACED_BY = "run chatcli config login in a terminal: it offers to replace the file and keeps the old one"
 _LONG_ENOUGH_TO_SHOW_ENDS = 20
-_KEY = re.compile(r"[!-~]+")
+_KEY = lazy_pattern(r"[!-~]+")
 
 
 @frozen

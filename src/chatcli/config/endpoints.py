@@ -8,6 +8,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from chatcli.core.errors import ConfigurationError
+from chatcli.text.lazy_pattern import lazy_pattern
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -15,13 +16,13 @@ _LAST_PORT = 65_535
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # URL parsers disagree about backslashes, white space and letters that normalize to others, so the host
 # that was checked could differ from the host that is called.
-_PLAIN_URL = re.compile(r"[!-\[\]-~]+")
+_PLAIN_URL = lazy_pattern(r"[!-\[\]-~]+")
 _QUOTES = ('"', "'", "`", "“", "”", "‘", "’")
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://|https?:", re.IGNORECASE)
-_DOTTED_NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
+_SCHEME = lazy_pattern(r"[a-z][a-z0-9+.-]*://|https?:", re.IGNORECASE)
+_DOTTED_NUMBERS = lazy_pattern(r"[0-9]+(?:\.[0-9]+){3}")
 # No name ends in a number: that is an address in an unusual spelling.
-_HOST_NAME = re.compile(r"(?:[a-z0-9_-]+\.)*(?![0-9]+\.?\Z)[a-z0-9_-]+\.?", re.IGNORECASE)
-_AUTHORITY = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
+_HOST_NAME = lazy_pattern(r"(?:[a-z0-9_-]+\.)*(?![0-9]+\.?\Z)[a-z0-9_-]+\.?", re.IGNORECASE)
+_AUTHORITY = lazy_pattern(r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 
 
 class MistypedValue(ValueError):

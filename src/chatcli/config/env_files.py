@@ -29,6 +29,7 @@ from chatcli.config.settings import SETTINGS_BY_NAME, SETTINGS_BY_VARIABLE
 from chatcli.core.errors import ConfigurationError, LocalIOError
 from chatcli.core.frozen import frozen
 from chatcli.storage.private_files import close_to_others, read_regular, read_regular_or_pipe
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,8 +46,8 @@ _KEYS: Final = frozenset(SETTINGS_BY_NAME["api_key"].variables)
 _URLS: Final = frozenset(SETTINGS_BY_NAME["base_url"].variables)
 _PATIENCE_S: Final = 10.0
 _PREFIXES: Final = ("CHATCLI_", "OPENAI_")
-_OUR_LINE: Final = re.compile(r"^[ \t]*(?:export[ \t]+)?((?:CHATCLI|OPENAI)_\w*)", re.MULTILINE)
-_UNDECODABLE: Final = re.compile("[\udc80-\udcff]")
+_OUR_LINE: Final = lazy_pattern(r"^[ \t]*(?:export[ \t]+)?((?:CHATCLI|OPENAI)_\w*)", re.MULTILINE)
+_UNDECODABLE: Final = lazy_pattern("[\udc80-\udcff]")
 # UTF-32's mark begins with UTF-16's, so the longer one is tried first.
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -55,7 +56,7 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_MANY_BLANKS: Final = re.compile(r"[^\S\r\n]{201}")
+_MANY_BLANKS: Final = lazy_pattern(r"[^\S\r\n]{201}")
 """python-dotenv searches for a comment from each blank again: many blanks would take minutes."""
 
 

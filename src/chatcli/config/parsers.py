@@ -7,7 +7,6 @@ A parser takes a string (a flag, a variable) or a TOML value and returns the set
 from __future__ import annotations
 
 import json
-import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from chatcli.config.endpoints import MistypedValue, is_host_or_network, validate
 from chatcli.config.key_bindings import key_changes
 from chatcli.text.hints import SINGLE_QUOTES, did_you_mean
 from chatcli.text.key_shapes import names_key, pasted_keys
+from chatcli.text.lazy_pattern import lazy_pattern
 
 Parser: TypeAlias = Callable[[object], object]
 
@@ -37,7 +37,7 @@ ON = "on"
 
 _CACHES = ("off", "memory", "sqlite")
 _REDIS_SCHEMES = ("redis://", "rediss://")
-_DURATION = re.compile(r"\s*(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[smhd]?)\s*")
+_DURATION = lazy_pattern(r"\s*(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[smhd]?)\s*")
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 _COMMAND_HINT = 'no shell reads it; write a list: key_command = ["pass", "show", "openai"]'

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from chatcli.text.lazy_pattern import lazy_pattern
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -26,18 +28,18 @@ _COLORS: Final = 16
 _LIGHT_LUMINANCE: Final = 0.179
 
 # XParseColor(3): one to four hexadecimal digits per part.
-_PARTED: Final = re.compile(
+_PARTED: Final = lazy_pattern(
     r"rgba?:([0-9a-f]{1,4})/([0-9a-f]{1,4})/([0-9a-f]{1,4})(?:/[0-9a-f]{1,4})?", re.IGNORECASE
 )
-_JOINED: Final = re.compile(r"#((?:[0-9a-f]{3}){1,4})", re.IGNORECASE)
+_JOINED: Final = lazy_pattern(r"#((?:[0-9a-f]{3}){1,4})", re.IGNORECASE)
 
 _COLOR_REPLY: Final = r"\x1b\]11;(?P<color>[rgba:#/0-9a-fA-F]{0,64}+)"
 _STRING_END: Final = r"(?:\x07|\x1b\\|\x9c)"
 # A reply without its proper end was cut; what arrived of it is not typed text either.
-_REPLY: Final = re.compile(
+_REPLY: Final = lazy_pattern(
     rf"{_COLOR_REPLY}(?P<end>{_STRING_END}|(?!\x1b?\Z))|(?P<attributes>\x1b\[\?[0-9;]{{0,64}}c)"
 )
-_BEGUN: Final = re.compile(rf"(?:{_COLOR_REPLY}\x1b?|\x1b\]11?|\x1b\[\?[0-9;]{{0,64}}|\x1b[\[\]]?)\Z")
+_BEGUN: Final = lazy_pattern(rf"(?:{_COLOR_REPLY}\x1b?|\x1b\]11?|\x1b\[\?[0-9;]{{0,64}}|\x1b[\[\]]?)\Z")
 _LONGEST_KEYS: Final = 2
 """The longest start of a reply that may also be a key of its own: Escape, Alt-[ and Alt-]."""
 

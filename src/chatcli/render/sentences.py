@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_CTRL: Final = re.compile(r"\bCtrl-(?=[A-Z]\b)")
+from chatcli.text.lazy_pattern import lazy_pattern
+
+_CTRL: Final = lazy_pattern(r"\bCtrl-(?=[A-Z]\b)")
 _SPOKEN: Final = (
     (re.compile(r"\A→ "), "what to do: "),
     (re.compile(r"\A… "), ""),
@@ -16,9 +18,9 @@ _SPOKEN: Final = (
     (_CTRL, "Control "),
 )
 # A name such as gpt-5 or config.toml stays as written.
-_FIRST_WORD: Final = re.compile(r"\A[a-z]+(?=[\s:,;]|\Z)")
-_OPEN_END: Final = re.compile(r"[\w)%]\Z")
-_ADDRESS_AT_END: Final = re.compile(r"https?://\S+\Z")
+_FIRST_WORD: Final = lazy_pattern(r"\A[a-z]+(?=[\s:,;]|\Z)")
+_OPEN_END: Final = lazy_pattern(r"[\w)%]\Z")
+_ADDRESS_AT_END: Final = lazy_pattern(r"https?://\S+\Z")
 """A URL to copy or open would break with a full stop."""
 
 

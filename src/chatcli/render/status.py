@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +17,7 @@ from chatcli.core.events import (
     TurnFinished,
     Waiting,
 )
+from chatcli.text.lazy_pattern import lazy_pattern
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.times import in_seconds
 
@@ -36,7 +36,7 @@ _CUT: Final = {
 _CUT_BEFORE: Final = "cut at the token limit before the answer began: raise max_tokens"
 
 
-_CONTINUE: Final = re.compile(
+_CONTINUE: Final = lazy_pattern(
     r"→ /continue .*|; /continue gets the rest|; the partial answer is kept \(/continue\)"
 )
 _AFTER_ANSWER: Final = {"refusal", "tool_calls", "media_not_shown", "no_finish_reason"}

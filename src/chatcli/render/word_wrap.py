@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from wcwidth import width, wrap
 
-_COMMAND_BEGUN: Final = re.compile(r"\bchatcli(?: \S+)?\Z")
-_TAKES_A_VALUE: Final = re.compile(r"(?:\A| )[-/]\S*\Z")
-_OPTION: Final = re.compile(r"--?\w")
-_VALUE: Final = re.compile(r"[A-Z]{2,}|\"")
-_TYPED: Final = re.compile(r"(?:[-/~\\]|\S*[/\\])[!-~]*")
+from chatcli.text.lazy_pattern import lazy_pattern
+
+_COMMAND_BEGUN: Final = lazy_pattern(r"\bchatcli(?: \S+)?\Z")
+_TAKES_A_VALUE: Final = lazy_pattern(r"(?:\A| )[-/]\S*\Z")
+_OPTION: Final = lazy_pattern(r"--?\w")
+_VALUE: Final = lazy_pattern(r"[A-Z]{2,}|\"")
+_TYPED: Final = lazy_pattern(r"(?:[-/~\\]|\S*[/\\])[!-~]*")
 """An option, a slash command, a path or an address, which must stay whole to be copied."""
 _HELD_SPACE: Final = "\ue000"  # as wide as a space, but not a break opportunity
 

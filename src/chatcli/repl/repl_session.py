@@ -18,6 +18,7 @@ from chatcli.repl.long_choice import settle_length
 from chatcli.repl.question_attachments import Attachments, attached_line
 from chatcli.repl.recap import recap
 from chatcli.repl.suspect_texts import settle_suspects
+from chatcli.text.lazy_pattern import lazy_pattern
 from chatcli.text.redaction import MARK, without, without_gaps
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ _NOT_FOUND: Final = 404
 _HELP_MARKS: Final = frozenset({"?", "\uff1f"})
 """A lone question mark, as typed on Latin and on Chinese or Japanese keyboards."""
 # A path is not a command: /etc/hosts has a second slash where a command has a blank.
-_COMMAND: Final = re.compile(r"/(?P<name>[^\s/]*)(?:\s+(?P<argument>.*))?", re.DOTALL)
+_COMMAND: Final = lazy_pattern(r"/(?P<name>[^\s/]*)(?:\s+(?P<argument>.*))?", re.DOTALL)
 _WAITING: Final = "waiting"
 _SHELL_MARK: Final = "!"
 _IMAGE_MARK: Final = "!["

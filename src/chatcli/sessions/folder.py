@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.core.errors import UsageError
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,7 @@ _SPECIAL: Final = frozenset('<>:"|?*\\/')
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 # Used in the spelling of Persian and Indic words, and in emoji sequences.
 _JOINERS: Final = frozenset("\u200c\u200d")
-_WINDOWS_DEVICE: Final = re.compile(
+_WINDOWS_DEVICE: Final = lazy_pattern(
     r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?:\..*)?", re.IGNORECASE
 )
 

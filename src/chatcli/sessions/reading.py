@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import codecs
-import re
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ConfigurationError
 from chatcli.sessions.records import FORMAT, HeaderRecord, UnreadableRecord, decode
+from chatcli.text.lazy_pattern import lazy_pattern
 from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ HEADER_SEARCH_BYTES: Final = 65_536
 
 _HEADER_START: Final = b'{"type":"header"'
 _OWN_HEADER_START: Final = b'{"type":"header","format":1,'
-_OWN_RECORD: Final = re.compile(
+_OWN_RECORD: Final = lazy_pattern(
     rb'\{"type":"(?:message|partial|mark)","id":"[^"]*","parent":(?:null|"[^"]*"),"at":"[0-9]{4}-[0-9]{2}-'
 )
 """The beginning of all other records as chatcli writes them: lines of no other program begin so."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.messages import OF_OTHERS, Message, TextPart
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from chatcli.sessions.session import Session
@@ -53,8 +54,8 @@ ENOUGH_CHARACTERS: Final = 200
 """An answer of this length without a line feed is not a title."""
 _SPEAKERS: Final = {"user": "Person", "assistant": "Assistant"}
 # Some models reason in the text before they answer, and some never close the tag.
-_THOUGHTS: Final = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
-_ANNOUNCED: Final = re.compile(
+_THOUGHTS: Final = lazy_pattern(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
+_ANNOUNCED: Final = lazy_pattern(
     r"(?:title|titel|titre|título|标题|標題|タイトル|제목)\s*[:：]\s*", re.IGNORECASE
 )
 _STRIPPED_MARKS: Final = " \t\"'`*_#>«»“”‘’「」『』《》【】"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from contextlib import aclosing
 from itertools import islice
 from pathlib import Path
@@ -16,6 +15,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from chatcli.app.threads import in_thread
 from chatcli.attachments.attached import open_mention, quoted, shown_size, unquoted
 from chatcli.core.errors import ChatcliError
+from chatcli.text.lazy_pattern import lazy_pattern
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from chatcli.repl.repl_session import ReplSession
 
 
-_LAST_WORD: Final = re.compile(r"""(?:"[^"]*|'[^']*|(?:\\.|[^\s"'\\])*)\Z""")
+_LAST_WORD: Final = lazy_pattern(r"""(?:"[^"]*|'[^']*|(?:\\.|[^\s"'\\])*)\Z""")
 
 
 class CommandCompleter(Completer):

@@ -16,6 +16,8 @@ from typing import Final
 
 from prompt_toolkit.input.ansi_escape_sequences import ANSI_SEQUENCES
 
+from chatcli.text.lazy_pattern import lazy_pattern
+
 PASTE_BEGIN: Final = "\x1b[200~"
 PASTE_END: Final = "\x1b[201~"
 """https://invisible-island.net/xterm/ctlseqs/ctlseqs.html, "Bracketed Paste Mode"."""
@@ -68,16 +70,16 @@ _EIGHT_BITS: Final = {0x8F: "O", 0x90: "P", 0x9B: "[", 0x9D: "]", 0x9F: "_"}
 _INTRODUCERS: Final = {
     chr(code): _ESCAPE + letter for byte, letter in _EIGHT_BITS.items() for code in (byte, 0xDC00 + byte)
 }
-_BEGINNING: Final = re.compile(f"[{_ESCAPE}{''.join(_INTRODUCERS)}]")
+_BEGINNING: Final = lazy_pattern(f"[{_ESCAPE}{''.join(_INTRODUCERS)}]")
 _CTRL_C: Final = "\x03"
-_CONTROL_SEQUENCE: Final = re.compile(r"\x1b\[(?P<parameters>[0-?]*)[ -/]*(?P<final>[@-~])")
-_CONTROL_SEQUENCE_BEGUN: Final = re.compile(r"\x1b\[[0-?]*[ -/]*")
-_LINUX_FUNCTION_KEY: Final = re.compile(r"\x1b\[\[[A-E]")
-_OLD_MOUSE: Final = re.compile(r"\x1b\[M.{3}", re.DOTALL)
-_SINGLE_SHIFT: Final = re.compile(r"\x1bO(?P<modifiers>\d*)(?P<final>[ -~])")
+_CONTROL_SEQUENCE: Final = lazy_pattern(r"\x1b\[(?P<parameters>[0-?]*)[ -/]*(?P<final>[@-~])")
+_CONTROL_SEQUENCE_BEGUN: Final = lazy_pattern(r"\x1b\[[0-?]*[ -/]*")
+_LINUX_FUNCTION_KEY: Final = lazy_pattern(r"\x1b\[\[[A-E]")
+_OLD_MOUSE: Final = lazy_pattern(r"\x1b\[M.{3}", re.DOTALL)
+_SINGLE_SHIFT: Final = lazy_pattern(r"\x1bO(?P<modifiers>\d*)(?P<final>[ -~])")
 # OSC, DCS and APC as terminals send them; with another character after it, it is a key with Alt.
-_STRING_BEGUN: Final = re.compile(r"\x1b(?:\]\d|P[\d>!$+|]|_G)")
-_STRING: Final = re.compile(r"\x1b[\]P_].*?(?:\x07|\x1b\\|[\x9c\udc9c])", re.DOTALL)
+_STRING_BEGUN: Final = lazy_pattern(r"\x1b(?:\]\d|P[\d>!$+|]|_G)")
+_STRING: Final = lazy_pattern(r"\x1b[\]P_].*?(?:\x07|\x1b\\|[\x9c\udc9c])", re.DOTALL)
 _LONGEST_STRING: Final = 4_096
 _PASTE_NUMBERS: Final = {"200", "201"}
 """Numbers of no key: with modifiers, nothing is pasted."""

@@ -14,6 +14,7 @@ from prompt_toolkit.layout.processors import Processor, Transformation
 
 from chatcli.conversation.counting import likely_tokens
 from chatcli.core.frozen import frozen
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -26,7 +27,7 @@ MOST_CHARACTERS: Final = 2_000
 
 _FIRST_MARK: Final = 0xD800
 _MARKS: Final = 0x400
-_MARK: Final = re.compile("[\ud800-\udbff]")
+_MARK: Final = lazy_pattern("[\ud800-\udbff]")
 
 
 @frozen

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
+
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,9 +26,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {found[0]}?" if found else ""
 
 
-_LINE: Final = re.compile(r"\bline (\d+)")
+_LINE: Final = lazy_pattern(r"\bline (\d+)")
 # In double quotes TOML reads each backslash of a Windows path as an escape.
-_BACKSLASH_IN_DOUBLE_QUOTES: Final = re.compile(r'"[^"]*\\')
+_BACKSLASH_IN_DOUBLE_QUOTES: Final = lazy_pattern(r'"[^"]*\\')
 SINGLE_QUOTES: Final = r"put a text with backslashes in single quotes: 'C:\Users\ada'"
 
 

@@ -11,6 +11,8 @@ import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Final
 
+from chatcli.text.lazy_pattern import lazy_pattern
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -42,32 +44,32 @@ _SHAPES: Final = (
     # JSON Web Tokens, as Azure and Vertex hand out: both first parts begin with {" in base64
     r"eyj[a-z0-9_-]{8,}\.eyj[a-z0-9_-]{8,}\.[a-z0-9_-]{16,}",
 )
-_SHAPE: Final = re.compile(rf"{_START}(?:{'|'.join(_SHAPES)})")
+_SHAPE: Final = lazy_pattern(rf"{_START}(?:{'|'.join(_SHAPES)})")
 # A title or a line that was shortened within a key.
-_CUT: Final = re.compile(
+_CUT: Final = lazy_pattern(
     rf"{_START}(?:sk-|gsk_|csk-|xai-|pplx-|nvapi-|r8_|tvly-|hf_|aiza|gh[opusr]_|github_pat_)[a-z0-9_-]{{12,}}(?=…|\.{{3}})"
 )
 _KEY_HEADERS: Final = ("authorization", "api-key", "x-goog-api-key", "x-auth-token")
-_HEADER: Final = re.compile(
+_HEADER: Final = lazy_pattern(
     rf"(?<![a-z0-9-])(?:proxy-|x-)?(?:{'|'.join(_KEY_HEADERS)})(?:\\?['\"])?"
     r"(?:\s{0,9}[:=,]\s{0,9}(?:b(?=\\?['\"]))?(?:\\?['\"])?|\s{1,9}(?=bearer\b))"
     r"(?:(?:bearer|basic|token|digest|apikey)\s{1,9})?(?P<value>[^\s'\"\\,;}\])>]+)"
 )
-_BEARER: Final = re.compile(r"(?<![a-z0-9])bearer\s{1,9}(?P<value>[a-z0-9._~+/=-]+)")
-_PLACEHOLDER: Final = re.compile(r"[$<{%(\[…*.]|your|my[_-]|xxx|\.\.\.|bearer\b|none\b|null\b")
+_BEARER: Final = lazy_pattern(r"(?<![a-z0-9])bearer\s{1,9}(?P<value>[a-z0-9._~+/=-]+)")
+_PLACEHOLDER: Final = lazy_pattern(r"[$<{%(\[…*.]|your|my[_-]|xxx|\.\.\.|bearer\b|none\b|null\b")
 """The beginning of what stands for a key: ``$OPENAI_API_KEY``, ``<key>``, ``…``."""
-_WORD: Final = re.compile(r"[a-z]{1,14}[.,:;!?-]*|[a-z]+(?:-[a-z]+)+")
+_WORD: Final = lazy_pattern(r"[a-z]{1,14}[.,:;!?-]*|[a-z]+(?:-[a-z]+)+")
 
-_KEY_FIELD: Final = re.compile(
+_KEY_FIELD: Final = lazy_pattern(
     r"(?:[a-z0-9]+[_-])*(?:api[_-]?key|secret[_-]?key|access[_-]?token|auth[_-]?token|authorization|password)",
     re.IGNORECASE,
 )
 
 # What stands behind a name for keys, as in a .env file, in code, JSON or YAML, and the names.
-_ASSIGNED: Final = re.compile(
+_ASSIGNED: Final = lazy_pattern(
     r"(?:key|token|secret)(?:\\?['\"])?\s{0,3}[:=]>?\s{0,3}(?:\\?['\"])?(?P<value>[a-z0-9_+/=.~-]{20,})"
 )
-_ASSIGNED_NAME: Final = re.compile(
+_ASSIGNED_NAME: Final = lazy_pattern(
     r"(?:(?:api|secret|access|private|auth|account|subscription)[_-]?(?:key|token|secret)(?:\\?['\"])?\s{0,3}[:=]>?\s{0,3}"
     r"|(?:^|[\s;])[a-z0-9_]*(?:key|token|secret)=)(?:\\?['\"])?$"
 )
@@ -80,20 +82,22 @@ INVISIBLE: Final = (
     *((0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0)),
 )
 """The first and the last of each range of characters that take no place, which a copied key may have in it."""
-_INVISIBLE: Final = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in INVISIBLE) + "]+")
+_INVISIBLE: Final = lazy_pattern(
+    "[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in INVISIBLE) + "]+"
+)
 # A page or a terminal breaks a long key into lines; what goes on there is no word of a sentence.
-_LINE_BREAK: Final = re.compile(r"\n(?<=[a-z0-9_-]\n)[ \t]{0,80}(?=[a-z_-]{0,60}[0-9])(?=[a-z0-9_-]{12})")
+_LINE_BREAK: Final = lazy_pattern(r"\n(?<=[a-z0-9_-]\n)[ \t]{0,80}(?=[a-z_-]{0,60}[0-9])(?=[a-z0-9_-]{12})")
 
-_DIGIT: Final = re.compile(r"[0-9]")
-_LETTER: Final = re.compile(r"[a-z]")
+_DIGIT: Final = lazy_pattern(r"[0-9]")
+_LETTER: Final = lazy_pattern(r"[a-z]")
 _FEWEST_CHARACTERS: Final = 8
 """How many different characters a key has at least: 40 random ones have more, ``sk-xxxx…`` has not."""
-_MADE_UP: Final = re.compile(
+_MADE_UP: Final = lazy_pattern(
     r"(.)\1{4}|your|example|placeholder|dummy|fake|secret|redacted|replace|abcdefgh|12345678|01234567|deadbeef"
 )
 
 
-MAY_HOLD_KEY: Final = re.compile(
+MAY_HOLD_KEY: Final = lazy_pattern(
     r"sk-|gsk_|xai-|pplx-|nvapi-|r8_|tvly-|hf_|aiza|akia|asia|gh[opusr]_|github_pat_|eyj"
     rf"|bearer|{'|'.join(_KEY_HEADERS)}"
 )

@@ -35,6 +35,7 @@ from chatcli.text.key_shapes import (
     shapes_in,
     values_in_headers,
 )
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,12 +50,12 @@ _SHORTEST: Final = 6
 _SHORTEST_INSIDE_WORDS: Final = 8
 _SHORTEST_UNMISTAKABLE: Final = 12
 _SHOWN_BESIDE_MASK: Final = 4
-_PUBLIC_PREFIX: Final = re.compile(r"[a-z]{2,6}[-_](?:[a-z]{2,6}[-_]|v[0-9][-_]|api[0-9]{2}[-_]){0,2}")
-_MASK: Final = re.compile(r"\*{2,}|\.{3,}|[…•█▒]+|[xX]{4,}|\[\.\.\.\]|<[a-z]{1,10}>")
+_PUBLIC_PREFIX: Final = lazy_pattern(r"[a-z]{2,6}[-_](?:[a-z]{2,6}[-_]|v[0-9][-_]|api[0-9]{2}[-_]){0,2}")
+_MASK: Final = lazy_pattern(r"\*{2,}|\.{3,}|[…•█▒]+|[xX]{4,}|\[\.\.\.\]|<[a-z]{1,10}>")
 # Placeholders used in hints are not keys.
-_USER_IN_URL: Final = re.compile(r"(?<=://)(?!user:password@)[^\s/?#@\"'<>]{1,500}(?=@)")
-_SECRET_VARIABLE: Final = re.compile(r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
-_ESCAPED: Final = re.compile(
+_USER_IN_URL: Final = lazy_pattern(r"(?<=://)(?!user:password@)[^\s/?#@\"'<>]{1,500}(?=@)")
+_SECRET_VARIABLE: Final = lazy_pattern(r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
+_ESCAPED: Final = lazy_pattern(
     r"%(?P<percent>[0-7][0-9a-f])|\\(?:u00(?P<json>[0-7][0-9a-f])|u\{0{0,4}(?P<braced>[0-7][0-9a-f])\}"
     r"|x(?P<python>[0-7][0-9a-f])|(?P<literal>[\"'\\/]))"
     r"|&#(?P<nothing>x0*+(?:[1-8bef]|1[0-9a-f])(?![0-9a-f])|0*+(?:[1-8]|1[14-9]|2[0-9]|3[01])(?![0-9]));?"
@@ -65,7 +66,7 @@ _ESCAPED: Final = re.compile(
 _ENTITIES: Final = {"amp": "&", "quot": '"', "apos": "'", "lt": "<", "gt": ">"}
 _MOST_ESCAPINGS: Final = 3
 """An error quoted by a gateway as JSON within JSON is escaped twice."""
-_ENCODED: Final = re.compile(r"[a-z0-9+/_-]{10,}={0,2}")
+_ENCODED: Final = lazy_pattern(r"[a-z0-9+/_-]{10,}={0,2}")
 _BASE64: Final = str.maketrans("-_", "+/")  # the alphabet for URLs as the usual one
 _BASE64_PART: Final = PART_CHARACTERS * 4 // 3
 _HEX_PART: Final = PART_CHARACTERS * 2
@@ -80,7 +81,7 @@ _GAP_CHARACTERS: Final = "".join(
     )
     for code in range(first, last + 1)
 )
-_GAP: Final = re.compile(
+_GAP: Final = lazy_pattern(
     rf"(?:\x1b|\u241b)\[[0-9;]*[a-z]|<u\+[0-9a-f]{{4,6}}>|[{re.escape(_GAP_CHARACTERS)}]+"
 )
 _WITHOUT_GAPS: Final = str.maketrans("", "", _GAP_CHARACTERS)

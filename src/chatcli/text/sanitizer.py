@@ -21,16 +21,20 @@ Kept text holds no control character, so nothing that is kept can form an escape
 from __future__ import annotations
 
 import json
-import re
 import unicodedata
 from bisect import bisect_right
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from chatcli.text.lazy_pattern import lazy_pattern
+
+if TYPE_CHECKING:
+    import re
 
 # These terminals print an operating system command, or wait for its end, where others ignore unknown ones:
 # hardware terminals and terminal types named after them (not VTE, whose name also begins with "vt").
-_TERMS_WITHOUT_COMMANDS: Final = re.compile(r"vt\d|linux|cons|sun|ansi|eterm")
+_TERMS_WITHOUT_COMMANDS: Final = lazy_pattern(r"vt\d|linux|cons|sun|ansi|eterm")
 
-SUSPICIOUS: Final = re.compile(
+SUSPICIOUS: Final = lazy_pattern(
     "["
     "\x00-\x08\x0b-\x1f\x7f-\x9f"
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
@@ -63,18 +67,18 @@ _BEFORE: Final = 8
 """The longest look-behind in characters: black flag, six tags, end of tags."""
 
 # Each matches the suspicious character with its neighbours; lookbehinds need a fixed width.
-_EMOJI_JOINER: Final = re.compile(
+_EMOJI_JOINER: Final = lazy_pattern(
     f"\u200d(?:(?<=[{_PICTOGRAPH}].)|(?<=[{_PICTOGRAPH}][\ufe0f{_SKIN_TONE}].)"
     f"|(?<=[{_PICTOGRAPH}]\ufe0f[{_SKIN_TONE}].)|(?<=[{_PICTOGRAPH}][{_SKIN_TONE}]\ufe0f.))(?=[{_PICTOGRAPH}])"
 )
-_VARIATION: Final = re.compile(
+_VARIATION: Final = lazy_pattern(
     f"(?:(?<=[{_PICTOGRAPH}])[\ufe0e\ufe0f]|(?<=[{_PICTOGRAPH}][{_SKIN_TONE}])\ufe0f"
     f"|(?<=[0-9#*])\ufe0f(?=\u20e3)"
     f"|(?<=[{_IDEOGRAPH}])[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
     "|(?<=[\u1820-\u1878\u1880-\u18aa])[\u180b-\u180d\u180f])"
 )
-_FLAG: Final = re.compile(f"{_BLACK_FLAG}[{_TAG}]{{3,6}}{_TAG_END}")
-_UNDECIDED: Final = re.compile(
+_FLAG: Final = lazy_pattern(f"{_BLACK_FLAG}[{_TAG}]{{3,6}}{_TAG_END}")
+_UNDECIDED: Final = lazy_pattern(
     f"(?:\r|[\u200c\u200d]|(?<=[0-9#*])\ufe0f|(?<={_BLACK_FLAG})[{_TAG}]{{1,6}})\\Z",
 )
 """Matches an end of the text whose meaning depends on the next characters."""
@@ -151,7 +155,10 @@ class TerminalSanitizer:
 
 def sanitize(text: str) -> str:
     """Return ``text`` sanitized."""
-    return text if SUSPICIOUS.search(text) is None else _visible(text, 0, len(text))
+    # Most names and titles are printable ASCII, which needs no regular expression.
+    if (text.isascii() and text.isprintable()) or SUSPICIOUS.search(text) is None:
+        return text
+    return _visible(text, 0, len(text))
 
 
 def sanitize_line(text: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from chatcli.text.lazy_pattern import lazy_pattern
+
 HAN: Final = "\u2e80-\u2fdf\u3005\u3007\u303b\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 HIRAGANA: Final = "\u3041-\u3096\u3099\u309a\u309d-\u309f"
 KATAKANA: Final = "\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f"
@@ -22,7 +24,7 @@ _LETTERS_A_HAN: Final = 3
 """Letters of an alphabet that carry about as much as one Chinese, Japanese or Korean character."""
 _LEAST_KANA: Final = 0.1
 """Japanese with a smaller share of kana is a title; Chinese with a larger one is about Japanese."""
-_IN_CODE: Final = re.compile(
+_IN_CODE: Final = lazy_pattern(
     r"^ *(```|~~~).*?(?:^ *\1|\Z)|`[^`\n]*`|\b\w{1,20}://\S+", re.DOTALL | re.MULTILINE
 )
 
