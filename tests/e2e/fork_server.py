@@ -64,6 +64,7 @@ _PRELOADED: Final = (
     "chatcli.cli.commands.sessions.listing",
     "chatcli.cli.live_screen",
     "chatcli.cli.main",
+    "chatcli.cli.one_shot",
     "chatcli.cli.run_chat",
     "chatcli.client.chat_completions",
     "chatcli.client.openai_client",

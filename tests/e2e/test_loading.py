@@ -103,6 +103,7 @@ FOR_THE_HELP = {
     "chatcli.text",
     "chatcli.text.hints",
     "chatcli.text.key_shapes",
+    "chatcli.text.lazy_pattern",
     "chatcli.text.redaction",
     "chatcli.text.sanitizer",
 }

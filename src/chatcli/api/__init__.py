@@ -22,7 +22,7 @@ from chatcli.api.script_chat import Answer as Answer
 from chatcli.api.script_chat import Chat as Chat
 from chatcli.api.script_words import error_for_script
 from chatcli.app import wiring
-from chatcli.app.run_context import ChatOptions, RunContext
+from chatcli.app.run_context import ChatOptions, RunContext, Shared
 from chatcli.batching.results import BatchResult as BatchResult  # noqa: TC001 - ``chatcli.BatchResult`` is found here
 from chatcli.client.pool import Pool
 from chatcli.config.credentials import bind, parsed_key
@@ -257,7 +257,7 @@ def _settled(
             environment,
             paths,
             Path.cwd(),
-            pool=pool,
+            shared=Shared(pool=pool),
             redactor=redactor,
             key_commands=_key_commands,
             answer_caches=caches,
@@ -266,7 +266,12 @@ def _settled(
         settings = resolve_given(given, _only(environment, _ENDPOINT_VARIABLES))
         network = _only(environment, _NETWORK_VARIABLES)
         context = RunContext(
-            network, paths, pool=pool, redactor=redactor, has_configuration=False, answer_caches=caches
+            network,
+            paths,
+            shared=Shared(pool=pool),
+            redactor=redactor,
+            has_configuration=False,
+            answer_caches=caches,
         )
     if (api_key := options.get("api_key")) is not None:
         settings = _with_key(settings, api_key)

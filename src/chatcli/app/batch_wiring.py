@@ -68,7 +68,7 @@ class OpenBatch(NamedTuple):
         endpoint, settings, context = self.resolved.endpoint, self.settings, self.context
         dialect = dialect_for(settings.api)
         return BatchApi(
-            context.pool.entry(endpoint, context.environment),
+            context.shared.pool.entry(endpoint, context.environment),
             dialect.path,
             lambda request: body_to_send(request, endpoint, settings, context),
             OpenAIModel(endpoint, dialect, streamed=False),
@@ -92,7 +92,7 @@ async def open_batch(
     if "stream" not in settings.asked_for:
         settings = replace(settings, stream=False)
     options = replace(options, unwatched=True, priority=BULK)
-    context.spending.expenses_at_once = _EXPENSES_AT_ONCE
+    context.shared.spending.expenses_at_once = _EXPENSES_AT_ONCE
     async with AsyncExitStack() as stack:
         # It pays, and has no file.
         store = SessionStore(context.paths.data, keeps_last=False)
@@ -113,7 +113,7 @@ async def open_batch(
         finally:
             if resolved.budget is not None:
                 with suppress(OSError):  # it was reported when it first failed
-                    context.spending.catch_up(resolved.budget.ledger)
+                    context.shared.spending.catch_up(resolved.budget.ledger)
 
 
 PROVIDER_SHARE: Final = Decimal("0.5")

@@ -13,7 +13,7 @@ from chatcli.config.settings import Untrusted
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.events import Notice
 from chatcli.core.request import Parameters
-from chatcli.safety.screening import Screening
+from chatcli.safety.screening import SCANNER, Screening
 from chatcli.storage.private_files import close_to_others, read_regular, replace
 from chatcli.text.frames import Frames
 
@@ -78,7 +78,9 @@ def guards_of(settings: Settings, context: RunContext, *, may_write: bool) -> Gu
     frames = frames_for(context.paths.data, is_saved=settings.save, may_write=may_write)
     if settings.injection == "off":
         return Guards(frames, None)
-    return Guards(frames, Screening(context.scanner, context.screened, settings.injection == "block"))
+    return Guards(
+        frames, Screening(context.scanner or SCANNER, context.shared.screened, settings.injection == "block")
+    )
 
 
 def _folder_instructions(

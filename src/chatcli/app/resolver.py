@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from chatcli.app.request_contents import Guards, guards_of, request_contents
-from chatcli.app.run_context import cashier_of, own_limits_of
+from chatcli.app.run_context import DEFAULT_MODEL, cashier_of, embedded_model, own_limits_of
 from chatcli.app.windows import WindowFinder
 from chatcli.chat.resolved_model import ResolvedModel, usd_of
 from chatcli.client.endpoint import Endpoint, proxy_for
@@ -37,25 +37,12 @@ if TYPE_CHECKING:
     from chatcli.core.request import Request
     from chatcli.cost.budget import Approve
     from chatcli.cost.charge import Cashier
-    from chatcli.local.weights import Weights
 
 
 EMBEDDED_SYSTEM_PROMPT = "You are a helpful assistant."
 
 _CATALOG_TIMEOUT_S = 5.0
 _NOT_FOUND = 404
-
-
-def expected_model(session: Session, settings: Settings, options: ChatOptions) -> str | None:
-    """Return the name of the model a conversation will probably ask, as far as it is known without a request."""
-    if options.embedded:
-        return _embedded_model().model
-    if settings.base_url is None:
-        return None
-    host = urlsplit(settings.base_url).netloc
-    if session.model and "model" not in settings.asked_for and session.model_endpoint in {None, host}:
-        return session.model
-    return settings.model or (DEFAULT_MODEL if settings.base_url == OPENAI_URL else None)
 
 
 def is_model_set_up(settings: Settings, options: ChatOptions, context: RunContext) -> bool:
@@ -65,12 +52,6 @@ def is_model_set_up(settings: Settings, options: ChatOptions, context: RunContex
     from chatcli.app.embedded_endpoint import is_embedded_ready  # noqa: PLC0415 - it is rarely the one
 
     return settings.unreadable_keys is None and is_embedded_ready(context.paths.local)
-
-
-def _embedded_model() -> Weights:
-    from chatcli.local.weights import SMOLLM2  # noqa: PLC0415 - it is rarely the one
-
-    return SMOLLM2
 
 
 class _Terms(NamedTuple):
@@ -115,8 +96,8 @@ class ModelResolver:
         entry = await self.connected(await self.endpoint())
         if entry.endpoint.embedded:
             offered: tuple[OfferedModel, ...] = ()
-            name = _embedded_model().model
-            window_tokens = settings.context_window or _embedded_model().context_tokens
+            name = embedded_model().model
+            window_tokens = settings.context_window or embedded_model().context_tokens
         else:
             entry, name, offered = await self._with_model(chat.session, entry)
             window_tokens = settings.window_for(name) or await WindowFinder(
@@ -297,13 +278,13 @@ class ModelResolver:
             )
             entry = await resolver.connected(await resolver.endpoint())
             embedded = entry.endpoint.embedded
-            model = _embedded_model().model if embedded else (await resolver.model(Session(), entry))[0]
+            model = embedded_model().model if embedded else (await resolver.model(Session(), entry))[0]
             self._fallbacks[name] = resolver._model(resolver._terms(chat, entry, pause)), model
         return self._fallbacks[name]
 
     async def connected(self, endpoint: Endpoint) -> PoolEntry:
         """Return the connected pool entry of ``endpoint``, or raise a ``ConfigurationError``."""
-        return await self._context.pool.connected(endpoint, self._context.environment, self._stack)
+        return await self._context.shared.pool.connected(endpoint, self._context.environment, self._stack)
 
     async def endpoint(self) -> Endpoint:
         settings = self._settings
@@ -371,7 +352,7 @@ class ModelResolver:
         return first, offered
 
     def _notify_once(self, code: str, message: str) -> None:
-        if self._context.spending.is_first_report(message):
+        if self._context.shared.spending.is_first_report(message):
             self._notify(Notice(code, f"{message} (-m or /model changes it)"))
 
 
@@ -393,10 +374,6 @@ async def list_offered(entry: PoolEntry) -> tuple[OfferedModel, ...]:
     from chatcli.client.catalog import offered_models  # noqa: PLC0415
 
     return await offered_models(entry, timeout_s=_CATALOG_TIMEOUT_S)
-
-
-DEFAULT_MODEL = "gpt-5-mini"
-"""The model for OpenAI's own endpoint if none is named."""
 
 
 def endpoint_at(

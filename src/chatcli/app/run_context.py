@@ -5,18 +5,15 @@ from __future__ import annotations
 from asyncio import CancelledError
 from contextlib import nullcontext
 from dataclasses import field
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from chatcli.app.threads import in_thread
-from chatcli.client.pool import Pool
+from chatcli.config.endpoints import OPENAI_URL
 from chatcli.config.key_commands import KeyCommands
 from chatcli.config.parsers import THIS_MACHINE
 from chatcli.core.frozen import frozen
-from chatcli.cost.budget import RUN, Account, Budget, Payer, Spending
-from chatcli.cost.ledger import FILE_NAME, Ledger
-from chatcli.safety.screening import SCANNER, Scanner, Screened
-from chatcli.storage.cache import key_of
 from chatcli.text.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -28,41 +25,71 @@ if TYPE_CHECKING:
     from chatcli.client.address_guard import Resolve
     from chatcli.client.cache_access import AnswerCache
     from chatcli.client.endpoint import Endpoint
+    from chatcli.client.pool import Pool
     from chatcli.client.rate_limit import OwnLimits
     from chatcli.client.shared_limits import SharedLimits
     from chatcli.config.credentials import Credential
     from chatcli.config.paths import Paths
     from chatcli.config.settings import Settings
     from chatcli.core.events import Notice
-    from chatcli.cost.budget import Approve
+    from chatcli.cost.budget import Approve, Budget, Spending
     from chatcli.cost.charge import Cashier
     from chatcli.cost.model_table import ModelTable
     from chatcli.cost.pricing import Pricing
+    from chatcli.local.weights import Weights
+    from chatcli.safety.screening import Scanner, Screened
+    from chatcli.sessions.session import Session
 
     Notify: TypeAlias = Callable[[Notice], None]
+
+
+class Shared:
+    """What all conversations of a run share; each is made when it is first used: the prompt is drawn without."""
+
+    def __init__(self, *, pool: Pool | None = None) -> None:
+        if pool is not None:
+            self.pool = pool
+
+    @cached_property
+    def spending(self) -> Spending:
+        """What the run has spent."""
+        from chatcli.cost.budget import Spending  # noqa: PLC0415
+
+        return Spending()
+
+    @cached_property
+    def pool(self) -> Pool:
+        """The endpoints in use."""
+        from chatcli.client.pool import Pool  # noqa: PLC0415
+
+        return Pool()
+
+    @cached_property
+    def screened(self) -> Screened:
+        """What was scanned in the run."""
+        from chatcli.safety.screening import Screened  # noqa: PLC0415
+
+        return Screened()
 
 
 @frozen
 class RunContext:
     """The environment of a run. ``folder`` is the working directory, ``None`` if there is none.
 
-    ``spending`` is what this run has spent and ``pool`` its endpoints; all its conversations share them.
     ``redactor`` knows every key of the run, ``key_commands`` runs the programs that print some of them.
     ``resolve`` finds the addresses of web pages, ``None`` asks the system.
-    ``has_configuration``: the person's own files count, as their instructions. ``screened`` is what was scanned in the
-    run, by ``scanner``. ``answer_caches`` are the caches of answers in use, by their settings.
+    ``has_configuration``: the person's own files count, as their instructions. ``scanner`` scans texts of others,
+    ``None`` with the rules of chatcli itself. ``answer_caches`` are the caches of answers in use, by their settings.
     """
 
     environment: Mapping[str, str]
     paths: Paths
     folder: Path | None = None
-    spending: Spending = field(default_factory=Spending, compare=False)
-    pool: Pool = field(default_factory=Pool, compare=False)
     redactor: Redactor = field(default_factory=Redactor, compare=False)
     resolve: Resolve | None = field(default=None, compare=False)
     has_configuration: bool = True
-    scanner: Scanner = SCANNER
-    screened: Screened = field(default_factory=Screened, compare=False)
+    scanner: Scanner | None = None
+    shared: Shared = field(default_factory=Shared, compare=False)
     key_commands: KeyCommands = field(default_factory=lambda: KeyCommands({}), compare=False)
     answer_caches: dict[tuple[object, ...], AnswerCache] = field(default_factory=dict, compare=False)
 
@@ -116,6 +143,29 @@ class ChatOptions:
     offers_similar: bool = False
 
 
+DEFAULT_MODEL: Final = "gpt-5-mini"
+"""The model for OpenAI's own endpoint if none is named."""
+
+
+def expected_model(settings: Settings, options: ChatOptions, session: Session | None = None) -> str | None:
+    """Return the name of the model a conversation will probably ask, as far as it is known without a request."""
+    if options.embedded:
+        return embedded_model().model
+    if settings.base_url is None:
+        return None
+    if session is not None and session.model and "model" not in settings.asked_for:
+        host = urlsplit(settings.base_url).netloc
+        if session.model_endpoint in {None, host}:
+            return session.model
+    return settings.model or (DEFAULT_MODEL if settings.base_url == OPENAI_URL else None)
+
+
+def embedded_model() -> Weights:
+    from chatcli.local.weights import SMOLLM2  # noqa: PLC0415 - it is rarely the one
+
+    return SMOLLM2
+
+
 @cache
 def _table_in(data: Path) -> ModelTable:
     # Imported on first use: the prompt needs no table.
@@ -128,10 +178,13 @@ def budget_of(
     settings: Settings, context: RunContext, chat: Conversation, approve: Approve | None = None
 ) -> Budget:
     """Return the budget of ``chat``, which pays."""
+    from chatcli.cost.budget import RUN, Account, Budget, Payer  # noqa: PLC0415 - the prompt needs no budget
+    from chatcli.cost.ledger import FILE_NAME, Ledger  # noqa: PLC0415
+
     run = {} if settings.max_cost is None else {RUN: settings.max_cost}
     ledger = Ledger(context.paths.data / FILE_NAME, is_private=not settings.save)
     account = Account(
-        context.spending,
+        context.shared.spending,
         lambda: Payer(chat.opened.name, chat.session.cost_usd, chat.session.began_at),
         approve,
     )
@@ -187,5 +240,6 @@ def own_limits_of(
 
 def _shared_limits(place: str, endpoint: Endpoint) -> SharedLimits:
     from chatcli.client.shared_limits import shared_limits  # noqa: PLC0415 - most runs share nothing
+    from chatcli.storage.cache import key_of  # noqa: PLC0415
 
     return shared_limits(place, key_of(endpoint.base_url, endpoint.key or ""))

@@ -92,7 +92,7 @@ def body_to_send(
     from chatcli.client.endpoint_facts import refused_before  # noqa: PLC0415 - openai takes half a second to import
     from chatcli.client.pipeline import dialect_for  # noqa: PLC0415 - as above
 
-    entry = context.pool.entry(endpoint, context.environment)
+    entry = context.shared.pool.entry(endpoint, context.environment)
     refused = entry.facts(context.paths.cache, is_kept=settings.save).refused
     without = request.without | refused_before(refused, request.model)
     frames = frames_for(context.paths.data, is_saved=settings.save, may_write=False)

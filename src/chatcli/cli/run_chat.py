@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 import time
-from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
-from chatcli.app.run_context import INTERACTIVE, SINGLE, ChatOptions
-from chatcli.app.wiring import body_to_send, open_chat
-from chatcli.chat.context_report import stretches
+from chatcli.app.run_context import INTERACTIVE
 from chatcli.cli.background_query import answers_queries
 from chatcli.cli.options import word_hint
-from chatcli.cli.outputs import turn_outputs
-from chatcli.cli.questions import chosen_template, compose, hints_of
-from chatcli.cli.setup import run_context, settings_of
-from chatcli.cli.signals import raising_interrupts, until_signalled
-from chatcli.cli.typed_lines import agrees, answered
+from chatcli.cli.setup import NO_PLACE, chat_options, run_context, settings_of
+from chatcli.cli.signals import until_signalled
 from chatcli.config.paths import obstacle
-from chatcli.conversation.play import play
 from chatcli.core.errors import ChatcliError, ConfigurationError, EndpointError, ExitCode, UsageError
-from chatcli.core.events import Notice, TurnFailed, TurnFinished, TurnResult
-from chatcli.cost.request_options import longest_answer_tokens
 from chatcli.render.background import background_from_environment
-from chatcli.sessions.folder import SUFFIX
-from chatcli.sessions.store import SessionStore
-from chatcli.text.key_shapes import names_key
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
@@ -37,21 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from chatcli.app.run_context import Notify, RunContext
+    from chatcli.app.run_context import RunContext
     from chatcli.attachments.encodings import EncodingHints
     from chatcli.attachments.web_texts import WebText
-    from chatcli.chat import Conversation
-    from chatcli.chat.context_report import ContextReport
-    from chatcli.chat.turns import Examined
-    from chatcli.cli.outputs import Outputs
     from chatcli.cli.standard_streams import Terminal
     from chatcli.config.settings import Settings
-    from chatcli.conversation.long_input.long_question import LongQuestion
-    from chatcli.core.events import TurnEnd
     from chatcli.core.messages import Message
+    from chatcli.templates.template import Template
 
 _REPORT_EVERY_S: Final = 10.0
-_NO_PLACE: Final = "no folder to keep it in"
 
 
 def chat(options: Namespace, terminal: Terminal) -> ExitCode:
@@ -60,16 +42,23 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
     _check_which_conversation(options, context, terminal)
     template, set_by_template = None, None
     if options.template is not None or options.variables:
+        from chatcli.cli.questions import chosen_template  # noqa: PLC0415 - most conversations use none
+
         template, set_by_template = chosen_template(options, context)
     settings = settings_of(options, context, terminal, template=set_by_template)
-    read_page = _page_reader(settings, context, options, terminal)
     try:
-        question = compose(options, terminal, template, read_page=read_page)
+        question = (
+            None
+            if _asks_nothing(options, terminal)
+            else _question(options, settings, context, terminal, template)
+        )
     except ChatcliError as error:
         # What cannot be attached is reported like a model that cannot be reached, as JSON where that is wanted.
         if not isinstance(error, EndpointError) and options.output not in {"json", "jsonl"}:
             raise
-        return asyncio.run(_OneShot(options, settings, context, terminal).fail(error))
+        from chatcli.cli.one_shot import fail  # noqa: PLC0415 - a conversation asks otherwise
+
+        return fail(error, options, settings, context, terminal)
     settings = _with_a_place_to_keep(settings, options, context, terminal)
     if question is not None and options.resume:
         raise UsageError(
@@ -79,7 +68,9 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
     if question is not None:
         if options.only_word and not options.quiet and (hint := word_hint(options.only_word)):
             terminal.warn(hint)
-        return _ask(question, options, settings, context, terminal)
+        from chatcli.cli.one_shot import ask  # noqa: PLC0415 - as above
+
+        return ask(question, options, settings, context, terminal)
     for name in ("dry_run", "extract", "out", "output"):
         if getattr(options, name):
             raise UsageError(f"--{name.replace('_', '-')} needs a prompt", hint='chatcli [OPTIONS] "PROMPT"')
@@ -91,10 +82,31 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
             settings,
             context,
             terminal,
-            chat_options=_chat_options(options, priority=INTERACTIVE),
+            chat_options=chat_options(options, priority=INTERACTIVE),
             reload_settings=_settings_reloader(options, context, terminal),
         )
     return _repl(options, settings, context, terminal)
+
+
+def _asks_nothing(options: Namespace, terminal: Terminal) -> bool:
+    """Whether there is surely no question: then nothing is imported that reads one."""
+    given = (options.prompt, options.prompt_option, options.files, options.template, options.variables)
+    # What is given beside a conversation is checked where a question is composed.
+    beside = (options.system, options.encoding)
+    return terminal.stdin_is_terminal and not any(given) and all(each is None for each in beside)
+
+
+def _question(
+    options: Namespace,
+    settings: Settings,
+    context: RunContext,
+    terminal: Terminal,
+    template: Template | None,
+) -> Message | None:
+    from chatcli.cli.questions import compose  # noqa: PLC0415 - a conversation may begin without
+
+    read_page = _page_reader(settings, context, options, terminal)
+    return compose(options, terminal, template, read_page=read_page)
 
 
 def _page_reader(
@@ -135,6 +147,8 @@ def _check_which_conversation(options: Namespace, context: RunContext, terminal:
             "--resume needs a terminal",
             hint="use -c for the session used last, or -s NAME; chatcli sessions list shows the names",
         )
+    from chatcli.sessions.store import SessionStore  # noqa: PLC0415 - only the list looks for some
+
     if not _has_session(SessionStore(context.paths.data).folder):
         raise ConfigurationError(
             "there are no sessions yet",
@@ -143,6 +157,8 @@ def _check_which_conversation(options: Namespace, context: RunContext, terminal:
 
 
 def _has_session(folder: Path) -> bool:
+    from chatcli.sessions.folder import SUFFIX  # noqa: PLC0415 - as above
+
     # One is enough: listing ten thousand sessions would take too long.
     try:
         with os.scandir(folder) as entries:
@@ -152,7 +168,8 @@ def _has_session(folder: Path) -> bool:
 
 
 def _repl(options: Namespace, settings: Settings, context: RunContext, terminal: Terminal) -> ExitCode:
-    from chatcli.terminal.start import Repl, TerminalInfo  # noqa: PLC0415 - a pipe needs no prompt_toolkit
+    from chatcli.terminal.start import Repl  # noqa: PLC0415 - a pipe needs no prompt_toolkit
+    from chatcli.terminal.terminal_info import Start, TerminalInfo  # noqa: PLC0415
 
     terminal_info = TerminalInfo(
         sys.stdin,
@@ -162,11 +179,11 @@ def _repl(options: Namespace, settings: Settings, context: RunContext, terminal:
         background=background_from_environment(terminal.environment),
         answers_queries=answers_queries(terminal),
         is_remote=terminal.is_remote,
-        encoding_hints=hints_of(terminal, options.encoding),
+        encoding_hints=partial(_hints, terminal, options.encoding),
     )
-    repl = Repl(
+    start = Start(
         settings,
-        _chat_options(options, priority=INTERACTIVE),
+        chat_options(options, priority=INTERACTIVE),
         context,
         terminal_info,
         reload_settings=_settings_reloader(options, context, terminal),
@@ -175,10 +192,17 @@ def _repl(options: Namespace, settings: Settings, context: RunContext, terminal:
         choosing=options.resume,
         everywhere=options.everywhere,
     )
+    repl = Repl(start)
     code = asyncio.run(until_signalled(repl.run(), interrupt=repl.interrupt, abandon=repl.abandon))
     if repl.farewell is not None:
         terminal.warn(repl.farewell)
     return code
+
+
+def _hints(terminal: Terminal, encoding: str | None) -> EncodingHints:
+    from chatcli.cli.questions import hints_of  # noqa: PLC0415 - the prompt decodes no file
+
+    return hints_of(terminal, encoding)
 
 
 def _settings_reloader(
@@ -206,212 +230,5 @@ def _with_a_place_to_keep(
     return _unkept(settings)
 
 
-def _is_unkept(settings: Settings) -> bool:
-    """Whether saving was wanted but is impossible."""
-    return settings.origin("save") == _NO_PLACE
-
-
 def _unkept(settings: Settings) -> Settings:
-    return replace(settings, save=False, origins={**settings.origins, "save": _NO_PLACE})
-
-
-def _ask(
-    question: Message, options: Namespace, settings: Settings, context: RunContext, terminal: Terminal
-) -> ExitCode:
-    """Ask ``question`` and show the answer as the options require."""
-    work = _OneShot(options, settings, context, terminal).run(question)
-    return asyncio.run(until_signalled(work, on_signal=terminal.give_up_on_readers))
-
-
-def _chat_options(options: Namespace, *, priority: int = SINGLE) -> ChatOptions:
-    return ChatOptions(
-        session=options.session,
-        resume_last=options.resume_last,
-        embedded=options.local,
-        insecure_http=options.insecure_http,
-        count_exactly=options.dry_run or options.output == "jsonl",
-        dry=options.dry_run,
-        priority=priority,
-    )
-
-
-class _OneShot:
-    def __init__(
-        self, options: Namespace, settings: Settings, context: RunContext, terminal: Terminal
-    ) -> None:
-        self._options = options
-        self._settings = settings
-        self._context = context
-        self._terminal = terminal
-        self._free_keyboard: Callable[[], object] = lambda: None
-
-    async def run(self, question: Message) -> ExitCode:
-        shown = turn_outputs(self._options, self._settings, self._terminal, is_one_shot=True)
-        answer = shown.answer
-        is_lost = False
-        with closing(answer):
-            self._free_keyboard = answer.free_keyboard
-            try:
-                async with open_chat(
-                    self._settings,
-                    _chat_options(self._options),
-                    self._context,
-                    shown.notify,
-                    approve=self._approves if self._terminal.is_attended else None,
-                ) as chat:
-                    if self._options.dry_run:
-                        for notice in await chat.manager.checked((question,)):
-                            shown.notify(notice)
-                        answer.write(_dry_run(chat, self._settings, question, self._context))
-                        return ExitCode.DONE
-                    if "context" in self._settings.asked_for:
-                        await _get_ready(chat, question, shown.notify)
-                    asked = await self._examined(chat, question) if self._terminal.is_attended else question
-                    if asked is None:
-                        return ExitCode.INTERRUPTED
-                    observers = shown.observers(chat.turns.retry_now, lambda: chat.opened.title)
-                    end = await play(chat.turns.send(asked), *observers)
-                    chat.branches.take_back_unsent(end)
-                    must_be_saved = bool(self._options.session or self._options.resume_last)
-                    is_to_be_kept = self._settings.save or _is_unkept(self._settings)
-                    is_lost = must_be_saved and is_to_be_kept and chat.opened.name is None
-            except ChatcliError as error:
-                end = await self._failed(shown, error)
-            chosen = self._settings.origin("max_tokens") != "default"
-            code = answer.exit_code() or exit_code(end, length_was_chosen=chosen)
-            # Saving by default may fail quietly; a session named on the command line may not.
-            return code or (ExitCode.LOCAL_IO if is_lost else ExitCode.DONE)
-
-    async def fail(self, error: ChatcliError) -> ExitCode:
-        """Report an error that came before there was a question."""
-        shown = turn_outputs(self._options, self._settings, self._terminal, is_one_shot=True)
-        with closing(shown.answer):
-            await self._failed(shown, error)
-            return shown.answer.exit_code() or error.exit_code
-
-    async def _failed(self, shown: Outputs, error: ChatcliError) -> TurnFailed:
-        end = TurnFailed(TurnResult(text="", model=self._settings.model or "", error=error))
-        for observe in shown.always:
-            await observe(end)
-        return end
-
-    async def _examined(self, chat: Conversation, question: Message) -> Message | Examined | None:
-        """Let the person choose how to handle a question that does not fit."""
-        from chatcli.repl.long_choice import settle_length  # noqa: PLC0415 - a pipe asks nobody
-
-        terminal = self._terminal
-        return await settle_length(
-            chat, question, self._settings, say=terminal.warn, ask=self._line, columns=terminal.columns()
-        )
-
-    async def _line(self, label: str) -> str | None:
-        # Blocking is fine: nothing else runs in the loop.
-        self._free_keyboard()
-        try:
-            with raising_interrupts():
-                return answered(label, self._terminal)
-        except KeyboardInterrupt:
-            self._terminal.warn("")
-            return None
-
-    async def _approves(self, message: str) -> bool:
-        # Blocking is fine: nothing else runs in the loop.
-        self._free_keyboard()
-        with raising_interrupts():
-            return agrees(message, self._terminal)
-
-
-async def _get_ready(chat: Conversation, question: Message, notify: Notify) -> None:
-    """Summarize the turns that would be left out, as a conversation does between two questions.
-
-    A caller that did not choose a context strategy in this call skips the wait.
-    """
-    if chat.manager.fold(question) is None:
-        return
-    notify(Notice("summing_up", "summarizing older turns"))
-    try:
-        await chat.get_ready(question)
-    except ChatcliError as error:
-        notify(
-            Notice("summary_failed", f"older turns could not be summarized and are left out: {error.message}")
-        )
-
-
-def _dry_run(chat: Conversation, settings: Settings, question: Message, context: RunContext) -> str:
-    """Return the request that would be sent, as JSON."""
-    if (long := chat.turns.long(question)) is not None:
-        return _long_dry_run(chat, long, context)
-    request, plan = chat.manager.prepare(question)
-    body = body_to_send(request, chat.turns.connected.endpoint, settings, context)
-    resolved, longest = chat.resolved, longest_answer_tokens(request.parameters)
-    shown = {
-        "endpoint": context.redactor.redact(chat.turns.connected.endpoint.base_url),
-        # Some gateways take a key in the body.
-        "request": {name: "…" if names_key(name) else value for name, value in body.items()},
-        "sent_tokens": plan.sent_tokens,
-        "budget_tokens": plan.budget_tokens,
-        "dropped_turns": plan.dropped_turns,
-        "cost_usd": resolved and resolved.about_usd(plan.sent_tokens),
-        "cost_with_answer_usd": resolved and longest and resolved.about_usd(plan.sent_tokens, longest),
-        **context_data(chat.turns.report(question=question)),
-    }
-    return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
-
-
-def _long_dry_run(chat: Conversation, question: LongQuestion, context: RunContext) -> str:
-    """Return the limits of reading a long question, as JSON. Raise ``InputTooLong`` if it cannot be read."""
-    plan = question.plan(chat.turns.long_questions.strategy)
-    shown = {
-        "endpoint": context.redactor.redact(chat.turns.connected.endpoint.base_url),
-        "long": plan.strategy,
-        "text_tokens": plan.text_tokens,
-        "parts": [{"start": part.start, "end": part.end, "tokens": part.tokens} for part in plan.parts],
-        "requests": plan.requests,
-        "sent_tokens": plan.sent_tokens,
-        "answer_tokens": plan.answer_tokens,
-        "cost_usd": chat.turns.long_questions.cost_of(plan),
-    }
-    return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
-
-
-_INCOMPLETE: Final = {"content_filter", "refusal", "tool_calls", "function_call"}
-
-
-def exit_code(end: TurnEnd, *, length_was_chosen: bool) -> ExitCode:
-    """Return the exit code of a turn; an answer cut off by a limit the person set counts as complete."""
-    result = end.result
-    if result.error is not None:
-        return result.error.exit_code
-    is_cut = result.finish_reason in (_INCOMPLETE if length_was_chosen else _INCOMPLETE | {"length"})
-    if isinstance(end, TurnFinished) and (is_cut or result.refusal is not None or result.tool_calls):
-        return ExitCode.INCOMPLETE
-    return ExitCode.DONE
-
-
-def context_data(report: ContextReport) -> dict[str, Any]:
-    """Return the context of a conversation with the keys of ``--dry-run``: strategy, parts in order, gaps.
-
-    A ``turn`` is a number in the conversation, starting at 1; ``turns`` are pairs of the first and last of
-    consecutive turns.
-    """
-    return {
-        "context": report.context,
-        "parts": [
-            {
-                "kind": part.kind,
-                "tokens": part.tokens,
-                "turn": part.turn,
-                "cost_usd": part.cost_usd,
-                "suspicious": part.is_suspicious,
-            }
-            for part in report.parts
-        ],
-        "left_out": [
-            {
-                "turns": [list(stretch) for stretch in stretches(gap.turns)],
-                "reason": gap.reason,
-                "tokens": gap.tokens,
-            }
-            for gap in report.left_out
-        ],
-    }
+    return replace(settings, save=False, origins={**settings.origins, "save": NO_PLACE})

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from chatcli.app.run_context import RunContext
-from chatcli.cli.questions import system_prompt
+from chatcli.app.run_context import SINGLE, ChatOptions, RunContext
 from chatcli.config.config_file import read_profiles
 from chatcli.config.credentials import StoredKeys
 from chatcli.config.endpoints import password_of
@@ -27,6 +26,10 @@ if TYPE_CHECKING:
     from chatcli.config.settings import Settings, TemplateSettings
 
 
+NO_PLACE: Final = "no folder to keep it in"
+"""The origin of ``save`` where saving was wanted but is impossible."""
+
+
 def run_context(terminal: Terminal) -> RunContext:
     return RunContext(
         terminal.environment,
@@ -34,6 +37,18 @@ def run_context(terminal: Terminal) -> RunContext:
         _working_folder(),
         redactor=terminal.redactor,
         key_commands=KeyCommands(terminal.environment, reads_terminal=terminal.stdin_is_terminal),
+    )
+
+
+def chat_options(options: Namespace, *, priority: int = SINGLE) -> ChatOptions:
+    return ChatOptions(
+        session=options.session,
+        resume_last=options.resume_last,
+        embedded=options.local,
+        insecure_http=options.insecure_http,
+        count_exactly=options.dry_run or options.output == "jsonl",
+        dry=options.dry_run,
+        priority=priority,
     )
 
 
@@ -53,6 +68,8 @@ def settings_of(
     """
     given = {name: value for name, value in vars(options).items() if name in SETTINGS_BY_NAME}
     if given.get("system") is not None:
+        from chatcli.cli.questions import system_prompt  # noqa: PLC0415 - the prompt decodes no file
+
         given["system"] = system_prompt(
             given["system"], terminal, encoding=getattr(options, "encoding", None)
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from chatcli.app.resolver import DEFAULT_MODEL
+from chatcli.app.run_context import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from chatcli.app.run_context import RunContext

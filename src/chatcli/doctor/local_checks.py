@@ -12,7 +12,8 @@ import stat
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from chatcli.app.resolver import DEFAULT_MODEL, endpoint_at
+from chatcli.app.resolver import endpoint_at
+from chatcli.app.run_context import DEFAULT_MODEL
 from chatcli.config.endpoints import refuse_key_in_clear
 from chatcli.config.instructions import FOLDER_FILE, PERSONAL_FILE, folder_instructions, personal_instructions
 from chatcli.config.paths import obstacle

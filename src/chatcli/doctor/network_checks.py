@@ -166,7 +166,7 @@ async def check_tls(examination: Examination) -> Iterable[Finding]:
 
     endpoint, context = examination.destination, examination.context
     environment, timeout_s = context.environment, examination.answer_timeout_s
-    found = examination.visit = await visit(context.pool, endpoint, environment, timeout_s=timeout_s)
+    found = examination.visit = await visit(context.shared.pool, endpoint, environment, timeout_s=timeout_s)
     code = found.error.code if found.error else ""
     if found.error is not None and code.startswith("proxy"):
         return [of_error("proxy", found.error), skipped("tls", "needs the proxy")]
@@ -263,7 +263,7 @@ async def _shortest_answer(
     context = examination.context
     ask = partial(
         time_answer,
-        context.pool,
+        context.shared.pool,
         endpoint,
         context.environment,
         dialect=dialect_for(settings.api),

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 from wcwidth import clip, width
 
 from chatcli.core.frozen import frozen
-from chatcli.cost.price import dollars
-from chatcli.cost.request_options import expected_answer_tokens
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.shortening import shortened
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from chatcli.chat import Conversation
     from chatcli.conversation.context import ContextUsage
     from chatcli.render.themes import Role, StyledRow
@@ -25,6 +25,7 @@ _NARROW_COLUMNS: Final = 60
 _FILLING: Final = 0.7
 _FULL: Final = 0.9
 _SHORTEST_TITLE: Final = 8
+_UNSAVED: Final = "not saved"
 _SURELY: Final = 1.3
 """How far an estimate must exceed the room to be sure without counting."""
 
@@ -88,22 +89,18 @@ class Toolbar:
         model = chat.resolved.model_name if chat.resolved else expected_model
         parts = [
             _Part("editing", self._editing(chat), "marker"),
-            _Part("model", _shortened(sanitize_line(model), columns)),
+            _model(model, columns),
             *self._window(chat, columns, draft_tokens),
             _Part("cached", "cached answer" if is_cached else ""),
             _Part("spent", _spent(chat)),
             _Part("to send", _cost_of_next(chat, draft_tokens)),
-            _Part(
-                "title",
-                _shortened(sanitize_line(chat.opened.title if chat.opened.name else "not saved"), columns),
-            ),
+            _title(chat.opened.title if chat.opened.name else _UNSAVED, columns),
         ]
-        shown = _fitting([part for part in parts if part.text], columns)
-        row: list[tuple[str, Role]] = []
-        for at, part in enumerate(shown):
-            row += [(_BETWEEN, "rule")] if at else []
-            row += part.row(columns)
-        return row
+        return _row(parts, columns)
+
+    def first_line(self, expected_model: str, columns: int, *, is_saved: bool) -> StyledRow:
+        """Return the line of a new conversation before it is opened; it is the same afterwards."""
+        return _row([_model(expected_model, columns), _title("" if is_saved else _UNSAVED, columns)], columns)
 
     def _window(self, chat: Conversation, columns: int, draft_tokens: int) -> tuple[_Part, ...]:
         if chat.resolved is None:
@@ -139,6 +136,22 @@ class Toolbar:
         return f"editing question {chat.branches.number(edited)}"
 
 
+def _model(name: str, columns: int) -> _Part:
+    return _Part("model", _shortened(sanitize_line(name), columns))
+
+
+def _title(title: str, columns: int) -> _Part:
+    return _Part("title", _shortened(sanitize_line(title), columns))
+
+
+def _row(parts: Iterable[_Part], columns: int) -> StyledRow:
+    row: list[tuple[str, Role]] = []
+    for at, part in enumerate(_fitting([part for part in parts if part.text], columns)):
+        row += [(_BETWEEN, "rule")] if at else []
+        row += part.row(columns)
+    return row
+
+
 def _fitting(parts: list[_Part], columns: int) -> list[_Part]:
     """Return the parts that fit, at least the most important one; a title is shortened first."""
     while len(parts) > 1:
@@ -166,7 +179,11 @@ def _shortened(name: str, columns: int) -> str:
 def _spent(chat: Conversation) -> str:
     cost_usd = chat.session.cost_usd
     # Free models need no room, and unknown prices say nothing.
-    return f"{dollars(cost_usd)} spent" if cost_usd else ""
+    if not cost_usd:
+        return ""
+    from chatcli.cost.price import dollars  # noqa: PLC0415 - at the first prompt nothing has been spent
+
+    return f"{dollars(cost_usd)} spent"
 
 
 def _cost_of_next(chat: Conversation, draft_tokens: int) -> str:
@@ -177,6 +194,9 @@ def _cost_of_next(chat: Conversation, draft_tokens: int) -> str:
     resolved = chat.resolved
     if resolved is None or not draft_tokens:
         return ""
+    from chatcli.cost.price import dollars  # noqa: PLC0415 - as above
+    from chatcli.cost.request_options import expected_answer_tokens  # noqa: PLC0415
+
     usage = chat.manager.context_usage()
     sent_tokens = usage.system_tokens + usage.turns_tokens + draft_tokens
     cost_usd = resolved.about_usd(sent_tokens, expected_answer_tokens(resolved.parameters))

@@ -60,7 +60,7 @@ async def test_with_a_limit_of_the_session_it_counts_all_that_the_session_asked(
         await there.take("Capital?")
         name, spent = there.chat.opened.name, there.chat.session.cost_usd
         aside = Expense(local_now(), "small", "e", Decimal(7), name)
-        there.context.spending.book(aside, Ledger(there.context.paths.data / FILE_NAME))
+        there.context.shared.spending.book(aside, Ledger(there.context.paths.data / FILE_NAME))
         lines = await shown(there)
         await there.connection.close()
     assert lines[1] == f"this session  ${spent + 7:,.2f}  of $900.00"

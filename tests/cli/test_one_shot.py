@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chatcli.chat.context_report import ContextReport, LeftOutTurns, ReportedPart
-from chatcli.cli.run_chat import context_data, exit_code
+from chatcli.cli.one_shot import context_data, exit_code
 from chatcli.core.errors import Cancelled, KeyRefused, NetworkError
 from chatcli.core.events import CitedSource, TurnCancelled, TurnFailed, TurnFinished, TurnResult
 from chatcli.core.messages import ToolCallPart
