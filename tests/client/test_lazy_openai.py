@@ -19,7 +19,8 @@ LAZILY = "from chatcli.client.lazy_openai import import_types_on_first_use; impo
 
 PACKAGES = """
 import pkgutil, random, sys, types, openai
-packages = [openai.types.__name__, *(
+import openai.lib._parsing
+packages = ["openai.types", "openai.lib", "openai.lib._parsing", *(
     found.name for found in pkgutil.walk_packages(openai.types.__path__, "openai.types.") if found.ispkg
 )]
 def names(package):
@@ -27,7 +28,8 @@ def names(package):
 def is_module(value):
     return isinstance(value, types.ModuleType)
 def described(value):
-    return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else repr(value)
+    is_named = isinstance(value, (type, types.FunctionType))
+    return f"{value.__module__}.{value.__qualname__}" if is_named else repr(value)
 """
 
 
@@ -47,7 +49,7 @@ def output_of(program: str, *arguments: str, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def plain_names():
-    """Return what every name of every package below ``openai.types`` stands for without the finder."""
+    """Return what every name of every package that is deferred stands for without the finder."""
     program = "print(json.dumps({package: {name: described(value) for name in names(package)"
     program += " if not is_module(value := getattr(sys.modules[package], name))} for package in packages}))"
     return json.loads(output_of(f"import json{PACKAGES}{program}"))

@@ -19,7 +19,6 @@ import asyncio
 import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
@@ -27,7 +26,9 @@ import httpx2
 from chatcli.client.error_bodies import error_in
 from chatcli.client.openai_errors import stream_error, translated
 from chatcli.core.errors import BadResponse, EndpointError, TimedOut
+from chatcli.core.frozen import frozen
 from chatcli.core.json_values import as_object, as_text, objects_in
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -40,7 +41,7 @@ _WINDOW_FIELDS = ("context_length", "max_model_len", "n_ctx", "context_window", 
 _WINDOW_FIELDS_OF_META = ("n_ctx", "n_ctx_train")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OfferedModel:
     """A model of an endpoint; ``window_tokens`` is its reported context window, ``owner`` its reported owner."""
 
@@ -104,10 +105,10 @@ def _window_tokens(entry: Mapping[str, Any]) -> int | None:
 TIMEOUT_S: Final = 1.0
 """A local server reports the window at once; no question waits longer for it."""
 
-_NUM_CTX: Final = re.compile(r"^num_ctx\s+(\d{1,9})\s*$", re.MULTILINE)
+_NUM_CTX: Final = lazy_pattern(r"^num_ctx\s+(\d{1,9})\s*$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServedWindow:
     """The window reported by a server: ``tokens`` as loaded, and the largest possible ``most_tokens``."""
 

@@ -16,6 +16,7 @@ from chatcli.core import messages
 from chatcli.core.errors import AnswerTooLarge, BudgetReached, EndpointError, IncompleteAnswer, LocalIOError
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, TextReclassified, Usage
 from chatcli.core.messages import ReasoningPart
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -238,7 +239,7 @@ _TELLING_COLUMNS: Final = 10
 """An overlap this wide is a repetition; measured in columns, five Chinese characters count like ten Latin letters."""
 
 _TELLING_OF_A_LINE: Final = 3
-_FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n`]*\n?", re.MULTILINE)
+_FENCE: Final = lazy_pattern(r"^ {0,3}(`{3,}|~{3,})[^\n`]*\n?", re.MULTILINE)
 
 
 class OverlapRemover:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -20,6 +19,7 @@ import openai
 
 from chatcli.client.network_faults import stalled
 from chatcli.client.openai_client import Unpacked, check_key, trusted_context
+from chatcli.core.frozen import frozen
 from chatcli.core.version import __version__
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _EMPTY_STATUSES: Final = {204, 304}
 _FIRST_ERROR: Final = 300
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DirectResponse:
     """A whole response with a status below 300; ``headers`` have lower-case names."""
 

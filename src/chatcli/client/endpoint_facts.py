@@ -22,6 +22,7 @@ from chatcli.core.errors import ContextOverflow, EndpointError, RequestRefused
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
 from chatcli.core.request import LIMIT_FIELDS
 from chatcli.storage.cache import JsonFileCache
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -209,16 +210,16 @@ _STREAM: Final = "stream"
 _KEPT: Final = _OPTIONAL | ROLES | {_STREAM, ANSWER_ALONE}
 _NEEDED: Final = frozenset({"model", "messages", "input"})
 # The last: Moonshot's "invalid temperature: only 1 is allowed for this model".
-_NOT_TAKEN: Final = re.compile(
+_NOT_TAKEN: Final = lazy_pattern(
     r"un(?:supported|recognized|recognised|known|expected)|not (?:supported|permitted|allowed)|not support"
     r"|should be false|extra(?:_forbidden| inputs| fields)|only \S{1,20} is (?:allowed|supported)",
     re.IGNORECASE,
 )
-_WORD: Final = re.compile(r"[A-Za-z_]\w*")
-_ADVICE: Final = re.compile(r"(?<!not )\buse\W{1,3}\w+", re.IGNORECASE)
+_WORD: Final = lazy_pattern(r"[A-Za-z_]\w*")
+_ADVICE: Final = lazy_pattern(r"(?<!not )\buse\W{1,3}\w+", re.IGNORECASE)
 """The field to send instead, which is not the one refused."""
 _OTHER_WORDS: Final = {"streaming": _STREAM, "streamed": _STREAM}
-_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_HUMP: Final = lazy_pattern(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 class UnsupportedParametersModel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.error_kinds import (
@@ -32,6 +32,7 @@ from chatcli.client.error_kinds import (
 )
 from chatcli.client.stated_delays import span_in, stated_s
 from chatcli.client.wire_messages import wire_text
+from chatcli.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -88,7 +89,7 @@ _RESET: Final = "X-RateLimit-Reset"  # OpenRouter: milliseconds since 1970, in t
 _COMPLAINTS: Final = ("message", "Message", "detail", "error_msg", "error_message")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ErrorDetails:
     """The facts of an error body, each empty if missing.
 

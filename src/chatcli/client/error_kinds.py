@@ -5,10 +5,10 @@ from __future__ import annotations
 import html
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.errors import clause
+from chatcli.core.frozen import frozen
 from chatcli.core.json_values import as_object, as_text
 from chatcli.text.lazy_pattern import lazy_pattern
 from chatcli.text.redaction import Redactor
@@ -26,7 +26,7 @@ def plain_code(code: str) -> str:
     return letters.removesuffix("exception").removesuffix("error")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ErrorKind:
     """A kind of error, recognized by one of its codes or by the message."""
 
@@ -39,7 +39,7 @@ class ErrorKind:
 
 
 def _kind(codes: str, words: str = "") -> ErrorKind:
-    pattern = re.compile(words, re.IGNORECASE | re.VERBOSE) if words else None
+    pattern = lazy_pattern(words, re.IGNORECASE | re.VERBOSE) if words else None
     return ErrorKind(frozenset(map(plain_code, codes.split())), pattern)
 
 

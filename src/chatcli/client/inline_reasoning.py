@@ -32,6 +32,7 @@ from chatcli.client.reasoning_marks import (
     is_header_begun,
 )
 from chatcli.core.events import ReasoningDelta, TextDelta, TextReclassified
+from chatcli.text.lazy_pattern import lazy_pattern
 from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
@@ -41,10 +42,10 @@ if TYPE_CHECKING:
     Delta: TypeAlias = ReasoningDelta | TextDelta | TextReclassified
     ReasoningStyle: TypeAlias = Literal["opened", "unopened"]
 
-_MAY_BE_MARK: Final = re.compile(r"<(?:/?t|\||/?\Z)", re.IGNORECASE)
+_MAY_BE_MARK: Final = lazy_pattern(r"<(?:/?t|\||/?\Z)", re.IGNORECASE)
 
-_FENCE: Final = re.compile(r"^[ \t>]*(`{3,}|~{3,})(.*)$", re.MULTILINE)
-_BACKTICKS: Final = re.compile("`+")
+_FENCE: Final = lazy_pattern(r"^[ \t>]*(`{3,}|~{3,})(.*)$", re.MULTILINE)
+_BACKTICKS: Final = lazy_pattern("`+")
 _QUOTES: Final = frozenset("\"'`“”‘’«»‹›「」『』([{")
 
 _LOOK_AHEAD: Final = 200

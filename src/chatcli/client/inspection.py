@@ -6,7 +6,7 @@ import asyncio
 import ssl
 import time
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from chatcli.client.openai_model import OpenAIModel
 from chatcli.client.pool import Hooks, Pool
 from chatcli.core.errors import EndpointError, TimedOut
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta
+from chatcli.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from chatcli.core.request import Request
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Visit:
     """The result of asking an endpoint for its models.
 
@@ -45,7 +46,7 @@ class Visit:
     latency_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnswerTimes:
     """The times of an answer's headers, first text and end, in seconds from the request.
 
@@ -135,7 +136,7 @@ def clock_skew_s(date: str | None, *, now_s: float) -> float | None:
 _NAMING = ("commonName", "organizationName", "organizationalUnitName")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Certificate:
     """Subject, issuer and expiry of a certificate; texts are the server's own."""
 
@@ -144,7 +145,7 @@ class Certificate:
     expires: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TLS:
     """A TLS connection: ``version`` as OpenSSL names it; ``chain`` begins with the server's own certificate."""
 

@@ -1,9 +1,9 @@
-"""Import the classes of ``openai.types`` one by one, each on first use.
+"""Import the classes of ``openai.types``, and what else of openai is not needed, one by one, each on first use.
 
 ``import openai`` executes nearly six hundred modules, four fifths of them definitions of requests and answers that the
 program never needs: more than half of a short run. The packages below ``openai.types`` contain nothing but relative
 imports (``from .batch import Batch as Batch``). So they need not be executed: their source says which module defines a
-name, and the name is imported from there when it is asked for.
+name, and the name is imported from there when it is asked for. So do ``openai.lib`` and its parser of structured answers.
 
 No lock is needed. Importing a name twice gives the same object, and the modules that define them form no cycle, so that
 the interpreter's own locks suffice.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
 _WHOLE: Final = "openai"
-_TYPES: Final = "openai.types"
+_BELOW: Final = ("openai.types.", "openai.lib.")
 
 
 def import_types_on_first_use() -> None:
@@ -37,13 +37,13 @@ def import_types_on_first_use() -> None:
 
 
 class _TypesFinder:
-    """Finds ``openai`` and the packages of its types, and leaves every other module to the next finder."""
+    """Finds ``openai`` and its packages that are deferred, and leaves every other module to the next finder."""
 
     @staticmethod
     def find_spec(
         name: str, path: Sequence[str] | None = None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name not in {_WHOLE, _TYPES} and not name.startswith(f"{_TYPES}."):
+        if name != _WHOLE and not f"{name}.".startswith(_BELOW):
             return None
         spec = PathFinder.find_spec(name, path)
         # A module of a package needs no other loader, and anything but a plain file may be executed in its own way.

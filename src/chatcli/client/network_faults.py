@@ -31,15 +31,16 @@ import openai
 
 from chatcli.client.error_kinds import on_one_line
 from chatcli.core.errors import NetworkError, TimedOut
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from chatcli.client.endpoint import Endpoint
 
-_ERROR_NUMBER: Final = re.compile(r"^\[Errno -?\d+\] ")
-_STATUS: Final = re.compile(r"\A(\d{3})\b")
-_AUTHENTICATION_WORDS: Final = re.compile(r"authenticat|username|password|credentials", re.IGNORECASE)
+_ERROR_NUMBER: Final = lazy_pattern(r"^\[Errno -?\d+\] ")
+_STATUS: Final = lazy_pattern(r"\A(\d{3})\b")
+_AUTHENTICATION_WORDS: Final = lazy_pattern(r"authenticat|username|password|credentials", re.IGNORECASE)
 
 _UNREACHABLE_NAMES: Final = ("ENETUNREACH", "EHOSTUNREACH", "ENETDOWN", "EHOSTDOWN", "EADDRNOTAVAIL")
 # Windows has its own numbers for these.

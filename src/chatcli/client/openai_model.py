@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ from chatcli.client.repeated_posts import RepeatedPosts
 from chatcli.client.wire_messages import whole_reply
 from chatcli.core.errors import AnswerTooLarge, BadResponse, EndpointError, IncompleteAnswer
 from chatcli.core.events import Notice, ReasoningDelta, TextDelta
+from chatcli.core.frozen import mutable
 from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
@@ -328,7 +329,7 @@ class OpenAIModel:
         )
 
 
-@dataclass(slots=True)
+@mutable
 class _Received:
     """A response whose body has begun to arrive; ``is_over`` once the stream announced its end.
 

@@ -31,7 +31,7 @@ class Marks:
 
     def __init__(self, *literals: str) -> None:
         self._literals = literals
-        self.pattern = re.compile("|".join(map(re.escape, literals)), re.ASCII | re.IGNORECASE)
+        self.pattern = lazy_pattern("|".join(map(re.escape, literals)), re.ASCII | re.IGNORECASE)
 
     def begun_in(self, text: str) -> int:
         """Return where a mark begins that the next chunk may complete, else the length of ``text``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tenacity import (
@@ -20,6 +20,7 @@ from tenacity.wait import wait_base
 
 from chatcli.core.errors import ChatcliError, EndpointError, NetworkError, RateLimited, ServerFailed
 from chatcli.core.events import Completion, Notice, ReasoningDelta, Retrying, TextDelta
+from chatcli.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -153,7 +154,7 @@ def _requested_s(retry_state: RetryCallState) -> float | None:
     return error.retry_after_s if isinstance(error, EndpointError) else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fallback:
     """A fallback model. ``open`` returns the model and its name there; it is called when needed."""
 

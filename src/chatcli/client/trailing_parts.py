@@ -14,11 +14,12 @@ https://platform.openai.com/docs/guides/tools-image-generation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.wire_messages import wire_text
 from chatcli.core.events import CitedSource, Notice, TextDelta
+from chatcli.core.frozen import mutable
 from chatcli.core.json_values import as_list, as_object
 from chatcli.core.messages import Message, ReasoningPart, RefusalPart, ToolCallPart
 from chatcli.text.text_buffer import TextBuffer
@@ -67,7 +68,7 @@ class SurrogateJoiner:
         return held
 
 
-@dataclass(slots=True)
+@mutable
 class _Call:
     id: str = ""
     name: str = ""
@@ -252,7 +253,7 @@ _LONGEST_ADDRESS: Final = 2_048
 _LONGEST_TITLE: Final = 300
 
 
-@dataclass(slots=True)
+@mutable
 class _Cited:
     title: str
     is_file: bool

@@ -24,6 +24,7 @@ from chatcli.core.errors import (
     TimedOut,
     UsageError,
 )
+from chatcli.core.frozen import frozen
 from chatcli.core.version import __version__
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ _HINTS: Final = {
 """Hints for codes of network errors whose usual hint is about the model's endpoint."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FetchedPage:
     """The content of a page and its ``Content-Type``; ``url`` is its address after redirects."""
 

@@ -20,7 +20,6 @@ import json
 import zlib
 from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
@@ -28,6 +27,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from chatcli.core.frozen import frozen
 from chatcli.core.json_values import as_object
 from chatcli.cost.model_names import LONGEST_NAME, is_same_base, names_of_base, priced_names, spelled
 from chatcli.cost.price import KINDS, Price
@@ -54,7 +54,7 @@ class DamagedTable(ValueError):
     """An invalid model table; the message completes a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listed:
     """A price of the table: what ``provider`` charges, as known on the day ``as_of``."""
 
@@ -63,14 +63,14 @@ class Listed:
     as_of: date
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Provider:
     name: str
     hosts: tuple[str, ...]
     is_vendor: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Row:
     """The facts of one provider about one model. ``prices`` are ordered by their first day."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from chatcli.core.frozen import frozen
 from chatcli.cost.price import FREE, Price, per_million
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from chatcli.cost.model_table import ModelTable
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PriceInForce:
     """A price and a description of its source; with ``is_passed_on`` it is another provider's."""
 
@@ -29,7 +30,7 @@ class PriceInForce:
         return f"~{words}" if self.is_passed_on and words else words
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelFacts:
     """Facts for choosing a model; ``None`` is unknown."""
 

