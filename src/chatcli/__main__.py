@@ -6,14 +6,15 @@ import gc
 import os
 import sys
 
-_OBJECTS_BETWEEN_COLLECTIONS = 50_000
+_OBJECTS_BEFORE_THE_FIRST_COLLECTION = 200_000
 
 
 def main() -> int:
     """Run chatcli as this process and return its exit code; one that was asked to leave is gone at once."""
     # Importing makes many objects and hardly any garbage. By default the collector looks at them every 700 objects,
-    # and at all of them once more when the process ends: a fifth of a short run.
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    # and at all of them once more when the process ends: a fifth of a short run. A conversation collects more often
+    # once it is open, so that no collection takes long.
+    gc.set_threshold(_OBJECTS_BEFORE_THE_FIRST_COLLECTION)
     try:
         from chatcli.cli.main import main as run  # noqa: PLC0415 - Ctrl-C while it loads is no traceback
         from chatcli.cli.signals import EXIT_CODES  # noqa: PLC0415

@@ -9,9 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from chatcli.app.run_context import ChatOptions, RunContext
+from chatcli.app.run_context import ChatOptions, RunContext, Shared
 from chatcli.app.wiring import open_chat, open_session
-from chatcli.client.pool import Pool
 from chatcli.config.paths import Paths
 from chatcli.config.resolve import resolve
 from chatcli.conversation.play import play
@@ -159,7 +158,7 @@ class TestTwoConversationsAtOneEndpoint:
     @pytest.fixture
     def together(self, context):
         """Return a run of its own."""
-        return replace(context, pool=Pool())
+        return replace(context, shared=Shared())
 
     async def test_share_its_limits(self, together, settings):
         async with serving(HELLO) as server, AsyncExitStack() as stack:
@@ -176,7 +175,7 @@ class TestTwoConversationsAtOneEndpoint:
             async with opened(settings(**pointed(server)), together) as second:
                 await play(second.turns.send(question("Hi")))
             await play(first.turns.send(question("Hi")))
-            async with together.pool.entry(first.turns.connected.endpoint, {}).meter.call("models") as call:
+            async with together.shared.pool.entry(first.turns.connected.endpoint, {}).meter.call("models") as call:
                 client = await call.client()
         assert client.is_closed()
 

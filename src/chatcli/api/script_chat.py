@@ -7,7 +7,7 @@ import weakref
 from asyncio import FIRST_COMPLETED, Queue, Task
 from collections.abc import AsyncGenerator, Callable  # noqa: TC003 - found by whoever reads the annotations
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path  # noqa: TC003 - as above
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from chatcli.core.events import (
     TurnStarted,
     Usage,  # noqa: F401 - as above
 )
+from chatcli.core.frozen import frozen
 from chatcli.core.messages import (
     Message,
     TextPart,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer(TurnResult):
     """A whole answer; ``str`` of it is its text.
 

@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def frozen(cls: type[_T]) -> type[_T]:
-    """Make ``cls`` what ``dataclass(frozen=True, slots=True)`` makes it. It has no ``InitVar``."""
+    """Make ``cls`` what ``dataclass(frozen=True, slots=True)`` makes it. It has no ``InitVar``; what derives from it is made so too."""
     return _made(cls, _FROZEN)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from chatcli.terminal.terminal_info import Start
 
 HISTORY_FILE = "input-history.jsonl"
+
+_OBJECTS_BETWEEN_COLLECTIONS: Final = 50_000
+"""So that a collection takes less than a frame does."""
 
 _BEHIND_THE_PROMPT: Final = (
     "chatcli.cost.ledger",
@@ -111,6 +115,9 @@ class Repl:
             async with self._screen.running():
                 asking = asyncio.ensure_future(self._theme.settle())
                 await self._open_behind_the_prompt()
+                # What exists now stays, and need not be searched for garbage.
+                gc.freeze()
+                gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
                 if self._conversing is not None:
                     await self._conversing.hold()
                 # A pending reply would reach the shell as typed keys.

@@ -20,7 +20,6 @@ Kept text holds no control character, so nothing that is kept can form an escape
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Final
@@ -227,6 +226,8 @@ def takes_commands(term: str) -> bool:
 
 def json_line(value: dict[str, Any]) -> str:
     """Return ``value`` as one line of JSON that is safe to display and can always be encoded."""
+    import json  # noqa: PLC0415 - the prompt shows none
+
     line = json.dumps(value, ensure_ascii=False)
     # JSON escapes all of C0 itself.
     return line if line.isascii() and "\x7f" not in line else SUSPICIOUS.sub(_escape, line)
