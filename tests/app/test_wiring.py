@@ -175,7 +175,9 @@ class TestTwoConversationsAtOneEndpoint:
             async with opened(settings(**pointed(server)), together) as second:
                 await play(second.turns.send(question("Hi")))
             await play(first.turns.send(question("Hi")))
-            async with together.shared.pool.entry(first.turns.connected.endpoint, {}).meter.call("models") as call:
+            async with together.shared.pool.entry(first.turns.connected.endpoint, {}).meter.call(
+                "models"
+            ) as call:
                 client = await call.client()
         assert client.is_closed()
 
