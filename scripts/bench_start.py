@@ -63,11 +63,14 @@ def measure_drawing(runs: int, environment: Mapping[str, str]) -> None:
     """Run the contenders alternately, so that a slowdown of the machine affects all of them."""
     names = ("import prompt_toolkit", "an empty Application", "chatcli")
     costs: dict[str, list[Cost]] = {name: [] for name in names}
+    first_key_s: list[float] = []
     for run in range(runs + 1):
         once = [cost_of_import(environment)]
         for command in ([sys.executable, "-c", EMPTY], REPL):
             with Terminal(command, environment) as terminal:
                 once.append(Cost(terminal.wait_for_prompt(), terminal.cpu_s()))
+                if command is REPL and run:
+                    first_key_s += terminal.type(KEYS[0], [0])
         for name, cost in zip(names, once, strict=True):
             costs[name] += [cost] if run else []
     print("  until the prompt is drawn")
@@ -79,6 +82,12 @@ def measure_drawing(runs: int, environment: Mapping[str, str]) -> None:
         ratio = (drawn[column] or 0) / (floor[column] or 1)
         verdict = "met" if ratio <= limit else "not met"
         print(f"start: {ratio:.2f} of {name} (at most {limit}): {verdict}")
+    # The prompt must not be a picture of one.
+    verdict = "met" if max(first_key_s) <= WORST_S else "not met"
+    print(
+        f"start: a key typed the moment the prompt is drawn is shown after {statistics.median(first_key_s) * 1000:.0f} ms, "
+        f"worst {max(first_key_s) * 1000:.0f} ms (at most {WORST_S * 1000:.0f}: {verdict})"
+    )
 
 
 def measure_sending(runs: int, environment: Mapping[str, str], asked_s: Sequence[float]) -> None:

@@ -25,13 +25,51 @@ sys.argv[1:1] = [kept]
 sys.exit(code)
 """
 
-NOTHING_BEHIND = """
-from chatcli.repl.model_connection import Connection
-Connection.begin = lambda *_: None  # what is loaded while the person reads or types
+AT_THE_PROMPT = """
+import asyncio
+from chatcli.terminal.start import Repl
+open_behind, at_the_prompt = Repl._open_behind_the_prompt, Path(sys.argv[1]).with_name("at-the-prompt")
+async def tell_before(repl):
+    await asyncio.sleep(0)  # the first frame is drawn
+    at_the_prompt.write_text("\\n".join(sys.modules))
+    from chatcli.repl.model_connection import Connection
+    Connection.begin = lambda *_: None  # what is loaded while the person reads or types
+    await open_behind(repl)
+Repl._open_behind_the_prompt = tell_before
 """
 
-FOR_THE_PROMPT = {"prompt_toolkit", "wcwidth", "jiter", "rich"}
-"""Of rich only its colours and styles, once the prompt is drawn."""
+FOR_THE_PROMPT = {"platformdirs", "prompt_toolkit", "wcwidth", "rich"}
+"""Of rich only its colours and styles."""
+BEHIND_THE_PROMPT = FOR_THE_PROMPT | {"jiter"}
+
+NOT_FOR_THE_PROMPT = (
+    "chatcli.api",
+    "chatcli.app.resolver",
+    "chatcli.app.wiring",
+    "chatcli.attachments.encodings",
+    "chatcli.chat",
+    "chatcli.cli.one_shot",
+    "chatcli.cli.outputs",
+    "chatcli.cli.questions",
+    "chatcli.client.endpoint",
+    "chatcli.client.pool",
+    "chatcli.core.codec",
+    "chatcli.core.request",
+    "chatcli.cost",
+    "chatcli.render.status",
+    "chatcli.repl.model_connection",
+    "chatcli.repl.opening",
+    "chatcli.repl.repl_session",
+    "chatcli.safety",
+    "chatcli.sessions",
+    "chatcli.terminal.conversing",
+    "chatcli.terminal.terminal_frontend",
+    "decimal",
+    "rich.console",
+    "tomllib",
+)
+MOST_MODULES_FOR_THE_PROMPT = 85
+"""Of chatcli, rooms included."""
 
 LATER_THAN_THE_PROMPT = (
     "chatcli.attachments.html_text",
@@ -60,8 +98,7 @@ LATER_THAN_THE_PROMPT = (
     "tomllib",
     "urllib.request",
 )
-MOST_MODULES_FOR_THE_PROMPT = 160
-"""Of chatcli, rooms included."""
+MOST_MODULES_BEHIND_THE_PROMPT = 160
 
 FOR_AN_ANSWER = {
     "annotated_types", "anyio", "h11", "httpcore2", "httpx2", "idna", "jiter", "openai", "pydantic", "pydantic_core", "sniffio",
@@ -147,21 +184,49 @@ def modules(program):
     return run
 
 
-def test_the_prompt_is_drawn_without_what_only_a_command_or_an_answer_needs(program):
-    kept = program.working_folder / "modules"
-    line = [sys.executable, "-c", TELLING.format(before=NOTHING_BEHIND), str(kept)]
-    with (
-        serving_in_thread() as server,
-        on_terminal(line, environment=program.environment(server), folder=program.working_folder) as screen,
-    ):
-        screen.wait_for("\n>")
-        screen.type(CTRL_D)
-        assert screen.wait_for_exit() == 0
-    modules = set(kept.read_text().split("\n"))
-    assert of_others(modules) <= FOR_THE_PROMPT
-    assert "rich.console" not in modules
-    assert below(LATER_THAN_THE_PROMPT, modules) == []
-    assert len(below(("chatcli",), modules)) <= MOST_MODULES_FOR_THE_PROMPT
+@pytest.fixture
+def conversation_modules(program):
+    """Return a function that returns the modules of a conversation when its prompt is drawn, and when it is left."""
+
+    def run(*arguments):
+        kept = program.working_folder / "modules"
+        line = [
+            sys.executable,
+            "-c",
+            TELLING.format(before=AT_THE_PROMPT),
+            str(kept),
+            *arguments,
+        ]
+        with (
+            serving_in_thread() as server,
+            on_terminal(
+                line, environment=program.environment(server), folder=program.working_folder
+            ) as screen,
+        ):
+            screen.wait_for("/help lists the commands")
+            screen.type(CTRL_D)
+            assert screen.wait_for_exit() == 0
+        return [set(path.read_text().split("\n")) for path in (kept.with_name("at-the-prompt"), kept)]
+
+    return run
+
+
+def test_the_prompt_is_drawn_without_the_conversation_behind_it(conversation_modules):
+    at_the_prompt, _ = conversation_modules()
+    assert of_others(at_the_prompt) <= FOR_THE_PROMPT
+    assert below(NOT_FOR_THE_PROMPT, at_the_prompt) == []
+    assert below(LATER_THAN_THE_PROMPT, at_the_prompt) == []
+
+    assert len(below(("chatcli",), at_the_prompt)) <= MOST_MODULES_FOR_THE_PROMPT
+
+
+def test_a_conversation_is_opened_without_what_only_a_command_or_an_answer_needs(conversation_modules):
+    _, at_the_end = conversation_modules()
+    assert of_others(at_the_end) <= BEHIND_THE_PROMPT
+    assert "rich.console" not in at_the_end
+    assert below(LATER_THAN_THE_PROMPT, at_the_end) == []
+
+    assert len(below(("chatcli",), at_the_end)) <= MOST_MODULES_BEHIND_THE_PROMPT
 
 
 def test_one_answer_waits_for_nothing_that_only_conversations_need(modules):
