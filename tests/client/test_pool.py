@@ -371,6 +371,20 @@ async def test_a_second_cancellation_does_not_keep_the_model_open():
 OWN_LIMITS = OwnLimits(requests_per_minute=1)
 
 
+async def test_a_limit_is_reported_even_where_the_wait_for_an_answer_is_not():
+    clock = Clock()
+    meter = meter_at(clock)
+    await events_of(metered(ScriptedModel(ANSWER), meter, own=OWN_LIMITS))
+    model = metered(ScriptedModel(ANSWER), meter, own=OWN_LIMITS, interval_s=None, held_s=0.001, clock=clock)
+    async with aclosing(model.stream(QUESTION)) as stream:
+        held = await anext(stream)
+        assert (held.reason, held.is_held) == ("rate limit of 1 requests (60 s left)", True)
+        clock.over.set()
+        waits = [event async for event in stream if isinstance(event, Waiting)]
+    assert [wait.is_held for wait in waits].count(False) == 1
+    assert not waits[-1].is_held
+
+
 async def test_the_wait_for_a_limit_is_reported_and_the_request_goes_out_after_it():
     clock = Clock()
     meter = meter_at(clock)

@@ -349,8 +349,8 @@ class MeteredModel:
     """A ``ChatModel`` that sends each request to ``inner`` in a call of its own.
 
     Until the call is admitted and the answer has its first event, it yields ``Waiting`` every ``interval_s``
-    seconds, never if that is ``None``: first with the reason of the rate limits, then with ``reason``. ``counter`` counts
-    requests approximately.
+    seconds: first with the reason of the rate limits, then with ``reason``. If that is ``None``, it only reports what is held by
+    the limits, every ``held_s`` seconds, and once when it is sent. ``counter`` counts requests approximately.
     """
 
     def __init__(
@@ -362,8 +362,10 @@ class MeteredModel:
         counter: TokenCounter,
         own: OwnLimits | None = None,
         interval_s: float | None = 1.0,
+        held_s: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._held_s = held_s if interval_s is None else interval_s
         self._inner = inner
         self._meter = meter
         self._reason = reason
@@ -399,12 +401,15 @@ class MeteredModel:
 
     async def _queueing(self, call: Call) -> AsyncGenerator[Waiting]:
         """Wait for the admission of ``call``, and report it."""
-        began_s = self._clock()
+        began_s, was_held = self._clock(), False
         admission = asyncio.ensure_future(call.admission())
         try:
-            while not (await asyncio.wait({admission}, timeout=self._interval_s))[0]:
+            while not (await asyncio.wait({admission}, timeout=self._held_s))[0]:
+                was_held = True
                 yield Waiting(self._clock() - began_s, call.reason, is_held=True)
             admission.result()
+            if was_held and self._interval_s is None:
+                yield Waiting(self._clock() - began_s, self._reason)
         finally:
             admission.cancel()
             await asyncio.wait({admission})
