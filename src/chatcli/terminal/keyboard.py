@@ -6,18 +6,22 @@ import asyncio
 import sys
 import time
 from contextlib import suppress
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from prompt_toolkit.application import get_app
+from prompt_toolkit.enums import EditingMode
+from prompt_toolkit.key_binding.key_processor import KeyPress
 
 from chatcli.render.background import ANSWERED_WITHIN_S, BACKGROUND_QUERY, ReplyFilter, background_of
 from chatcli.terminal.key_decoding import KeyDecoder, PasteGatherer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from prompt_toolkit.application import Application
     from prompt_toolkit.input import Input
-    from prompt_toolkit.key_binding.key_processor import KeyPress
 
     from chatcli.render.themes import Background
 
@@ -67,8 +71,30 @@ class BackgroundQuestion:
 
 
 _READ_BYTES: Final = 65_536
+_TYPED_TEXT: Final = "\ufdd2"
+"""The key that stands for many letters at once; no keyboard has it and nothing is bound to it."""
+
+_MOST_STROKES: Final = 8
+_FEWEST_GATHERED: Final = 64
 _KEPT_END: Final = "\0"
 _CTRL_D: Final = "\x04"
+
+
+def gathered(keys: Sequence[KeyPress]) -> list[KeyPress]:
+    """Return the same keys, long runs of letters as one key: each key takes a millisecond.
+
+    A text arrives in such runs where a terminal does not mark pastes, and after the program was busy. The first
+    letters of a run stay keys of their own: they may belong to a sequence that began before, like Ctrl-X.
+    """
+    found: list[KeyPress] = []
+    for is_letter, run in groupby(keys, lambda key: len(key.key) == 1 and key.key.isprintable()):
+        presses = list(run)
+        if is_letter and len(presses) >= _MOST_STROKES + _FEWEST_GATHERED:
+            text = "".join(press.data for press in presses[_MOST_STROKES:])
+            presses[_MOST_STROKES:] = [KeyPress(_TYPED_TEXT, text)]
+        found += presses
+    return found
+
 
 if sys.platform == "win32":
 
@@ -136,6 +162,11 @@ else:
             self.stdin_reader.early_bytes = _waiting_bytes(self.fileno())
             self.stdin_reader.may_hold_end = bool(select.select([self.fileno()], [], [], 0)[0])
             return super().raw_mode()
+
+        def read_keys(self) -> list[KeyPress]:
+            keys = super().read_keys()
+            # A letter may be a command of vi.
+            return keys if get_app().editing_mode is EditingMode.VI else gathered(keys)
 
         def flush_keys(self) -> list[KeyPress]:
             self.vt100_parser.feed(self.stdin_reader.flush())
