@@ -25,7 +25,7 @@ REQUIREMENTS: Final = ROOT / "requirements"
 TOOLS: Final = ROOT / ".cache" / "dependency-tools"
 NEEDED: Final = ("uv>=0.13,<0.14", "pip-audit>=2.10,<3")
 PURPOSES: Final = {
-    "chat": ("--extra", "local", "--extra", "web", "--group", "build"),
+    "chat": ("--extra", "local", "--extra", "schema", "--extra", "web", "--group", "build"),
     "test": ("--all-extras", "--group", "build", "--group", "dev"),
 }
 OLDEST_PYTHON: Final = "3.11"

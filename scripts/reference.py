@@ -60,7 +60,7 @@ too, because a pipe often ends on a terminal. `--raw` and the JSON formats keep 
 {"text": "…", "model": "…", "finish_reason": "stop",
  "usage": {"input_tokens": 27, "output_tokens": 8, "cached_tokens": 0, "reasoning_tokens": null, "estimated": false},
  "cost_usd": null, "latency_s": 0.412, "ttft_s": 0.301, "session": "2026-11-23-2105-a1b2", "cached": false,
- "attempts": 1, "error": null, "refusal": null, "tool_calls": [], "sources": [], "notices": []}
+ "attempts": 1, "error": null, "refusal": null, "tool_calls": [], "sources": [], "notices": [], "data": null}
 ```
 
 `error` is `{"code", "message", "hint", "status", "request_id"}`; then `text` is the partial answer. `cost_usd` is `null`
@@ -74,6 +74,7 @@ if the price is unknown. These keys are always present:
 - `notices`: what went on beside the answer, `[{"code", "message"}]`, also with `-q`: `injection` for an attached text that seems to
   give the model orders, `outgoing_link` for a link in the answer that repeats your text. Other codes: a context window that is
   assumed, a file that could not be written.
+- `data`: the value of an answer that fits its `--schema`, else `null`. See [Structured output](../guides/structured-output.md).
 
 `-o jsonl` is one event per line. Ignore types and keys you do not know:
 
@@ -86,7 +87,8 @@ if the price is unknown. These keys are always present:
 | `long_progress` | `done`, `total`, `tokens`, `cost_usd`, `left_s`: progress on a long text, in requests; `total` may change |
 | `notice` | `code`, `message` |
 | `reasoning_delta`, `text_delta` | `text`: one or more chunks of the reasoning or the answer |
-| `text_reclassified` | `text`: the end of the answer so far. It was reasoning and is no longer part of the answer |
+| `text_reclassified` | `text`: the end of the answer so far. It is no longer part of the answer: `is_reasoning`, or else an answer that does not fit its schema |
+| `partial_data` | `data`: the value of a structured answer as far as it came. Its last text may be cut, and keys may be missing. It comes when the answer has grown by an eighth |
 | `turn_finished`, `turn_failed` or `turn_cancelled`, exactly one, at the end | the keys of the `-o json` object |
 
 ## Input

@@ -79,7 +79,7 @@ def test_a_line_is_what_scripts_know(tmp_path):
         '"message": "slow down", "hint": "later", "status": 429, "request_id": "q"}, "finish_reason": "stop", '
         '"usage": {"input_tokens": 1, "output_tokens": 2, "cached_tokens": null, "reasoning_tokens": null, '
         '"estimated": false}, "latency_s": 0.5, "attempts": 1, "cost_usd": null, "model": null, "cached": false, '
-        '"refusal": null, "tool_calls": [], "input_digest": "0000000000000004"}\n'
+        '"refusal": null, "tool_calls": [], "input_digest": "0000000000000004", "data": null}\n'
     )
 
 

@@ -30,11 +30,13 @@ EVERYTHING = {
     "budget": Budgeted,
     "fallbacks": (Fallback("other", open),),
     "auto_continue": 1,
+    "abilities": lambda _: None,
     "caching": Caching(AnswerCache(lambda: MemoryAnswers(StoreLimits(60, 1_000))), None),
 }
 NOTHING = {"retries": 0, "separates_reasoning": False}
 ALL = [
     "AnswerCacheModel",
+    "StructuredOutputModel",
     "ContinuationModel",
     "FallbackModel",
     "OthersTextModel",

@@ -157,7 +157,7 @@ def tool_returning(part):
 
 
 WEATHER = Tool("weather", "Tell the weather.", {"type": "object", "properties": {}})
-SCHEMA = ResponseFormat("person", {"type": "object"})
+SCHEMA = ResponseFormat("person", {"type": "object"}, strict={"type": "object"})
 
 
 def test_tools_and_a_response_format_are_sent_as_each_api_wants_them():

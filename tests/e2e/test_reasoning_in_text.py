@@ -80,7 +80,7 @@ class TestInAPipe:
         with serving_in_thread(answer(*UNOPENED)) as server:
             done = program.run("-o", "jsonl", "Capital?", server=server)
         events = [json.loads(line) for line in done.stdout.splitlines()]
-        assert {"type": "text_reclassified", "text": "hm, hm\n"} in events
+        assert {"type": "text_reclassified", "text": "hm, hm\n", "is_reasoning": True} in events
         assert events[-1]["text"] == "Paris."
 
     @pytest.mark.parametrize("chunks", [OPENED, UNOPENED], ids=["tags", "no opening tag"])

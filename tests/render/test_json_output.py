@@ -73,7 +73,7 @@ def test_parts_beside_the_text_have_the_keys_of_the_format():
         sources=(CitedSource(1, "Paris", "https://example.com"), CitedSource(2, "deep.pdf", path="deep.pdf")),
     )
     shown = result_object(result)
-    assert list(shown)[-5:] == ["error", "refusal", "tool_calls", "sources", "notices"]
+    assert list(shown)[-6:] == ["error", "refusal", "tool_calls", "sources", "notices", "data"]
     assert shown["refusal"] == "No."
     assert shown["tool_calls"] == [{"id": "call_1", "name": "search", "arguments": '{"q": "a"}'}]
     assert shown["sources"] == [

@@ -112,7 +112,9 @@ def _rows(
             index,
             None,
             0,
-            Request(defaults.model, (*defaults.before, message), defaults.parameters, is_cacheable=True),
+            defaults.completed(
+                Request(defaults.model, (*defaults.before, message), defaults.parameters, is_cacheable=True)
+            ),
         )
 
     async def arriving(source: AsyncIterable[RowForScript]) -> AsyncIterator[BatchRow]:

@@ -107,6 +107,7 @@ async def open_batch(
             resolved.parameters,
             (system("\n\n".join(texts)),) if texts else (),
             settings.api,
+            options.response_format,
         )
         try:
             yield OpenBatch(resolved, defaults, settings, context)

@@ -216,8 +216,16 @@ class ModelResolver:
                 screen=terms.guards.screen,
                 is_unwatched=self._options.unwatched,
                 caching=self._caching(terms if may_offer else None),
+                abilities=self._abilities(terms.entry.endpoint),
             ),
         )
+
+    def _abilities(self, endpoint: Endpoint) -> Callable[[str], frozenset[str] | None] | None:
+        """Return what the model table knows a model can do, ``None`` if no answer is to fit a schema."""
+        options, context = self._options, self._context
+        if options.response_format is None and not options.may_have_schema:
+            return None
+        return lambda model: context.table.abilities(endpoint.host, model)
 
     def _caching(self, terms: _Terms | None = None) -> Caching | None:
         """Return the cache of answers, ``None`` if it is off; with ``terms``, it is searched for similar questions."""

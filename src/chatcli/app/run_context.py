@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from chatcli.config.paths import Paths
     from chatcli.config.settings import Settings
     from chatcli.core.events import Notice
+    from chatcli.core.request import ResponseFormat
     from chatcli.cost.budget import Approve, Budget, Spending
     from chatcli.cost.charge import Cashier
     from chatcli.cost.model_table import ModelTable
@@ -126,6 +127,7 @@ class ChatOptions:
     the vocabulary even where a rough count would do; ``dry`` opens a conversation that sends and stores
     nothing. ``becomes_last`` makes it the session used last once it is asked. ``priority`` is that of its requests.
     ``unwatched``: nobody watches answers arrive.
+    ``response_format`` is the form of the answers, ``None`` for any; with ``may_have_schema`` one may be set later.
     ``caches_unsaved``: the cache of answers is used although the conversation is not saved. ``offers_similar``: the
     person can be asked whether an answer to a similar question will do.
     """
@@ -141,6 +143,8 @@ class ChatOptions:
     unwatched: bool = False
     caches_unsaved: bool = False
     offers_similar: bool = False
+    response_format: ResponseFormat | None = field(default=None, compare=False)
+    may_have_schema: bool = False
 
 
 DEFAULT_MODEL: Final = "gpt-5-mini"

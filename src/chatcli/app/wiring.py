@@ -46,7 +46,10 @@ def open_session(settings: Settings, options: ChatOptions, context: RunContext) 
         )
     else:
         log = SessionLog(None, app=app, folder=folder, session=store.load(file) if file else None)
-    return Conversation(log, store, system=_given_system(settings, log.session))
+    chat = Conversation(log, store, system=_given_system(settings, log.session))
+    if options.response_format is not None:
+        chat.turns.response_format = options.response_format
+    return chat
 
 
 @asynccontextmanager
@@ -95,6 +98,11 @@ def body_to_send(
     entry = context.shared.pool.entry(endpoint, context.environment)
     refused = entry.facts(context.paths.cache, is_kept=settings.save).refused
     without = request.without | refused_before(refused, request.model)
+    if request.response_format is not None:
+        from chatcli.client.answer_forms import forms_not_taken  # noqa: PLC0415 - as above
+
+        abilities = context.table.abilities(endpoint.host, request.model)
+        without |= forms_not_taken(endpoint, settings.api, request.model, abilities)
     frames = frames_for(context.paths.data, is_saved=settings.save, may_write=False)
     sent = replace(request, without=without, messages=frames.messages(request.messages))
     return dialect_for(settings.api).body(sent, streamed=settings.stream, endpoint=endpoint)

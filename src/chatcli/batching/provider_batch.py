@@ -314,7 +314,13 @@ class ProviderRun:
         # Of the rows only what their results need: prompts may be long.
         waiting = {
             _custom_id(row): replace_fields(
-                row, request=Request(row.request.model, (), row.request.parameters)
+                row,
+                request=Request(
+                    row.request.model,
+                    (),
+                    row.request.parameters,
+                    response_format=row.request.response_format,
+                ),
             )
             for row in self._rows()
             if part.first <= row.index <= part.last

@@ -34,7 +34,8 @@ class BatchResult:
     """The result of one row: an answer, or an ``error`` with the part of the answer received in ``text``.
 
     ``index`` is the row's number in the input, from 0, ``id`` its own. ``latency_s`` includes retries and waits for rate
-    limits. ``digest`` stands for the content of the row, ``values`` are those of its columns where results have them, too.
+    limits. ``digest`` stands for the content of the row, ``values`` are those of its columns where results have them, too. ``data`` is the
+    value of an answer that fits its schema.
     """
 
     id: RowId
@@ -52,6 +53,7 @@ class BatchResult:
     tool_calls: tuple[ToolCallPart, ...] = ()
     digest: int = 0
     values: tuple[str, ...] = ()
+    data: Any = None
 
 
 def result_fields(result: BatchResult, redact: Callable[[str], str] = str) -> dict[str, Any]:
@@ -75,6 +77,7 @@ def result_fields(result: BatchResult, redact: Callable[[str], str] = str) -> di
         "refusal": result.refusal,
         "tool_calls": [tool_call_fields(call) for call in result.tool_calls],
         "input_digest": f"{result.digest:016x}",
+        "data": result.data,
     }
 
 

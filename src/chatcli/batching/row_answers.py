@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.batching.results import BatchResult
 from chatcli.core.errors import ChatcliError, EndpointError
@@ -12,6 +12,7 @@ from chatcli.core.messages import ReasoningPart
 
 if TYPE_CHECKING:
     from chatcli.batching.row_requests import BatchRow
+    from chatcli.core.request import ResponseFormat
 
 _ASK_AGAIN: Final = "--retry-failed asks again"
 
@@ -33,6 +34,12 @@ class RowAnswer:
         if error is not None and "/continue" in (error.hint or ""):
             error = error.reworded(hint=_ASK_AGAIN)
         assert row.request is not None  # noqa: S101 - rows without one have an error
+        data = None
+        if error is None:
+            try:
+                data = self._data(row.request.response_format)
+            except ChatcliError as mismatch:  # of the provider's batch API, where nothing is asked again
+                error = mismatch
         if end is None:
             return BatchResult(
                 row.id,
@@ -53,7 +60,7 @@ class RowAnswer:
             end.finish_reason,
             end.usage or Usage(),
             latency_s,
-            self.attempts,
+            self.attempts + end.answers - 1,
             cost_usd if end.cost_usd is None else end.cost_usd,
             end.model or row.request.model,
             end.cached,
@@ -61,7 +68,17 @@ class RowAnswer:
             end.message.tool_calls,
             row.digest,
             row.values,
+            data,
         )
+
+    def _data(self, wanted: ResponseFormat | None) -> Any:
+        """Return the value of a whole answer; raise ``SchemaMismatch`` if it does not fit."""
+        end = self.completion
+        if wanted is None or end is None or end.finish_reason != "stop":
+            return None
+        if end.message.refusal is not None or end.message.tool_calls:
+            return None
+        return wanted.data_in(self.text)
 
     def _emptiness(self) -> EndpointError | None:
         """Return the error of an answer that came to its end with nothing in it."""

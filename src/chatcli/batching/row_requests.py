@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from chatcli.batching.input_rows import Record
     from chatcli.core.messages import Origin, Part, Role
+    from chatcli.core.request import ResponseFormat
 
 RowId: TypeAlias = str | int | None
 
@@ -40,6 +41,7 @@ _URLS: Final = {"chat": "/v1/chat/completions", "responses": "/v1/responses"}
 _OF_BATCH: Final = ("custom_id", "body")
 _STREAMING: Final = {"stream", "stream_options", "background"}
 """Fields of a body about how its answer is sent, which is not the row's business."""
+_OWN_FORMATS: Final = {"response_format", "text", "tool_choice"}
 _PLACE: Final = re.compile(r"\{\{|\}\}|\{([^{}\n]+)\}")
 _NAME: Final = re.compile(r"[^\W\d][\w-]*")
 _HOW: Final = 'a row is {"prompt": "…"}, {"messages": […]} or a line of the OpenAI batch format'
@@ -144,12 +146,23 @@ class BatchRow:
 
 @dataclass(frozen=True, slots=True)
 class RequestDefaults:
-    """What rows leave open: the model, its parameters, the messages before the row's own, and the API of the endpoint."""
+    """What rows leave open: the model, its parameters, the messages before the row's own, and the form of the answer.
+
+    ``api`` is that of the endpoint.
+    """
 
     model: str
     parameters: Parameters
     before: tuple[Message, ...] = ()
     api: str = "chat"
+    response_format: ResponseFormat | None = None
+
+    def completed(self, request: Request) -> Request:
+        """Return ``request`` with the form of its answer, unless it names one of its own."""
+        has_own = not _OWN_FORMATS.isdisjoint(request.parameters.extra)
+        if self.response_format is None or has_own:
+            return request
+        return replace(request, response_format=self.response_format)
 
 
 class RowReader:
@@ -182,7 +195,7 @@ class RowReader:
         try:
             identity = _id_of(record.fields)
             self._refuse_repeated(identity)
-            request = self._request(record.fields)
+            request = self._defaults.completed(self._request(record.fields))
         except UsageError as error:
             worded = error.reworded(f"{self._place} {record.line:,} {error.message}")
             return BatchRow(record.position, identity, record.digest, error=worded, values=values)

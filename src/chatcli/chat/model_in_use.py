@@ -15,21 +15,23 @@ if TYPE_CHECKING:
     from chatcli.conversation.history import History
     from chatcli.core.messages import Message
     from chatcli.core.ports import Journal
+    from chatcli.core.request import ResponseFormat
 
 
 class ModelInUse(NamedTuple):
-    """A model, its token counter as corrected for the endpoint, and its window."""
+    """A model, its token counter as corrected for the endpoint, its window, and the form of its answers, ``None`` for any."""
 
     resolved: ResolvedModel
     tokens: MessageTokens
     window: Window
+    response_format: ResponseFormat | None = None
 
     def manager(
         self, history: History, journal: Journal, tokens: MessageTokens | None = None
     ) -> ConversationManager:
         """Return a manager for one history and journal; ``tokens`` may replace the counter."""
         resolved = self.resolved
-        return ConversationManager(
+        manager = ConversationManager(
             model=resolved.model,
             model_name=resolved.model_name,
             history=history,
@@ -40,6 +42,8 @@ class ModelInUse(NamedTuple):
             parameters=resolved.parameters,
             screen=resolved.screen,
         )
+        manager.response_format = self.response_format
+        return manager
 
     def long_questions(self) -> LongQuestions:
         return LongQuestions(self.resolved, self.tokens, self.window, self.manager)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from chatcli.conversation.manager import ConversationManager
     from chatcli.core.events import Event
     from chatcli.core.messages import Message
+    from chatcli.core.request import ResponseFormat
     from chatcli.safety.screening import Suspect
     from chatcli.sessions.records import MessageRecord
 
@@ -61,6 +62,7 @@ class Turns:
         self._opened = opened
         self._vocabularies = VocabularyTokens()
         self._model: ModelInUse | None = None
+        self._response_format: ResponseFormat | None = None
         self._manager: ConversationManager | None = None
         self._long_questions: LongQuestions | None = None
         self._applied_changes = 0
@@ -95,6 +97,19 @@ class Turns:
         return self._long_questions
 
     @property
+    def response_format(self) -> ResponseFormat | None:
+        """The form of the answers of the conversation, ``None`` for any; asides have none."""
+        return self._response_format
+
+    @response_format.setter
+    def response_format(self, wanted: ResponseFormat | None) -> None:
+        self._response_format = wanted
+        self._long_questions = None
+        if self._model is not None and self._manager is not None:
+            self._model = self._model._replace(response_format=wanted)
+            self._manager.response_format = wanted
+
+    @property
     def model_in_use(self) -> ModelInUse:
         """The model, with its token counter and its window."""
         if self._model is None:
@@ -114,7 +129,8 @@ class Turns:
         counts, model = resolved.counts, resolved.model_name
         share = None if counts is None else partial(counts.share, model)
         tokens = self._vocabularies.tokens_for(model, share, resolved.as_sent)
-        return ModelInUse(resolved, tokens, Window.of(resolved.window_tokens, resolved.parameters.max_tokens))
+        window = Window.of(resolved.window_tokens, resolved.parameters.max_tokens)
+        return ModelInUse(resolved, tokens, window, self._response_format)
 
     def load_vocabulary(self) -> None:
         """Load the vocabulary of the model; can run in a thread while the person types."""
@@ -269,7 +285,8 @@ class Turns:
 
     def beside(self, history: History) -> ConversationManager:
         """Return a manager for another history; nothing of it is stored."""
-        return self.model_in_use.manager(history, SessionLog(None, app="aside"))
+        model = self.model_in_use._replace(response_format=None)
+        return model.manager(history, SessionLog(None, app="aside"))
 
     def _ask_again(
         self,

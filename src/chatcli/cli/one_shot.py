@@ -85,7 +85,10 @@ class _OneShot:
                     if asked is None:
                         return ExitCode.INTERRUPTED
                     observers = shown.observers(chat.turns.retry_now, lambda: chat.opened.title)
-                    end = await play(chat.turns.send(asked), *observers)
+                    turn = chat.turns.send(asked)
+                    end = await play(
+                        turn if self._options.response_format is None else shown.displayed(turn), *observers
+                    )
                     chat.branches.take_back_unsent(end)
                     must_be_saved = bool(self._options.session or self._options.resume_last)
                     is_to_be_kept = self._settings.save or self._settings.origin("save") == NO_PLACE

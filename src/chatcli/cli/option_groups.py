@@ -74,3 +74,14 @@ def add_spending_options(group: argparse._ArgumentGroup) -> None:
         "--no-cache", dest="cache", action="store_const", const="off", help="ask anew, and cache nothing"
     )
     group.add_argument("--max-cost", metavar="USD", help="most this run may cost")
+
+
+def add_schema_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--schema",
+        metavar="FIELDS|FILE|NAME",
+        help="answer in JSON that fits: 'name, age int', a JSON Schema, or one of your schemas",
+    )
+    group.add_argument(
+        "--schema-multi", metavar="FIELDS|FILE|NAME", help='the same for a list: {"items": [...]}'
+    )

@@ -7,7 +7,12 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from chatcli.cli.option_groups import add_model_options, add_parameter_options, add_system_option
+from chatcli.cli.option_groups import (
+    add_model_options,
+    add_parameter_options,
+    add_schema_options,
+    add_system_option,
+)
 from chatcli.core.errors import UsageError
 from chatcli.text.hints import did_you_mean
 from chatcli.text.lazy_pattern import lazy_pattern
@@ -17,8 +22,6 @@ if TYPE_CHECKING:
 
 RESERVED_OPTIONS = (
     *(
-        "--schema",
-        "--schema-multi",
         "--web-search",
         "--compare",
         "--tool",
@@ -126,6 +129,7 @@ examples:
   chatcli --resume                            pick a session to continue
   chatcli -s work -f notes.md "Summarize"     a named session, a file attached
   chatcli -o json "Capital of France?" | jq -r .text
+  chatcli --schema "name, born int, works list" "Ada Lovelace" | jq .born
   chatcli -x "A shell one-liner to count lines" > count.sh
   chatcli --local "Say hello"                 the embedded model, no key needed
 
@@ -282,6 +286,7 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-x", "--extract", action="store_true", help="only the first code block; none: all, exit 10"
     )
+    add_schema_options(group)
     group.add_argument("--raw", action="store_true", help="keep control characters in the answer")
     group.add_argument("--dry-run", action="store_true", help="show the request and its tokens, send nothing")
     group.add_argument(

@@ -31,7 +31,7 @@ from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
     from chatcli.cli.standard_streams import Stream, Terminal
     from chatcli.config.settings import Settings
@@ -175,6 +175,15 @@ class Outputs(NamedTuple):
     settings: Settings
     terminal: Terminal
     notices: list[Notice]
+
+    def displayed(self, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
+        """Return the events of a turn as they are shown: the JSON of a structured answer whole, or laid out."""
+        if self.options.output in ("json", "jsonl"):
+            return events
+        from chatcli.render.structured_answer import held, laid_out  # noqa: PLC0415 - most answers are not structured
+
+        shown = self.options.output or _default_format(self.options, self.settings, self.terminal)
+        return laid_out(events) if shown == "markdown" else held(events)
 
     def notify(self, notice: Notice) -> None:
         """Write a notice from outside a turn, and keep it for the JSON formats."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from chatcli.attachments.web_texts import WebText
     from chatcli.cli.standard_streams import Terminal
     from chatcli.core.messages import Message
+    from chatcli.core.request import ResponseFormat
     from chatcli.templates.template import Filling, Template
     from chatcli.templates.template_store import TemplateStore
 
@@ -124,6 +125,35 @@ def chosen_template(options: Namespace, context: RunContext) -> tuple[Template, 
     return template, TemplateSettings(
         f"template {template.name}", template.matter.settings, f"Edit {entry.path}."
     )
+
+
+def chosen_schema(
+    options: Namespace, context: RunContext, template: Template | None
+) -> ResponseFormat | None:
+    """Return the form of answers that the options or the template name, ``None`` for any."""
+    wanted = given_schema(options, context)
+    if wanted is None and template is not None and (schema := template.matter.schema) is not None:
+        wanted = _read_schema(schema, context, is_list=template.matter.is_schema_of_items)
+    if wanted is not None and options.extract:
+        raise UsageError("--schema and -x cannot be combined", hint="leave out -x: the answer is JSON")
+    return wanted
+
+
+def given_schema(options: Namespace, context: RunContext) -> ResponseFormat | None:
+    """Return the form of answers of ``--schema`` or ``--schema-multi``, ``None`` for any; raise ``UsageError``."""
+    if options.schema is not None and options.schema_multi is not None:
+        raise UsageError("--schema and --schema-multi cannot be combined", hint="use one of them")
+    given = options.schema if options.schema_multi is None else options.schema_multi
+    if given is None:
+        return None
+    return _read_schema(as_typed(given), context, is_list=options.schema_multi is not None)
+
+
+def _read_schema(given: str, context: RunContext, *, is_list: bool) -> ResponseFormat:
+    from chatcli.schemas.schema_source import FOLDER, SchemaFolder  # noqa: PLC0415 - most questions name none
+    from chatcli.schemas.wire_forms import read_response_format  # noqa: PLC0415 - as above
+
+    return read_response_format(given, SchemaFolder(context.paths.config / FOLDER), is_list=is_list)
 
 
 def _prompt(options: Namespace) -> str:

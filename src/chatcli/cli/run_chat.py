@@ -45,6 +45,11 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
         from chatcli.cli.questions import chosen_template  # noqa: PLC0415 - most conversations use none
 
         template, set_by_template = chosen_template(options, context)
+    options.response_format = None
+    if options.schema or options.schema_multi or (template is not None and template.matter.schema):
+        from chatcli.cli.questions import chosen_schema  # noqa: PLC0415 - as above
+
+        options.response_format = chosen_schema(options, context, template)
     settings = settings_of(options, context, terminal, template=set_by_template)
     try:
         question = (

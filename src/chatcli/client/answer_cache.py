@@ -297,9 +297,9 @@ class _StorableAnswer:
         match event:
             case TextDelta(text):
                 self._text.append(text)
-            case TextReclassified(text):
+            case TextReclassified(text, is_reasoning):
                 self._text.drop_last(len(text))
-                self._reasoning.append(text)
+                self._reasoning += [text] if is_reasoning else []
             case ReasoningDelta(text):
                 self._reasoning.append(text)
             case Completion():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from chatcli.client.answer_forms import TOOL, chat_fields, form_in_force, with_words
 from chatcli.client.error_bodies import error_in
 from chatcli.client.trailing_parts import ECHOED_BLOCKS, SOURCE_LISTS, TrailingParts
 from chatcli.client.wire_messages import (
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
 
     from chatcli.client.endpoint import Endpoint
     from chatcli.core.events import Notice
-    from chatcli.core.request import Request, ResponseFormat
+    from chatcli.core.request import Request
 
 _HIGHEST_COST_USD: Final = 1e6  # a larger number is not a price
 
 # OpenRouter, vLLM and DeepSeek send a placeholder for a missing finish reason.
 _BROKE_OFF: Final = {"error", "abort", "insufficient_system_resource"}
+
+_CALLED: Final = {"tool_calls", "function_call"}
 
 # OpenAI's terms for those of others: Mistral, Anthropic, Gemini
 # (https://ai.google.dev/api/generate-content#FinishReason), Cohere, Together.
@@ -68,7 +71,7 @@ class ChatCompletions:
 
     def encoded_body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> bytes:
         body = _body(request, MESSAGES, streamed=streamed, endpoint=endpoint)
-        return encoded_body(body, self._encodings.encoded(request, endpoint))
+        return encoded_body(body, self._encodings.encoded(_asked(request, endpoint), endpoint))
 
     def reader(self, request: Request) -> CompletionReader:
         return CompletionReader(request)
@@ -83,11 +86,18 @@ def request_body(request: Request, *, streamed: bool, endpoint: Endpoint) -> dic
     OpenAI requires ``max_completion_tokens``; most other servers know the older ``max_tokens``, a few only
     ``max_output_tokens``. A server that refused one gets the next.
     """
-    return _body(request, chat_messages(request, endpoint), streamed=streamed, endpoint=endpoint)
+    messages = chat_messages(_asked(request, endpoint), endpoint)
+    return _body(request, messages, streamed=streamed, endpoint=endpoint)
+
+
+def _asked(request: Request, endpoint: Endpoint) -> Request:
+    return request if request.response_format is None else with_words(request, endpoint)
 
 
 def _body(request: Request, messages: object, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
     parameters = request.parameters
+    form = {} if request.response_format is None else chat_fields(request)
+    tools = [{"type": "function", "function": tool._asdict()} for tool in request.tools]
     named = {
         "temperature": parameters.temperature,
         "top_p": parameters.top_p,
@@ -95,8 +105,8 @@ def _body(request: Request, messages: object, *, streamed: bool, endpoint: Endpo
         "seed": parameters.seed,
         "reasoning_effort": parameters.reasoning,
         "stream_options": {"include_usage": True} if streamed else None,
-        "tools": [{"type": "function", "function": tool._asdict()} for tool in request.tools] or None,
-        "response_format": _response_format(request.response_format),
+        **form,
+        "tools": [*tools, *form.get("tools", ())] or None,
     }
     return {
         "model": request.model,
@@ -104,15 +114,6 @@ def _body(request: Request, messages: object, *, streamed: bool, endpoint: Endpo
         **({} if "stream" in request.without else {"stream": streamed}),
         **{name: value for name, value in named.items() if value is not None and name not in request.without},
         **{name: value for name, value in parameters.extra.items() if name not in request.without},
-    }
-
-
-def _response_format(wanted: ResponseFormat | None) -> dict[str, Any] | None:
-    if wanted is None:
-        return None
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": wanted.name, "schema": wanted.schema, "strict": True},
     }
 
 
@@ -140,6 +141,9 @@ class CompletionReader:
         self._cost_usd: float | None = None
         self._trailing = TrailingParts(request)
         self._content_key: str | None = None
+        wanted = request.response_format
+        is_tool = wanted is not None and form_in_force(request) == TOOL
+        self._form = ToolAnswer(wanted.name) if wanted is not None and is_tool else None
 
     def read_event(self, event: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
         # Gateways that only simulate streaming send a whole message; those of the older API send its text.
@@ -149,11 +153,13 @@ class CompletionReader:
         return self._read(answer, ("message", "delta", "text"))
 
     def rest(self) -> Iterator[TextDelta | Notice]:
-        return self._trailing.rest()
+        if self._form is not None and (text := self._form.rest()):
+            yield TextDelta(text)
+        yield from self._trailing.rest()
 
     @property
     def held(self) -> int:
-        return self._trailing.held
+        return self._trailing.held + (self._form.held if self._form is not None else 0)
 
     @property
     def is_complete(self) -> bool:
@@ -168,8 +174,9 @@ class CompletionReader:
     def completion(self) -> Completion | None:
         if self._finish_reason is None:
             return None
+        is_form = self._form is not None and self._form.was_called and self._finish_reason in _CALLED
         return self._trailing.completing(
-            Completion(self._finish_reason, self._model, self._usage, self._cost_usd)
+            Completion("stop" if is_form else self._finish_reason, self._model, self._usage, self._cost_usd)
         )
 
     def _read(
@@ -218,6 +225,8 @@ class CompletionReader:
         if isinstance(reasoning, str) and reasoning:
             self.chunks += 1
             yield ReasoningDelta(reasoning)
+        if self._form is not None:
+            text = self._form.take(text if isinstance(text, str) else "", content.get("tool_calls"))
         if isinstance(text, str) and text:
             self.chunks += 1
             if joined := self._trailing.joiner.join(text):
@@ -239,6 +248,9 @@ class CompletionReader:
             self.chunks += 1
             self._trailing.refuse(refusal)
         for call in objects_in(content.get("tool_calls")):
+            if self._form is not None and self._form.is_answer(call):
+                self.chunks += 1
+                continue
             self._note_call(
                 call.get("index"), call.get("id"), call.get("function"), call.get("extra_content")
             )
@@ -291,6 +303,48 @@ class CompletionReader:
         asked = self._request.parameters.extra.get("audio")
         self._trailing.media.sound(audio.get("data"), as_object(asked).get("format"))
         return optional_text(audio.get("transcript"))
+
+
+class ToolAnswer:
+    """The answer in the arguments of the tool ``name`` that the model had to call; text beside it is no part of it.
+
+    A model that calls no tool has answered in the text, which is held back until that is certain.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._place: object = None
+        self._beside: list[str] = []
+        self.held = 0
+        self.was_called = False
+
+    def is_answer(self, call: Mapping[str, Any]) -> bool:
+        """Return whether a delta of a tool call belongs to the first call of the tool."""
+        name = as_object(call.get("function")).get("name")
+        if not self.was_called and name == self._name:
+            self.was_called, self._place = True, call.get("index")
+            return True
+        return self.was_called and call.get("index") == self._place and name in (None, "", self._name)
+
+    def take(self, text: str, calls: object) -> str:
+        """Take what a delta holds, and return what of it is the answer; ``calls`` have been through ``is_answer``."""
+        if text and not self.was_called:
+            self._beside.append(text)
+            self.held += len(text)
+        arguments = [
+            as_object(call.get("function")).get("arguments")
+            for call in objects_in(calls)
+            if self.was_called and call.get("index") == self._place
+        ]
+        return "".join(
+            as_json(each) if isinstance(each, dict) else each
+            for each in arguments
+            if isinstance(each, str | dict)
+        )
+
+    def rest(self) -> str:
+        """Return the text of a model that did not call the tool."""
+        return "" if self.was_called else "".join(self._beside)
 
 
 def _finish_reason(word: str) -> str:

@@ -160,8 +160,8 @@ class _Answer:
 
     def end(self, completion: Completion) -> None:
         self._end = completion
-        self._usage = _sum(self._usage, completion.usage)
-        self._cost_usd = _total(self._cost_usd, completion.cost_usd)
+        self._usage = summed_usage(self._usage, completion.usage)
+        self._cost_usd = total(self._cost_usd, completion.cost_usd)
         self._sources = _united(self._sources, completion.sources)
         self._reasoning += tuple(part for part in completion.message.parts if isinstance(part, ReasoningPart))
         if completion.finish_reason == "length" and self._grown:
@@ -217,20 +217,20 @@ def _united(first: tuple[CitedSource, ...], second: tuple[CitedSource, ...]) -> 
     )
 
 
-def _sum(first: Usage | None, second: Usage | None) -> Usage | None:
+def summed_usage(first: Usage | None, second: Usage | None) -> Usage | None:
     """Add the usage of the parts; one part without usage makes the sum unknown."""
     if first is None or second is None:
         return second
     return Usage(
-        _total(first.input_tokens, second.input_tokens),
-        _total(first.output_tokens, second.output_tokens),
-        _total(first.cached_tokens, second.cached_tokens),
-        _total(first.reasoning_tokens, second.reasoning_tokens),
+        total(first.input_tokens, second.input_tokens),
+        total(first.output_tokens, second.output_tokens),
+        total(first.cached_tokens, second.cached_tokens),
+        total(first.reasoning_tokens, second.reasoning_tokens),
         estimated=first.estimated or second.estimated,
     )
 
 
-def _total(first: _Number | None, second: _Number | None) -> _Number | None:
+def total(first: _Number | None, second: _Number | None) -> _Number | None:
     return None if first is None or second is None else first + second
 
 

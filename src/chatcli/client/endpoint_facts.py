@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from chatcli.client.answer_forms import FORMS, form_in_force, ignored_forms, next_form, refused_forms
 from chatcli.client.wire_messages import (
     ANSWER_ALONE,
     ROLES,
@@ -207,7 +208,7 @@ _OPTIONAL: Final = frozenset(
     }
 )
 _STREAM: Final = "stream"
-_KEPT: Final = _OPTIONAL | ROLES | {_STREAM, ANSWER_ALONE}
+_KEPT: Final = _OPTIONAL | ROLES | {_STREAM, ANSWER_ALONE, *FORMS}
 _NEEDED: Final = frozenset({"model", "messages", "input"})
 # The last: Moonshot's "invalid temperature: only 1 is allowed for this model".
 _NOT_TAKEN: Final = lazy_pattern(
@@ -225,8 +226,8 @@ _HUMP: Final = lazy_pattern(r"(?<=[a-z0-9])(?=[A-Z])")
 class UnsupportedParametersModel:
     """A ``ChatModel`` that retries without request fields that the endpoint refuses.
 
-    This includes ``stream``, the role of the system prompt (see ``client.wire_messages``), and answers sent
-    without their reasoning. Each field is omitted or spelled differently once; this is reported and then
+    This includes ``stream``, the role of the system prompt (see ``client.wire_messages``), the form of answers (see
+    ``client.answer_forms``), and answers sent without their reasoning. Each field is omitted or spelled differently once; this is reported and then
     remembered. Required fields are never omitted. ``refused`` stores the refusals for all users of the
     endpoint.
     """
@@ -240,20 +241,25 @@ class UnsupportedParametersModel:
         without, began = request.without | self._recalled(request.model), False
         while True:
             sent = request if without == request.without else replace(request, without=without)
+            form, beginning = None if sent.response_format is None else form_in_force(sent), ""
             try:
                 async with aclosing(self._inner.stream(sent)) as events:
                     async for event in events:
                         began = began or isinstance(event, TextDelta | ReasoningDelta)
+                        if form is not None and not beginning and isinstance(event, TextDelta):
+                            beginning = event.text.lstrip()[:1]
                         yield event
             except EndpointError as error:
-                refused = None if began else _refused(error, request, without)
-                if refused is None:
+                refused = frozenset[str]() if began else _refused(error, request, without)
+                if not refused:
                     raise
             else:
+                if ignored := ignored_forms(form, beginning):
+                    self._remember(request.model, (without | ignored) - request.without)
                 return
-            without |= {refused}
+            without |= refused
             self._remember(request.model, without - request.without)
-            yield _notice(request.model, refused, without)
+            yield _notice(request, refused, without)
 
     def _recalled(self, model: str) -> frozenset[str]:
         if model not in self._without:
@@ -265,17 +271,17 @@ class UnsupportedParametersModel:
         self._refused.remember(model, sorted(without))
 
 
-def _refused(error: EndpointError, request: Request, without: frozenset[str]) -> str | None:
+def _refused(error: EndpointError, request: Request, without: frozenset[str]) -> frozenset[str]:
     if refuses_answer_alone(error, request, without):
-        return ANSWER_ALONE
-    role = refused_role(error, request, without)
-    if role is None and isinstance(error, RequestRefused):
-        return refused_field(error, request, without)
-    return role
+        return frozenset({ANSWER_ALONE})
+    found = refused_role(error, request, without)
+    if found is None and isinstance(error, RequestRefused):
+        found = refused_field(error, request, without)
+    return refused_forms(error, request, without) if found is None else frozenset({found})
 
 
 def refused_before(refused: Facts, model: str) -> frozenset[str]:
-    """Return the fields and roles that ``model`` is known to refuse."""
+    """Return the fields, roles and forms of answers that ``model`` is known to refuse."""
     _, names = refused.recall(model)
     return frozenset(map(str, names) if isinstance(names, list) else ()) & _KEPT
 
@@ -317,7 +323,11 @@ def _left_to_endpoint(request: Request) -> set[str]:
     return absent - set(parameters.extra)
 
 
-def _notice(model: str, refused: str, without: frozenset[str]) -> Notice:
+def _notice(request: Request, all_refused: frozenset[str], without: frozenset[str]) -> Notice:
+    model, refused = request.model, min(all_refused)
+    if refused in FORMS:
+        how = next_form(request, without)
+        return Notice("schema_sent_otherwise", f"{model} does not take the {refused}; asking with {how}")
     if refused in ROLES:
         return Notice(
             "system_role_refused", f"{model} does not accept the {refused}: {system_prompt_moved(refused)}"

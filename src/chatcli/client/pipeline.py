@@ -49,7 +49,8 @@ class ModelOptions(NamedTuple):
     often a cut answer is continued, ``None`` if another pipeline does it. ``frames`` are put around text of others.
     ``screen`` checks that text, ``None`` if nobody wants it. ``is_unwatched``: nobody watches the answers arrive, as in a
     batch, so that ``Waiting`` is not reported, and whole answers take the cheapest connection. ``caching`` has answers
-    from before, ``None`` for none.
+    from before, ``None`` for none. ``abilities`` returns those of a model of the endpoint;
+    ``None`` if no answer is to fit a schema.
     """
 
     api: str
@@ -68,6 +69,7 @@ class ModelOptions(NamedTuple):
     screen: MessageScreen | None = None
     is_unwatched: bool = False
     caching: Caching | None = None
+    abilities: Callable[[str], frozenset[str] | None] | None = None
 
 
 class OthersTextModel:
@@ -107,9 +109,24 @@ def _cached(inner: ChatModel, endpoint: Endpoint, options: ModelOptions) -> Chat
     return AnswerCacheModel(inner, cache, origin, count=options.counter.count, similar=similar)
 
 
+def _structured(inner: ChatModel, endpoint: Endpoint, options: ModelOptions) -> ChatModel:
+    # Imported on first use: most runs name no schema.
+    from chatcli.client.structured_output import StructuredOutputModel  # noqa: PLC0415
+
+    return StructuredOutputModel(
+        inner,
+        endpoint,
+        api=options.api,
+        abilities=options.abilities or (lambda _: None),
+        shows_partial=not options.is_unwatched,
+    )
+
+
 LAYERS: Final = (
     # From the outside in. Answers from the cache; outside of everything, as a hit costs nothing and asks nobody.
     Layer("answer cache", lambda options: options.caching is not None, _cached),
+    # Has answers fit their schema; outside of what makes an answer whole.
+    Layer("structured output", lambda options: options.abilities is not None, _structured),
     # Continues cut answers.
     Layer(
         "continuation",

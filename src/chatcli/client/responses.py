@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from chatcli.client.answer_forms import response_fields, with_words
 from chatcli.client.error_bodies import error_in
 from chatcli.client.trailing_parts import MOST_CALLS, TrailingParts
 from chatcli.client.wire_messages import as_json, count, encoded, response_items
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from chatcli.client.endpoint import Endpoint
     from chatcli.core.events import Notice
-    from chatcli.core.request import Request, ResponseFormat
+    from chatcli.core.request import Request
 
 _TEXT_DELTA: Final = "response.output_text.delta"
 _REFUSAL_DELTA: Final = "response.refusal.delta"
@@ -52,6 +53,8 @@ class Responses:
 
     def body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
         parameters = request.parameters
+        is_formed = request.response_format is not None
+        asked = with_words(request, endpoint) if is_formed else request
         named = {
             "temperature": parameters.temperature,
             "top_p": parameters.top_p,
@@ -59,13 +62,13 @@ class Responses:
             "reasoning": None if parameters.reasoning is None else {"effort": parameters.reasoning},
             "store": False,
             "tools": [{"type": "function", **tool._asdict()} for tool in request.tools] or None,
-            "text": _text_format(request.response_format),
+            **(response_fields(request) if is_formed else {}),
         }
         # The API has no seed: it is sent nevertheless, so that the refusal tells the person.
         others = {"seed": parameters.seed, **parameters.extra}
         return {
             "model": request.model,
-            "input": response_items(request, endpoint),
+            "input": response_items(asked, endpoint),
             "stream": streamed,
             **_given(named, request.without),
             **_given(others, request.without),
@@ -212,12 +215,6 @@ class ResponseReader:
                 model if isinstance(model, str) and model else None,
                 _usage(usage) if isinstance(usage, dict) else None,
             )
-
-
-def _text_format(wanted: ResponseFormat | None) -> dict[str, Any] | None:
-    if wanted is None:
-        return None
-    return {"format": {"type": "json_schema", "name": wanted.name, "schema": wanted.schema, "strict": True}}
 
 
 def _given(values: Mapping[str, Any], without: frozenset[str]) -> dict[str, Any]:

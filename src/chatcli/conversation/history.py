@@ -251,7 +251,7 @@ class RunningTurn:
             ttft_s=None if self._first_delta_s is None else self._first_delta_s - self._started_s,
             session=self._journal.name,
             cached=bool(done and done.cached),
-            attempts=self._attempts,
+            attempts=self._attempts + (done.answers - 1 if done else 0),
             error=self.error,
             refusal=self.message.refusal,
             tool_calls=self.message.tool_calls,

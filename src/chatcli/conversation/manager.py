@@ -15,7 +15,13 @@ from chatcli.conversation.history import Entry, RunningTurn
 from chatcli.conversation.strategies.strategy import counted, mandatory_only, surely_fits
 from chatcli.conversation.summarizing import summary_tokens, whole_fold
 from chatcli.core import messages
-from chatcli.core.errors import ChatcliError, ContextOverflow, EndpointError, InputTooLong, LocalIOError
+from chatcli.core.errors import (
+    ChatcliError,
+    ContextOverflow,
+    EndpointError,
+    InputTooLong,
+    LocalIOError,
+)
 from chatcli.core.events import (
     AnswerContinued,
     Completion,
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
     from chatcli.core.events import Event, ModelEvent
     from chatcli.core.messages import Message
     from chatcli.core.ports import ChatModel, Journal, MessageScreen, Reply
+    from chatcli.core.request import ResponseFormat
 
 REFITS = 3
 """How often a turn is retried with a smaller context if the endpoint counts more tokens than chatcli."""
@@ -56,7 +63,8 @@ class ConversationManager:
     """Holds the conversation, fits it into the model's window, and stores both sides of a turn.
 
     ``history`` is the conversation so far; ``journal`` stores new messages. ``strategy`` chooses the context
-    for ``window``. ``screen`` checks what is sent and answered. ``clock`` counts seconds.
+    for ``window``. ``screen`` checks what is sent and answered. ``clock`` counts seconds. ``response_format`` is the
+    form of the answers from here on.
     """
 
     def __init__(
@@ -85,6 +93,7 @@ class ConversationManager:
         self._clock = clock
         self._usage: ContextUsage | None = None
         self._anticipated: _Anticipated | None = None
+        self.response_format: ResponseFormat | None = None
 
     def resume(self, history: History) -> None:
         """Continue from another history, as after undo; the caller has stored the change."""
@@ -208,9 +217,9 @@ class ConversationManager:
             async with aclosing(self._exchange(turn, question, stored_id)) as events:
                 async for event in events:
                     yield event
+            result = self._with_data(self._result(turn))
             for notice in await self._closing_notices(turn):
                 yield notice
-            result = self._result(turn)
             self._keep(turn, result)
         except (CancelledError, GeneratorExit):
             self._keep_partial(turn)
@@ -346,6 +355,7 @@ class ConversationManager:
             partial_answer=turn.partial_answer if turn else "",
             counted_tokens=None if plan.estimated else self._tokens.by_vocabulary(plan.sent_tokens),
             receipt=turn.receipt if turn else None,
+            response_format=self.response_format,
             is_cacheable=turn is not None and turn.is_cacheable,
         )
 
@@ -355,6 +365,14 @@ class ConversationManager:
             return result
         counted = Usage(turn.sent_tokens, self._tokens.estimate_text(turn.text))
         return replace(result, usage=result.usage.filled(counted))
+
+    def _with_data(self, result: TurnResult) -> TurnResult:
+        """Return ``result`` with the value of a whole answer; raise ``SchemaMismatch`` if it does not fit."""
+        wanted, is_whole = self.response_format, result.finish_reason == "stop"
+        if wanted is None or not is_whole or result.refusal is not None or result.tool_calls:
+            return result
+        # The client has had it checked: only a stored answer can be another one.
+        return replace(result, data=wanted.data_in(result.text))
 
     def _keep(self, turn: RunningTurn, result: TurnResult) -> None:
         """Store the reply as far as received, and append the turn to the history."""

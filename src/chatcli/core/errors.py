@@ -9,6 +9,7 @@
     ├── LocalIOError            8  a file that cannot be read or written
     ├── BudgetReached           9  the request would cost more than may be spent
     ├── NothingToExtract       10
+    │   └── SchemaMismatch     10  the answer does not fit the schema
     ├── Cancelled             130  the person stopped the turn
     └── EndpointError              the model's endpoint, with its status and request id
         ├── KeyRefused          4  401, or words that say so
@@ -157,6 +158,10 @@ class BudgetReached(ChatcliError):
 class NothingToExtract(ChatcliError):
     code = "nothing_to_extract"
     exit_code = ExitCode.NOTHING_TO_EXTRACT
+
+
+class SchemaMismatch(NothingToExtract):
+    code = "schema_mismatch"
 
 
 class Cancelled(ChatcliError):

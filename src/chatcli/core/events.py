@@ -4,7 +4,7 @@ A client yields ``ModelEvent``s; ``ConversationManager.send`` turns them into ``
 
     turn     := TurnStarted  AnswerContinued?  progress*  ( TurnFinished | TurnFailed )
     progress := ContextFitted | LongProgress | Waiting | Retrying | Notice | ReasoningDelta | TextDelta
-              | TextReclassified
+              | TextReclassified | PartialData
 
 ``play`` emits ``TurnCancelled`` when the person stops the turn. A reader ignores types it does not know.
 """
@@ -12,7 +12,7 @@ A client yields ``ModelEvent``s; ``ConversationManager.send`` turns them into ``
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from chatcli.core.errors import ChatcliError  # noqa: TC001 - found by whoever reads the annotations
 from chatcli.core.frozen import frozen
@@ -135,10 +135,23 @@ class TextDelta:
 class TextReclassified:
     """The last ``text`` of the answer so far was reasoning; the answer follows.
 
-    ``text`` is a suffix of the ``TextDelta``s received before; it is no longer part of the answer.
+    ``text`` is a suffix of the ``TextDelta``s received before; it is no longer part of the answer. Without
+    ``is_reasoning`` it was an answer that does not fit the schema, and another follows.
     """
 
     text: str
+    is_reasoning: bool = True
+
+
+@frozen
+class PartialData:
+    """The value of a structured answer as far as received: its last text may be cut, and keys may be missing.
+
+    Not every delta has one: each comes when the answer has grown by a share, so that all together are as long as some
+    answers.
+    """
+
+    data: object = field(hash=False)
 
 
 @frozen
@@ -164,7 +177,8 @@ class Completion:
     """The last event of a client's stream: the answer is complete.
 
     ``message`` is the whole reply; it does not count in comparisons, as its text was in the deltas.
-    ``cost_usd`` is the cost the endpoint reports.
+    ``cost_usd`` is the cost the endpoint reports. ``answers`` is the number of whole answers it took: 2 if the
+    first did not fit the schema.
     """
 
     finish_reason: str
@@ -174,6 +188,7 @@ class Completion:
     cached: bool = False
     message: Message = field(default=EMPTY_REPLY, compare=False)
     sources: tuple[CitedSource, ...] = ()
+    answers: int = 1
 
 
 @frozen
@@ -181,7 +196,8 @@ class TurnResult:
     """The outcome of a turn, successful or not: the keys of ``-o json``.
 
     ``text`` is the whole answer or, after a failure, the part received. ``latency_s`` runs from the request
-    to the end, ``ttft_s`` to the first delta. ``cost_usd`` is ``None`` where the price is unknown.
+    to the end, ``ttft_s`` to the first delta. ``cost_usd`` is ``None`` where the price is unknown. ``data`` is the
+    value of an answer that fits its schema.
     """
 
     text: str
@@ -198,6 +214,7 @@ class TurnResult:
     refusal: str | None = None
     tool_calls: tuple[ToolCallPart, ...] = ()
     sources: tuple[CitedSource, ...] = ()
+    data: Any = field(default=None, hash=False)
 
 
 @frozen
@@ -221,7 +238,9 @@ class TurnCancelled:
     result: TurnResult
 
 
-Progress: TypeAlias = Waiting | Retrying | Notice | ReasoningDelta | TextDelta | TextReclassified
+Progress: TypeAlias = (
+    Waiting | Retrying | Notice | ReasoningDelta | TextDelta | TextReclassified | PartialData
+)
 ModelEvent: TypeAlias = Progress | Completion
 TurnEnd: TypeAlias = TurnFinished | TurnFailed | TurnCancelled
 Event: TypeAlias = TurnStarted | AnswerContinued | ContextFitted | LongProgress | Progress | TurnEnd

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from chatcli.core.errors import SchemaMismatch
 from chatcli.core.frozen import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from decimal import Decimal
 
     from chatcli.core.messages import Message
@@ -41,11 +42,45 @@ class Tool(NamedTuple):
     parameters: Mapping[str, Any]
 
 
+_LONGEST_PROBLEM: Final = 1_000
+
+
+class CheckedAnswer(NamedTuple):
+    """The value in an answer that fits its schema; else the ``problem``, in words for the model and the person."""
+
+    data: Any = None
+    problem: str = ""
+
+
 class ResponseFormat(NamedTuple):
-    """The JSON Schema the answer must match; ``name`` is its name for the endpoint."""
+    """The JSON Schema the answer must match; ``name`` is its name for the endpoint.
+
+    ``strict`` is the schema as OpenAI's strict mode takes it, ``None`` if it cannot be written so; ``basic`` has only
+    the keywords every provider knows. The roots of both are objects. ``words`` ask for the form where an endpoint takes
+    no schema. ``check`` returns the value in a whole answer.
+    """
 
     name: str
     schema: Mapping[str, Any]
+    strict: Mapping[str, Any] | None = None
+    basic: Mapping[str, Any] | None = None
+    words: str = ""
+    check: Callable[[str], CheckedAnswer] | None = None
+
+    def data_in(self, text: str) -> Any:
+        """Return the value in a whole answer; raise ``SchemaMismatch`` if it does not fit."""
+        data, problem = CheckedAnswer() if self.check is None else self.check(text)
+        if problem:
+            raise mismatch(problem)
+        return data
+
+
+def mismatch(problem: str, beside: str = "") -> SchemaMismatch:
+    """Return the error of an answer with a ``problem``, ``beside`` which something else failed."""
+    return SchemaMismatch(
+        f"the answer does not fit the schema: {problem[:_LONGEST_PROBLEM]}{beside and f'; {beside}'}",
+        hint="a simpler schema, descriptions of its fields or another model may help",
+    )
 
 
 @dataclass(eq=False, slots=True)

@@ -175,7 +175,8 @@ class BudgetedModel:
     def _input_tokens(self, request: Request) -> int:
         counted = sum(self._count(message.sent_text) for message in request.messages)
         if request.tools or request.response_format is not None:
-            counted += self._count(json.dumps([request.tools, request.response_format]))
+            form = request.response_format
+            counted += self._count(json.dumps([request.tools, form and [form.name, form.schema]]))
         by_vocabulary = (request.counted_tokens or 0) * (1 + self._share(request.model))
         beside = sent_beside(request.parameters)
         return max(counted, ceil(by_vocabulary)) + (self._count(beside) if beside else 0)

@@ -16,6 +16,7 @@ from chatcli.core.events import (
     ContextFitted,
     LongProgress,
     Notice,
+    PartialData,
     ReasoningDelta,
     Retrying,
     TextDelta,
@@ -46,6 +47,7 @@ _PROGRESS: Final[dict[type, str]] = {
     ReasoningDelta: "reasoning_delta",
     TextDelta: "text_delta",
     TextReclassified: "text_reclassified",
+    PartialData: "partial_data",
 }
 _BESIDE_THE_ANSWER: Final = {"model", "message", "reason"}
 _ENDS: Final[dict[type, str]] = {
@@ -127,6 +129,7 @@ def result_object(
         "tool_calls": [tool_call_fields(call) for call in result.tool_calls],
         "sources": [source_fields(source) for source in result.sources],
         "notices": [{"code": notice.code, "message": redact(notice.message)} for notice in notices],
+        "data": result.data,
     }
 
 

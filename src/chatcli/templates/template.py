@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SETTINGS: Final = ("model", "profile", "system", "temperature", "max_tokens")
 """Settings a template may make for its call: how to ask, but never which endpoint or key."""
 OUTPUTS: Final = ("text", "markdown", "json", "jsonl")
-_KEYS: Final = ("description", *SETTINGS, "extract", "output", "defaults")
+_KEYS: Final = ("description", *SETTINGS, "extract", "output", "schema", "schema_multi", "defaults")
 _FENCE: Final = "+++"
 _MATTER: Final = re.compile(r"\+\+\+[ \t]*\n(?P<toml>.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _YAML: Final = re.compile(r"---[ \t]*\n(?:[\w-]+:.*\n)+---[ \t]*(?:\n|\Z)")
@@ -37,12 +37,17 @@ _YAML: Final = re.compile(r"---[ \t]*\n(?:[\w-]+:.*\n)+---[ \t]*(?:\n|\Z)")
 
 @dataclass(frozen=True, slots=True)
 class FrontMatter:
-    """``settings`` are not validated yet; ``defaults`` are texts by variable."""
+    """``settings`` and ``schema`` are not validated yet; ``defaults`` are texts by variable.
+
+    ``is_schema_of_items``: the answer is a list of what ``schema`` describes.
+    """
 
     description: str = ""
     settings: Mapping[str, object] = field(default_factory=dict)
     extract: bool = False
     output: str | None = None
+    schema: str | None = None
+    is_schema_of_items: bool = False
     defaults: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -98,11 +103,22 @@ def _read(table: Mapping[str, Any], where: str) -> FrontMatter:
         raise ConfigurationError(f"{where}: extract must be true or false", hint="leave the quotes out")
     if output is not None and output not in OUTPUTS:
         raise ConfigurationError(f"{where}: unknown output {output!r}", hint=f"outputs: {', '.join(OUTPUTS)}")
+    schema, of_items = table.get("schema"), table.get("schema_multi")
+    if not all(each is None or isinstance(each, str) for each in (schema, of_items)):
+        raise ConfigurationError(
+            f"{where}: a schema must be a text", hint="give its name, its path or its fields"
+        )
+    if extract and (schema or of_items):
+        raise ConfigurationError(
+            f"{where}: extract and a schema cannot be combined", hint="leave extract out: the answer is JSON"
+        )
     return FrontMatter(
         description=" ".join(description.split()),
         settings={name: table[name] for name in SETTINGS if name in table},
         extract=extract,
         output=output,
+        schema=of_items or schema,
+        is_schema_of_items=of_items is not None,
         defaults=defaults,
     )
 

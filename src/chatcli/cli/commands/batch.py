@@ -28,10 +28,11 @@ from chatcli.cli.batch_display import BatchDisplay
 from chatcli.cli.option_groups import (
     add_model_options,
     add_sampling_options,
+    add_schema_options,
     add_spending_options,
     add_system_option,
 )
-from chatcli.cli.questions import hints_of
+from chatcli.cli.questions import given_schema, hints_of
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import ChatcliError, ExitCode, LocalIOError, UsageError
@@ -61,6 +62,8 @@ examples:
                                                       ask the rows that failed again
   chatcli batch questions.jsonl --out answers.jsonl --via provider
                                                       the provider's batch API: slower, half the price
+  chatcli batch reviews.txt --schema "mood good|bad, about list" --out moods.jsonl
+                                                      JSON that fits, in "data"
   jq -r .text answers.jsonl                           the answers alone
 
 a row of INPUT is {"prompt": "..."} or {"messages": [...]}, with an "id" and parameters (model,
@@ -85,6 +88,7 @@ def add_arguments(parser: Parser) -> None:
     group.add_argument("--format", choices=FORMATS, help="of INPUT, where its name does not say it")
     group.add_argument("--encoding", metavar="NAME", help="of INPUT, if it is not UTF-8")
     group.add_argument("--prompt", metavar="TEXT", help="what to ask, with {column} for the values of a row")
+    add_schema_options(group)
     group.add_argument("--unordered", action="store_true", help="leave the results as they came")
     group.add_argument(
         "--resume", action="store_true", help="go on: ask only rows that FILE has no result of"
@@ -154,6 +158,7 @@ class _Batch:
         self._path = Path(options.out or "").expanduser()
         self._delimiter = _TABLES.get(self._path.suffix.lower())
         self._columns: tuple[str, ...] = ()
+        self._response_format = given_schema(options, context)
 
     def interrupt(self) -> None:
         """Finish what is in flight; at the second call, break it off."""
@@ -181,7 +186,10 @@ class _Batch:
     async def _asked(self) -> ExitCode:
         options = self._options
         chat_options = ChatOptions(
-            embedded=options.local, insecure_http=options.insecure_http, dry=options.dry_run
+            embedded=options.local,
+            insecure_http=options.insecure_http,
+            dry=options.dry_run,
+            response_format=self._response_format,
         )
         async with open_batch(
             self._settings, chat_options, self._context, lambda notice: self._display.say(notice.message)

@@ -1,0 +1,260 @@
+"""The schema a person names: a name in their folder, a file, JSON, or the short form.
+
+A schema may come from anywhere, so it is bounded: its size and depth, the patterns in it, and the work of every check. A
+reference to another document is refused, not fetched.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
+from chatcli.schemas.short_form import read_short_form
+from chatcli.storage.private_files import read_regular_or_pipe
+from chatcli.text.hints import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+FOLDER: Final = "schemas"
+"""The folder's name in the configuration folder."""
+SUFFIXES: Final = (".json", ".txt")
+"""Of JSON Schemas, and of short forms."""
+
+_NAME: Final = re.compile(r"\w(?:[\w.-]{0,62}\w)?")
+_FOR_ENDPOINT: Final = re.compile(r"[^A-Za-z0-9_-]+")
+_LONGEST_BYTES: Final = 1_000_000
+_LONGEST_SHORT_FORM: Final = 20_000
+_PATIENCE_S: Final = 10.0
+_DEEPEST: Final = 50
+_MOST_NODES: Final = 5_000
+_LONGEST_PATTERN: Final = 500
+_MOST_REPEATED: Final = 10_000
+_REPETITION: Final = re.compile(r"\{(\d{0,9})(?:,(\d{0,9}))?\}")
+_VALUES: Final = frozenset({"const", "enum", "default", "examples"})
+"""Keywords whose values are data, in which nothing is a keyword."""
+_OF_NAMES: Final = frozenset(
+    {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"}
+)
+"""Keywords whose values map names to schemas."""
+_UNBOUNDED: Final = frozenset({"patternProperties", "unevaluatedProperties"})
+"""Together jsonschema searches their patterns without a time limit."""
+_REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
+EXTRA_HINT: Final = "install it: pip install 'chatcli[schema]'"
+
+
+class NamedSchema(NamedTuple):
+    """A checked JSON Schema and its name for the endpoint."""
+
+    name: str
+    schema: dict[str, Any]
+
+
+class SchemaFolder:
+    """The person's schemas: ``NAME.json``, or ``NAME.txt`` in the short form. The folder need not exist."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def paths(self) -> dict[str, Path]:
+        """Return the files by schema name. Raise ``LocalIOError`` if the folder cannot be read."""
+        try:
+            with os.scandir(self.folder) as found:
+                files = sorted(self.folder / each.name for each in found if each.is_file())
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except OSError as error:
+            raise LocalIOError(
+                f"cannot read {self.folder}: {error.strerror or error}", hint="check its permissions"
+            ) from error
+        by_suffix = (path for suffix in reversed(SUFFIXES) for path in files if path.suffix == suffix)
+        named = {path.stem: path for path in by_suffix if _NAME.fullmatch(path.stem)}
+        return dict(sorted(named.items()))
+
+
+def read_schema(given: str, folder: SchemaFolder) -> NamedSchema:
+    """Return the schema that ``given`` names, describes or is; raise ``UsageError`` or ``ConfigurationError``."""
+    text = given.strip()
+    if text.startswith("{"):
+        return NamedSchema("answer", checked_schema(_parsed(text, "the schema"), "the schema"))
+    if _NAME.fullmatch(text) and (path := folder.paths().get(text)) is not None:
+        return _from_file(path)
+    if _is_path(text):
+        return _from_file(_expanded(text))
+    if _NAME.fullmatch(text):
+        names = list(folder.paths())
+        raise UsageError(
+            f"there is no schema {text}",
+            hint=f"{did_you_mean(text, names, 'schemas') if names else f'{folder.folder} has none'}; "
+            f"a single field is written with its type: {text} str",
+            code="no_such_schema",
+        )
+    if len(text) > _LONGEST_SHORT_FORM:
+        raise UsageError(
+            "the schema is too long for the short form",
+            hint="write it as a JSON Schema file",
+            code="invalid_schema",
+        )
+    return NamedSchema("answer", read_short_form(text))
+
+
+def list_of(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of ``{"items": [...]}``, whose items are of ``schema``: endpoints take objects only."""
+    item = dict(schema)
+    # References are resolved at the root.
+    root: dict[str, Any] = {
+        name: item.pop(name) for name in ("$defs", "definitions", "$schema") if name in item
+    }
+    item.pop("$id", None)
+    return {
+        **root,
+        "type": "object",
+        "properties": {"items": {"type": "array", "items": item}},
+        "required": ["items"],
+        "additionalProperties": False,
+    }
+
+
+def checked_schema(schema: object, where: str) -> dict[str, Any]:
+    """Return ``schema`` if it is a JSON Schema within the bounds; raise ``UsageError`` that names ``where``."""
+    if not isinstance(schema, dict):
+        raise _invalid(f"{where} is not a JSON object")
+    used = set[str]()
+    for nodes, (keywords, depth) in enumerate(_subschemas(schema), 1):
+        used |= keywords.keys() & _UNBOUNDED
+        if depth > _DEEPEST or nodes > _MOST_NODES:
+            raise _invalid(f"{where} is too large")
+        for keyword in _REFERENCES:
+            target = keywords.get(keyword)
+            if isinstance(target, str) and not target.startswith("#"):
+                raise UsageError(
+                    f"{where} refers to another document: {target[:200]}",
+                    hint="nothing is fetched; put the definition into $defs",
+                    code="remote_reference",
+                )
+        patterns = keywords.get("patternProperties")
+        for pattern in (keywords.get("pattern"), *(patterns if isinstance(patterns, dict) else ())):
+            if isinstance(pattern, str):
+                _check_pattern(pattern, where)
+    if used == _UNBOUNDED:
+        raise _invalid(
+            f"{where} has both {' and '.join(sorted(used))}, which cannot be checked in bounded time"
+        )
+    _check_keywords(schema, where)
+    return schema
+
+
+def _subschemas(root: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], int]]:
+    """Yield every schema in ``root`` with its depth, without recursion."""
+    waiting: list[tuple[Any, int]] = [(root, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if isinstance(value, list):
+            waiting += [(each, depth + 1) for each in value]
+        if not isinstance(value, dict):
+            continue
+        yield value, depth
+        if depth > _DEEPEST:
+            continue
+        for keyword, inner in value.items():
+            if keyword in _OF_NAMES and isinstance(inner, dict):
+                waiting += [(each, depth + 1) for each in inner.values()]
+            elif keyword not in _VALUES:
+                waiting.append((inner, depth + 1))
+
+
+def _check_pattern(pattern: str, where: str) -> None:
+    import regex  # noqa: PLC0415 - only patterns need it; tiktoken brings it
+
+    repeated = 1
+    for least, most in _REPETITION.findall(pattern):
+        repeated *= max(int(least or 0), int(most or 0), 1)
+    # Counted repetitions are unrolled: nested ones take all memory.
+    if len(pattern) > _LONGEST_PATTERN or repeated > _MOST_REPEATED:
+        raise _invalid(f"{where} has a pattern that is too large: {pattern[:60]}")
+    try:
+        regex.compile(pattern)
+    except (regex.error, RecursionError, OverflowError) as error:
+        raise _invalid(f"{where} has a pattern that cannot be read: {pattern[:60]} ({error})") from error
+
+
+def _check_keywords(schema: dict[str, Any], where: str) -> None:
+    try:
+        from jsonschema import validators  # noqa: PLC0415 - an extra
+        from jsonschema.exceptions import SchemaError  # noqa: PLC0415
+    except ImportError as error:
+        raise missing_extra() from error
+    kind = validators.validator_for(schema, default=validators.Draft202012Validator)
+    try:
+        kind.check_schema(schema)
+    except SchemaError as error:
+        at = ".".join(map(str, error.absolute_path))
+        raise _invalid(f"{where} is no JSON Schema{at and f', at {at}'}: {error.message[:200]}") from error
+    except RecursionError as error:
+        raise _invalid(f"{where} is too large") from error
+
+
+def missing_extra() -> ConfigurationError:
+    return ConfigurationError(
+        "the package jsonschema is not installed", hint=EXTRA_HINT, code="missing_extra"
+    )
+
+
+def _from_file(path: Path) -> NamedSchema:
+    text = _text_of(path)
+    name = _FOR_ENDPOINT.sub("_", path.stem).strip("_")[:64] or "answer"
+    if text.lstrip().startswith("{"):
+        return NamedSchema(name, checked_schema(_parsed(text, str(path)), str(path)))
+    if path.suffix == SUFFIXES[0] or len(text) > _LONGEST_SHORT_FORM:
+        raise _invalid(f"{path} is not a JSON object")
+    return NamedSchema(name, read_short_form(text))
+
+
+def _parsed(text: str, where: str) -> object:
+    try:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _invalid(f"{where} is not JSON: {error!s:.200}") from error
+    return value
+
+
+def _text_of(path: Path) -> str:
+    try:
+        content = read_regular_or_pipe(path, most_bytes=_LONGEST_BYTES, patience_s=_PATIENCE_S)
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8", hint="save it as UTF-8", code="invalid_schema") from error
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.EFBIG:
+            raise _invalid(f"{path} is too large") from error
+        raise UsageError(
+            f"cannot read the schema {path}: {getattr(error, 'strerror', None) or error}",
+            hint="check the path and its permissions",
+            code="invalid_schema",
+        ) from error
+
+
+def _is_path(text: str) -> bool:
+    if "\n" in text or ": " in text:
+        return False
+    separators = filter(None, ("/", os.sep, os.altsep))
+    has_separator = any(separator in text for separator in separators)
+    return text.endswith(SUFFIXES) or (has_separator and re.search(r"[\s,]", text) is None)
+
+
+def _expanded(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # no home folder
+        return Path(name)
+
+
+def _invalid(message: str) -> UsageError:
+    return UsageError(
+        message, hint="https://json-schema.org tells how schemas are written", code="invalid_schema"
+    )

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from chatcli.core.errors import UsageError
+from chatcli.schemas.schema_source import SchemaFolder, checked_schema, list_of, read_schema
+
+PERSON = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    kept = tmp_path / "schemas"
+    kept.mkdir()
+    (kept / "person.json").write_text(json.dumps(PERSON))
+    (kept / "city.txt").write_text("name\npeople int")
+    (kept / "notes.md").write_text("no schema")
+    return SchemaFolder(kept)
+
+
+def test_a_name_means_the_file_in_the_folder(folder):
+    assert list(folder.paths()) == ["city", "person"]
+    assert read_schema("person", folder) == ("person", PERSON)
+    assert read_schema("city", folder).schema["properties"]["people"] == {"type": "integer"}
+
+
+def test_a_path_inline_json_and_the_short_form_need_no_folder(folder, tmp_path):
+    nowhere = SchemaFolder(tmp_path / "none")
+    path = tmp_path / "my schema.json"
+    path.write_text(json.dumps(PERSON))
+    assert read_schema(str(path), nowhere) == ("my_schema", PERSON)
+    assert read_schema(json.dumps(PERSON), nowhere) == ("answer", PERSON)
+    assert list(read_schema("name: and/or, age int", nowhere).schema["properties"]) == ["name", "age"]
+
+
+def test_a_single_unknown_word_is_no_field_but_a_mistyped_name(folder):
+    with pytest.raises(UsageError, match="there is no schema persn") as caught:
+        read_schema("persn", folder)
+    assert "did you mean person?" in str(caught.value.hint)
+    assert "persn str" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"$ref": "https://example.com/schema.json"}, "refers to another document"),
+        ({"properties": {"a": {"$ref": "file:///etc/passwd"}}}, "refers to another document"),
+        ({"pattern": "((a{1000}){1000}){1000}"}, "pattern that is too large"),
+        ({"patternProperties": {"(": {}}}, "pattern that cannot be read"),
+        ({"type": "strin"}, "no JSON Schema"),
+        ({"patternProperties": {"a": {}}, "unevaluatedProperties": False}, "cannot be checked"),
+        ([], "not a JSON object"),
+    ],
+)
+def test_a_schema_that_could_harm_is_refused(schema, words):
+    with pytest.raises(UsageError, match=words):
+        checked_schema(schema, "it")
+
+
+def test_values_in_a_schema_are_no_keywords():
+    schema = {"enum": [{"$ref": "https://example.com"}], "properties": {"pattern": {"type": "string"}}}
+    assert checked_schema(schema, "it") == schema
+
+
+def nested(depth):
+    schema = {"type": "string"}
+    for _ in range(depth):
+        schema = {"type": "array", "items": schema}
+    return schema
+
+
+@pytest.mark.parametrize("schema", [nested(200), {"anyOf": [{"const": n} for n in range(10_000)]}])
+def test_a_schema_that_is_too_large_is_refused(schema):
+    with pytest.raises(UsageError, match="too large"):
+        checked_schema(schema, "it")
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 100_000, b"{" * 100_000, b'{"a": ', b"\xff\xfe", b"a" * 2_000_000]
+)
+def test_a_file_that_is_no_schema_is_refused(tmp_path, content):
+    path = tmp_path / "bad.json"
+    path.write_bytes(content)
+    with pytest.raises(UsageError):
+        read_schema(str(path), SchemaFolder(tmp_path / "none"))
+
+
+def test_a_list_keeps_the_definitions_at_the_root():
+    schema = {
+        "$defs": {"a": {"type": "string"}},
+        "type": "object",
+        "properties": {"x": {"$ref": "#/$defs/a"}},
+    }
+    made = list_of(schema)
+    assert made["$defs"] == schema["$defs"]
+    assert made["properties"]["items"]["items"] == {"type": "object", "properties": schema["properties"]}
+
+
+def test_without_the_extra_the_hint_says_how_to_install_it():
+    code = (
+        "import sys; sys.modules['jsonschema'] = None\n"
+        "from chatcli.schemas.schema_source import checked_schema\n"
+        "from chatcli.core.errors import ConfigurationError\n"
+        "try: checked_schema({}, 'it')\n"
+        "except ConfigurationError as error: print(error.hint)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "install it: pip install 'chatcli[schema]'"
