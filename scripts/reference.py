@@ -27,7 +27,7 @@ MADE = "<!-- Made by scripts/reference.py from the program's own tables. -->"
 
 EXIT_CODES = {
     ExitCode.DONE: "done",
-    ExitCode.BUG: "a bug in chatcli",
+    ExitCode.BUG: "a bug in chatcli, or a damaged installation",
     ExitCode.USAGE: "wrong usage, or an input refused as too long",
     ExitCode.CONFIGURATION: "configuration: no key, a bad file",
     ExitCode.KEY_REFUSED: "the key was refused (401)",

@@ -25,6 +25,14 @@ def main() -> int:
         code = run()
     except KeyboardInterrupt:
         os._exit(130)
+    except Exception as error:
+        # The program reports its own errors: this is one of importing it, after an update that broke off.
+        if "--debug" in sys.argv:
+            raise
+        raise SystemExit(
+            f"chatcli: the installation is damaged: {type(error).__name__}: {error}\n"
+            "→ install chatcli again (in a checkout: remove .venv, then start scripts/chat)"
+        ) from None
     if code in EXIT_CODES.values():
         # Python would wait for every thread, and one may be asking a name server. Nothing is left in a buffer.
         os._exit(code)

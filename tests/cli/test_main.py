@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import importlib
 import json
+import py_compile
 import re
 import subprocess
 import sys
+from importlib.machinery import SourcelessFileLoader
+from pathlib import Path
 
 import pytest
 
@@ -207,6 +211,56 @@ def test_what_python_runs_out_of_is_a_bug_in_a_line(error):
     assert main(["hi"], exhausted) == 1
     assert exhausted.terminal.err.startswith(f"chatcli: a bug: {type(error).__name__}: ")
     assert "Traceback" not in exhausted.terminal.err
+
+
+def _of_a_damaged_module(folder):
+    source, compiled = folder / "cut_short.py", folder / "cut_short.pyc"
+    source.write_text("a = 1")
+    py_compile.compile(str(source), str(compiled))
+    compiled.write_bytes(compiled.read_bytes()[:-5])
+    SourcelessFileLoader("cut_short", str(compiled)).get_code("cut_short")
+
+
+def _of_a_missing_module(_folder):
+    importlib.import_module("openai.types.of_another_version")
+
+
+def _of_a_missing_file(_folder):
+    Path(main.__code__.co_filename).with_name("gone.txt").read_text()
+
+
+@pytest.mark.parametrize("fails", [_of_a_damaged_module, _of_a_missing_module, _of_a_missing_file])
+def test_a_damaged_installation_is_not_called_a_bug(fails, tmp_path):
+    class Damaged(Buggy):
+        def __getattr__(self, name):
+            if name == "stdin":
+                fails(tmp_path)
+            return super().__getattr__(name)
+
+    damaged = Damaged()
+    assert main(["hi"], damaged) == 1
+    assert damaged.terminal.err.startswith("chatcli: the installation is damaged: ")
+    assert "→ install chatcli again" in damaged.terminal.err
+
+
+def test_a_program_that_cannot_be_imported_says_what_to_do():
+    program = "import sys; sys.modules['chatcli.cli.main'] = None; import chatcli.__main__ as it; sys.exit(it.main())"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("chatcli: the installation is damaged: ModuleNotFoundError: ")
+    assert ended.stderr.count("\n") == 2
+
+
+def test_a_missing_file_of_the_person_is_no_damaged_installation(tmp_path):
+    class Missing(Buggy):
+        def __getattr__(self, name):
+            if name == "stdin":
+                (tmp_path / "gone").read_text()
+            return super().__getattr__(name)
+
+    missing = Missing()
+    assert main(["hi"], missing) == 1
+    assert missing.terminal.err.startswith("chatcli: a bug: FileNotFoundError: ")
 
 
 @pytest.mark.parametrize(("arguments", "is_shown"), [(["hi", "--debug"], True), (["--", "--debug"], False)])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import sys
 import traceback
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.commands import COMMANDS_BY_NAME, actions_of, summary
 from chatcli.cli.options import Parser, add_general_options, first_word, given_value, main_parser, parse
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chatcli.cli.commands import CommandModule, Subcommand
+
+_BUG: Final = ("a bug", "run it again with --debug and report what it prints")
+_BROKEN: Final = (
+    "the installation is damaged",
+    "install chatcli again (in a checkout: remove .venv, then start scripts/chat), or see more with --debug",
+)
 
 
 def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = None) -> int:
@@ -42,9 +49,22 @@ def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = Non
     except Signalled as signalled:
         return signalled.code
     except Exception as error:  # noqa: BLE001 - the last place that can say something
-        terminal.warn(f"chatcli: a bug: {type(error).__name__}: {sanitize_line(str(error))}")
-        terminal.warn("→ run it again with --debug and report what it prints")
+        what, hint = _BROKEN if _is_broken_installation(error) else _BUG
+        terminal.warn(f"chatcli: {what}: {type(error).__name__}: {sanitize_line(str(error))}")
+        terminal.warn(f"→ {hint}")
         return _after_traceback(ExitCode.BUG, arguments, terminal)
+
+
+def _is_broken_installation(error: Exception) -> bool:
+    """Whether a module, or a file of the package, is missing or damaged: an update that broke off, a full disk."""
+    if isinstance(error, (ImportError, SyntaxError)):
+        return True
+    if isinstance(error, FileNotFoundError):
+        package = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - pathlib is slow to import
+        return str(error.filename).startswith(os.path.join(package, ""))  # noqa: PTH118 - as above
+    frames = traceback.extract_tb(error.__traceback__)
+    # Python reads a damaged .pyc file: ValueError, EOFError, TypeError.
+    return bool(frames) and frames[-1].filename.startswith("<frozen importlib")
 
 
 def show_error(error: ChatcliError, terminal: Terminal) -> None:
