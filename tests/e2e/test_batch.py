@@ -548,6 +548,23 @@ def test_a_pipe_that_sends_nothing_does_not_hold_the_run(program, sent, exit_cod
         assert ended(process).exit_code == exit_code
 
 
+@posix
+def test_a_run_that_fails_while_its_pipe_is_open_ends_with_its_code(program):
+    refusal = json_answer({"error": {"message": "Incorrect API key"}}, status=401)
+    reading, writing = os.pipe()
+    os.write(writing, b'{"prompt": "a"}\n{"prompt": "b"}\n')
+    with (
+        serving_in_thread(refusal) as server,
+        closing_all(reading, writing),
+        # How the interpreter ends is the matter.
+        program.started(
+            *("batch", "-", "--out", "out.jsonl"), stdin=reading, server=server, is_forked=False
+        ) as process,
+    ):
+        done = ended(process)
+    assert (done.exit_code, "Fatal" in done.stderr) == (4, False)
+
+
 @contextmanager
 def closing_all(*descriptors):
     yield

@@ -278,11 +278,18 @@ class ResultFile:
         else:
             place = place.with_name(f"{place.stem}.{os.urandom(2).hex()}{place.suffix}")
         copy = os.open(place, _APPEND | os.O_EXCL, os.fstat(lost).st_mode & 0o777)
-        os.lseek(lost, 0, os.SEEK_SET)
-        with open(copy, "wb", closefd=False) as file:
+        try:
+            os.lseek(lost, 0, os.SEEK_SET)
             while chunk := os.read(lost, _CHUNK_BYTES):
-                file.write(chunk)
-        os.fsync(copy)
+                left = memoryview(chunk)
+                while left:
+                    left = left[os.write(copy, left) :]
+            os.fsync(copy)
+        except BaseException:
+            os.close(copy)
+            with suppress(OSError):
+                place.unlink()
+            raise
         try_to_lock(copy)
         os.close(lost)
         what = "was deleted or moved" if is_vacant else "is another file now"

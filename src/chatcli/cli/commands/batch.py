@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 from argparse import RawDescriptionHelpFormatter
-from contextlib import aclosing, suppress
+from contextlib import aclosing, contextmanager, suppress
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -387,7 +387,7 @@ def _opened(name: str, terminal: Terminal) -> Any:
     if name == _STDIN:
         if terminal.stdin is None or terminal.stdin_is_terminal:
             raise UsageError("there is nothing on stdin", hint="name a file, or pipe the rows in")
-        return _Kept(terminal.stdin)
+        return _unshared(terminal.stdin)
     path = Path(name).expanduser()
     try:
         if path.is_dir():
@@ -406,17 +406,18 @@ def _is_at(path: Path, file: BinaryIO) -> bool:
     return False
 
 
-class _Kept:
-    """A context manager that leaves a file open."""
+@contextmanager
+def _unshared(stdin: BinaryIO) -> Iterator[BinaryIO]:
+    """Yield a reader of the same input that nobody closes.
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def __enter__(self) -> BinaryIO:
-        return self._file
-
-    def __exit__(self, *_: object) -> None:
+    A thread may still wait in it at the end, and Python aborts if it then has to close its own ``sys.stdin``.
+    """
+    try:
+        descriptor = stdin.fileno()
+    except (OSError, ValueError):  # not a file of the system
+        yield stdin
         return
+    yield open(descriptor, "rb", closefd=False)  # noqa: SIM115 - a descriptor has no path
 
 
 def _allow_open_files(connections: int) -> None:
