@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from chatcli.cli.standard_streams import Terminal
     from chatcli.config.settings import Settings
     from chatcli.core.messages import Message
+    from chatcli.core.request import ResponseFormat
     from chatcli.templates.template import Template
 
 _REPORT_EVERY_S: Final = 10.0
@@ -45,11 +46,7 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
         from chatcli.cli.questions import chosen_template  # noqa: PLC0415 - most conversations use none
 
         template, set_by_template = chosen_template(options, context)
-    options.response_format = None
-    if options.schema or options.schema_multi or (template is not None and template.matter.schema):
-        from chatcli.cli.questions import chosen_schema  # noqa: PLC0415 - as above
-
-        options.response_format = chosen_schema(options, context, template)
+    options.response_format = _response_format(options, context, template)
     settings = settings_of(options, context, terminal, template=set_by_template)
     try:
         question = (
@@ -132,6 +129,17 @@ def _page_reader(
         return asyncio.run(read_page(address, settings, context, hints, doing=doing))
 
     return read
+
+
+def _response_format(
+    options: Namespace, context: RunContext, template: Template | None
+) -> ResponseFormat | None:
+    is_named = options.schema is not None or options.schema_multi is not None
+    if not is_named and (template is None or template.matter.schema is None):
+        return None
+    from chatcli.cli.questions import chosen_schema  # noqa: PLC0415 - most conversations use none
+
+    return chosen_schema(options, context, template)
 
 
 def _check_which_conversation(options: Namespace, context: RunContext, terminal: Terminal) -> None:
