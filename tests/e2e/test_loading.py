@@ -38,9 +38,9 @@ async def tell_before(repl):
 Repl._open_behind_the_prompt = tell_before
 """
 
-FOR_THE_PROMPT = {"platformdirs", "prompt_toolkit", "wcwidth", "rich"}
+FOR_THE_PROMPT = {"platformdirs", "prompt_toolkit", "wcwidth"}
+BEHIND_THE_PROMPT = FOR_THE_PROMPT | {"jiter", "rich"}
 """Of rich only its colours and styles."""
-BEHIND_THE_PROMPT = FOR_THE_PROMPT | {"jiter"}
 
 NOT_FOR_THE_PROMPT = (
     "chatcli.api",
@@ -65,7 +65,6 @@ NOT_FOR_THE_PROMPT = (
     "chatcli.terminal.conversing",
     "chatcli.terminal.terminal_frontend",
     "decimal",
-    "rich.console",
     "tomllib",
 )
 MOST_MODULES_FOR_THE_PROMPT = 85

@@ -4,8 +4,12 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.color import Color
+from rich.color import ColorSystem as Colors
 
-from chatcli.render.themes import PALETTES, theme
+from chatcli.render.themes import PALETTES, nearest_of_256, rgb_of_256, theme
 
 BACKGROUNDS = {"dark": ("1e1e1e", "000000"), "light": ("ffffff", "fdf6e3")}
 LINES = {"quote.bar", "rule", "border", "label"}
@@ -115,3 +119,10 @@ def test_styles_of_one_kind_of_terminal_are_not_reused_for_another():
 def test_rich_is_not_loaded_before_something_is_painted():
     loads = "import sys, chatcli.render.themes; sys.exit('rich.color' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", loads], check=False).returncode == 0
+
+
+@given(st.binary(min_size=3, max_size=3))
+def test_of_256_colours_the_nearest_is_the_one_that_rich_takes(rgb):
+    number = nearest_of_256(f"#{rgb.hex()}")
+    assert number == Color.parse(f"#{rgb.hex()}").downgrade(Colors.EIGHT_BIT).number
+    assert rgb_of_256(number) == Color.from_ansi(number).get_truecolor().hex

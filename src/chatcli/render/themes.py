@@ -9,6 +9,7 @@ uses as the background.
 from __future__ import annotations
 
 import functools
+from colorsys import rgb_to_hls
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -33,6 +34,12 @@ ANY_BACKGROUND: Final[Background] = "dark"
 """The background to name where it is unknown, for roles that look the same on all: reports and remarks."""
 
 
+_BLACK, _WHITE = 16, 231
+"""The first and the last colour of the cube; the greys follow."""
+_CUBE: Final = (0, 95, 135, 175, 215, 255)
+_LEAST_SATURATION: Final = 0.15
+
+
 class Theme:
     """The look of each role on one kind of terminal: a rich style, ``None`` for plain text.
 
@@ -52,11 +59,7 @@ class Theme:
         # Imported late: only coloured output needs it.
         from rich.theme import Theme as StylesByRole  # noqa: PLC0415
 
-        if self.color_system is None:
-            return StylesByRole({}, inherit=False)
-        system = self.color_system
-        words = {role: (chosen if system != "standard" else few) for role, chosen, few in PALETTES[self.name]}
-        return StylesByRole({role: _style(style, system) for role, style in words.items()}, inherit=False)
+        return StylesByRole(words_of_roles(self.name, self.color_system), inherit=False)
 
     def style(self, roles: tuple[Role, ...]) -> Style | None:
         """Return the combined style of ``roles``; later roles override earlier ones."""
@@ -98,19 +101,46 @@ def theme(name: Background, color_system: ColorSystem | None, *, links: bool = T
     return Theme(name, color_system, links=links)
 
 
-def _style(words: str, color_system: ColorSystem) -> Style:
-    """Return a style of attributes and at most one colour, reduced to those of ``color_system``.
+@functools.cache
+def words_of_roles(name: Background, color_system: ColorSystem | None) -> Mapping[Role, str]:
+    """Return the style of each role in the words of rich, in colours the terminal supports.
 
-    It is reduced here, not on printing, because a style caches the codes of its first use.
+    A colour is a name, ``#rrggbb``, or ``color(N)`` for one of 256.
     """
-    from rich.color import ColorSystem as Colors  # noqa: PLC0415 - as above
-    from rich.style import Style  # noqa: PLC0415
+    if color_system is None:
+        return {}
+    if color_system == "standard":
+        return {role: few for role, _, few in PALETTES[name]}
+    chosen = {role: words for role, words, _ in PALETTES[name]}
+    if color_system == "truecolor":
+        return chosen
+    return {role: " ".join(map(_in_256, words.split())) for role, words in chosen.items()}
 
-    systems = {"standard": Colors.STANDARD, "256": Colors.EIGHT_BIT, "truecolor": Colors.TRUECOLOR}
-    style = Style.parse(words)
-    if style.color is None:
-        return style
-    return style.without_color + Style.from_color(style.color.downgrade(systems[color_system]))
+
+def _in_256(word: str) -> str:
+    return f"color({nearest_of_256(word)})" if word.startswith("#") else word
+
+
+def nearest_of_256(color: str) -> int:
+    """Return the number of the colour nearest to ``#rrggbb``, as rich finds it, which takes long to import."""
+    red_green_blue = bytes.fromhex(color[1:])
+    _, lightness, saturation = rgb_to_hls(*(value / 255 for value in red_green_blue))
+    if saturation < _LEAST_SATURATION:
+        gray = round(lightness * 25)
+        return {0: _BLACK, 25: _WHITE}.get(gray, _WHITE + gray)
+    red, green, blue = (
+        round(value / _CUBE[1] if value < _CUBE[1] else 1 + (value - _CUBE[1]) / 40)
+        for value in red_green_blue
+    )
+    return _BLACK + 36 * red + 6 * green + blue
+
+
+def rgb_of_256(number: int) -> str:
+    """Return a colour of the cube or of the greys as ``#rrggbb``."""
+    if number > _WHITE:
+        return f"#{bytes([8 + 10 * (number - _WHITE - 1)] * 3).hex()}"
+    steps = divmod(number - _BLACK, 36)
+    return f"#{bytes(_CUBE[step] for step in (steps[0], *divmod(steps[1], 6))).hex()}"
 
 
 # A role, its style with 256 colours or more, and its style with the terminal's own sixteen.

@@ -16,7 +16,7 @@ from prompt_toolkit.styles import Style
 from wcwidth import clip, width
 
 from chatcli.core.frozen import frozen
-from chatcli.render.themes import PALETTES
+from chatcli.render.themes import PALETTES, rgb_of_256, words_of_roles
 from chatcli.terminal.row_stack import FittedWindow, ShownIf, Stack
 from chatcli.terminal.steady_widths import steady
 from chatcli.text.sanitizer import sanitize_line
@@ -208,7 +208,8 @@ _ATTRIBUTES: Final = frozenset({"bold", "dim", "italic", "underline", "strike"})
 @functools.cache
 def screen_style(theme: Theme) -> Style:
     """Return the style sheet of a theme, a class for each role; without colours only bold remains."""
-    roles = {role: _style_of(theme.style((role,))) for role, _, _ in PALETTES[theme.name]}
+    words = words_of_roles(theme.name, theme.color_system)
+    roles = {role: _in_other_words(words.get(role, "")) for role, _, _ in PALETTES[theme.name]}
     styles = {**_FIXED, **{_class_of(role): words for role, words in roles.items()}}
     for element, role, more in _CLASSES:
         styles[element] = f"{roles[role]} {more}".strip()
@@ -237,3 +238,16 @@ def _style_of(style: AnswerStyle | None) -> str:
         own = f"ansi{style.color.name.replace('_', '')}"
         words.append(own if is_own else style.color.get_truecolor().hex)
     return " ".join(words)
+
+
+def _in_other_words(words: str) -> str:
+    """Return the words of a role in those of prompt_toolkit, which has other names for colours."""
+    return " ".join(map(_renamed, words.split()))
+
+
+def _renamed(word: str) -> str:
+    if word in _ATTRIBUTES or word.startswith("#"):
+        return word
+    if word.startswith("color("):
+        return rgb_of_256(int(word[6:-1]))
+    return f"ansi{word.replace('_', '')}"
