@@ -49,11 +49,7 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
     options.response_format = _response_format(options, context, template)
     settings = settings_of(options, context, terminal, template=set_by_template)
     try:
-        question = (
-            None
-            if _asks_nothing(options, terminal)
-            else _question(options, settings, context, terminal, template)
-        )
+        question = _question(options, settings, context, terminal, template)
     except ChatcliError as error:
         # What cannot be attached is reported like a model that cannot be reached, as JSON where that is wanted.
         if not isinstance(error, EndpointError) and options.output not in {"json", "jsonl"}:
@@ -105,6 +101,9 @@ def _question(
     terminal: Terminal,
     template: Template | None,
 ) -> Message | None:
+    """Return the question given, ``None`` if there is none and a person can type one."""
+    if _asks_nothing(options, terminal):
+        return None
     from chatcli.cli.questions import compose  # noqa: PLC0415 - a conversation may begin without
 
     read_page = _page_reader(settings, context, options, terminal)
