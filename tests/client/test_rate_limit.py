@@ -92,6 +92,31 @@ def test_whoever_comes_first_is_served_first_and_no_minute_has_too_much(limit, a
     asyncio.run(run())
 
 
+def test_the_share_that_is_left_counts_what_a_server_said_of_the_model():
+    limits = RateLimits(clock=Clock(), now=lambda: NOW)
+    ten_left = {"x-ratelimit-limit-requests": "40", "x-ratelimit-remaining-requests": "11"}
+    limits.learn({**ten_left, "x-ratelimit-reset-requests": "30s"}, "small")
+    assert limits.spare_share("small", 100) == pytest.approx(0.25)
+    fewer_tokens = {"x-ratelimit-limit-tokens": "1000", "x-ratelimit-remaining-tokens": "300"}
+    limits.learn({**fewer_tokens, "x-ratelimit-reset-tokens": "30s"}, "small")
+    assert limits.spare_share("small", 100) == pytest.approx(0.2)
+    assert limits.spare_share("small", 900) == 0.0
+    assert limits.spare_share("large", 100) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "remaining", "share"),
+    [("requests", "3", 0.0), ("requests", "300", 1.0), ("tokens", "150", 0.0), ("tokens", "200", 1.0)],
+)
+def test_of_a_limit_of_unknown_size_a_little_is_left_to_others(kind, remaining, share):
+    clock = Clock()
+    limits = RateLimits(clock=clock, now=lambda: NOW)
+    limits.learn({f"x-ratelimit-remaining-{kind}": remaining, f"x-ratelimit-reset-{kind}": "30s"})
+    assert limits.spare_share("", 100) == share
+    clock.now_s = 31
+    assert limits.spare_share("", 100) == 1.0
+
+
 async def test_a_waiter_that_leaves_loses_nobody_a_turn():
     clock = Clock()
     limits = Limited(clock, requests_per_minute=1)

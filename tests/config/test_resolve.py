@@ -82,6 +82,7 @@ SAMPLES = {
     "cache_ttl": ("12h", 43_200.0),
     "cache_size_mb": ("7", 7),
     "cache_patience_ms": ("200", 200),
+    "prefetch": ("3", 3),
     "similar": ("0.95", 0.95),
     "context": ("truncate", "truncate"),
     "summary_model": ("small", "small"),

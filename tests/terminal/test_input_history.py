@@ -393,6 +393,23 @@ def test_nothing_is_suggested_before_something_is_written(text):
     assert suggested(text, " hello", "\nhello") is None
 
 
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("", "Which river is it?"),
+        ("Which", " river is it?"),
+        ("Is", " it far?"),
+        ("Which river is it?", None),
+    ],
+)
+def test_proposals_are_suggested_before_the_history_and_before_something_is_written(text, rest):
+    history = InMemoryHistory()
+    history.append_string("Which way?")
+    suggestions = HistorySuggestions(lambda: ("Which river is it?", "Is it far?"))
+    suggestion = suggestions.get_suggestion(Buffer(history=history), Document(text))
+    assert (suggestion and suggestion.text) == rest
+
+
 def test_nothing_is_suggested_inside_the_text():
     assert suggested("what", "what is it", cursor=2) is None
 

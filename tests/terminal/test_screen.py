@@ -121,7 +121,7 @@ class SizedOutput(FramedOutput):
 
 
 @asynccontextmanager
-async def desk(**options):
+async def desk(suggestions=None, **options):
     glass, history, found = Glass(), InMemoryHistory(), None
     with create_pipe_input() as keys:
         screen = Screen(
@@ -129,7 +129,7 @@ async def desk(**options):
             output=SizedOutput(glass),
             prompt="> ",
             history=history,
-            suggestions=HistorySuggestions(),
+            suggestions=suggestions or HistorySuggestions(),
             completer=CommandCompleter(),
             activity=Activity(unicode=False),
             toolbar=lambda columns: [("toolbar"[:columns], "label")],
@@ -405,3 +405,25 @@ async def test_a_private_text_is_sent_and_not_stored_in_the_history():
         sent = [(await found.screen.line()).text for _ in range(2)]
         assert sent == ["open", "my secret"]
         assert found.history.get_strings() == ["open"]
+
+
+@pytest.mark.parametrize("key", ["\t", "\x1b[C", "\x05"])
+async def test_a_proposed_question_is_seen_in_the_empty_composer_and_taken_with_a_key(key):
+    async with desk(suggestions=HistorySuggestions(lambda: ("日本の首都は？", "Which river?"))) as found:
+        assert found.glass.shown == "> 日本の首都は？\ntoolbar"
+        await found.type(ENTER)  # sends nothing
+        assert await found.nothing_is_handed_over()
+        await found.type("W")
+        assert found.glass.shown == "> Which river?\ntoolbar"
+        await found.type(BACKSPACE)
+        assert found.glass.shown == "> 日本の首都は？\ntoolbar"
+        await found.type(key)
+        assert found.screen.composer.text == "日本の首都は？"
+        await found.type(ENTER)
+        assert (await found.screen.line()).text == "日本の首都は？"
+
+
+async def test_without_a_proposal_tab_indents():
+    async with desk() as found:
+        await found.type("\t")
+        assert found.screen.composer.text == "    "

@@ -176,3 +176,14 @@ def test_a_cached_answer_is_marked_where_there_is_room(tmp_path):
     narrow = Toolbar(unicode=True).line(chat, "", 20, **options)
     assert "cached answer" in "".join(text for text, _ in narrow)
     assert sum(width(text) for text, _ in narrow) <= 20
+
+
+def test_what_is_asked_ahead_is_said_before_the_title_and_the_cost(tmp_path):
+    chat = chat_of(tmp_path, cost_usd=0.01)
+
+    def shown(columns):
+        row = Toolbar(unicode=True).line(chat, "", columns, ahead="answering ahead 1 of 2")
+        return "".join(text for text, _ in row)
+
+    assert "answering ahead 1 of 2" in shown(80)
+    assert shown(24) == "answering ahead 1 of 2"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from chatcli.config.endpoints import is_loopback
@@ -12,7 +12,7 @@ from chatcli.core.errors import LocalIOError
 from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AsyncExitStack
 
     from chatcli.app.run_context import ChatOptions, RunContext
@@ -48,6 +48,8 @@ def caching(
 
     cache = cache_in_use(settings, context)
     cache.open_until(stack)
+    if options.asks_ahead:
+        return Caching(cache, None, is_ahead=True)
     least, model = settings.similar, settings.embedding_model
     if embedder is None or least is None or model is None:
         return Caching(cache, None)
@@ -127,6 +129,43 @@ def place_of(settings: Settings, context: RunContext) -> str:
     return str(context.paths.cache / FILE_NAME)
 
 
+class AheadCounters(NamedTuple):
+    """What a cache has counted of the questions that nobody had asked yet.
+
+    ``requests`` are those for proposals and answers, ``hits`` and ``misses`` questions that were or were not answered
+    ahead when others were.
+    """
+
+    requests: int
+    failed: int
+    answers: int
+    hits: int
+    misses: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+
+    @classmethod
+    def of(cls, counters: Mapping[str, float]) -> Self:
+        amounts = {name: counters.get(f"ahead_{name}", 0) for name in cls._fields}
+        return cls(
+            **{name: int(amount) for name, amount in amounts.items() if name != "cost_usd"},
+            cost_usd=amounts["cost_usd"],
+        )
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """Rows for the table of statistics."""
+        asked = counted(self.hits + self.misses, "question")
+        rows = [
+            ("ahead", f"{counted(self.answers, 'answer')}, ${self.cost_usd:,.4f}"),
+            ("", f"{self.input_tokens:,} tokens in, {self.output_tokens:,} out"),
+            ("", f"used for {self.hits:,} of {asked}"),
+        ]
+        failed = f"{self.failed:,} of {counted(self.requests, 'request')} failed"
+        return [*rows, ("", failed)] if self.failed else rows
+
+
 def _server(url: str) -> str:
     """Return host and port of a URL, without a password."""
     return urlsplit(url).netloc.rpartition("@")[2]
@@ -139,7 +178,7 @@ def statistics_rows(statistics: StoreStatistics, place: str, settings: Settings)
     sent, answered = (int(counters.get(f"saved_{kind}_tokens", 0)) for kind in ("input", "output"))
     looked_up = hits + misses
     share = f" ({hits / looked_up:.0%})" if looked_up else ""
-    return [
+    rows = [
         ("cache", place),
         ("answers", f"{statistics.answers:,}"),
         ("size", f"{statistics.size_bytes / _MEGABYTE:,.1f} of {settings.cache_size_mb:,} MB"),
@@ -147,3 +186,5 @@ def statistics_rows(statistics: StoreStatistics, place: str, settings: Settings)
         ("saved", f"${counters.get('saved_usd', 0.0):,.4f}"),
         ("", f"{sent:,} tokens in, {answered:,} out"),
     ]
+    ahead = AheadCounters.of(counters)
+    return [*rows, *ahead.rows] if any(ahead) else rows

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from chatcli.app.request_contents import Guards, guards_of, request_contents
-from chatcli.app.run_context import DEFAULT_MODEL, cashier_of, embedded_model, own_limits_of
+from chatcli.app.run_context import BULK, DEFAULT_MODEL, cashier_of, embedded_model, own_limits_of
 from chatcli.app.windows import WindowFinder
 from chatcli.chat.resolved_model import ResolvedModel, usd_of
 from chatcli.client.endpoint import Endpoint, proxy_for
@@ -146,6 +146,7 @@ class ModelResolver:
             screen=terms.guards.screen,
             early=entry,
             look_up_early=None if settings.cache == "off" else _look_up_of(model),
+            open_ahead=partial(self._ahead_model, chat, entry),
         )
 
     async def _with_model(
@@ -173,7 +174,10 @@ class ModelResolver:
             entry,
             self._facts(entry),
             pause,
-            cashier_of(self._settings, self._context, chat, entry.endpoint, self._approve),
+            cashier_of(
+                *(self._settings, self._context, chat, entry.endpoint, self._approve),
+                is_ahead=self._options.asks_ahead,
+            ),
             guards_of(self._settings, self._context, may_write=not self._options.dry),
         )
 
@@ -226,6 +230,15 @@ class ModelResolver:
         if options.response_format is None and not options.may_have_schema:
             return None
         return lambda model: context.table.abilities(endpoint.host, model)
+
+    def _ahead_model(self, chat: Conversation, entry: PoolEntry) -> ChatModel:
+        """Return the model for questions that nobody has asked yet; see ``ResolvedModel.open_ahead``."""
+        from chatcli.client.retry import InterruptibleSleep  # noqa: PLC0415 - as in ``_model``
+
+        settings = replace(self._settings, retries=0, fallback=())
+        options = replace(self._options, priority=BULK, asks_ahead=True)
+        resolver = ModelResolver(settings, options, self._context, lambda _: None, self._stack)
+        return resolver._model(resolver._terms(chat, entry, InterruptibleSleep()))
 
     def _caching(self, terms: _Terms | None = None) -> Caching | None:
         """Return the cache of answers, ``None`` if it is off; with ``terms``, it is searched for similar questions."""

@@ -129,7 +129,7 @@ class ChatOptions:
     ``unwatched``: nobody watches answers arrive.
     ``response_format`` is the form of the answers, ``None`` for any; with ``may_have_schema`` one may be set later.
     ``caches_unsaved``: the cache of answers is used although the conversation is not saved. ``offers_similar``: the
-    person can be asked whether an answer to a similar question will do.
+    person can be asked whether an answer to a similar question will do. ``asks_ahead``: nobody has asked the questions yet.
     """
 
     session: str | None = None
@@ -145,6 +145,11 @@ class ChatOptions:
     offers_similar: bool = False
     response_format: ResponseFormat | None = field(default=None, compare=False)
     may_have_schema: bool = False
+    asks_ahead: bool = False
+
+
+PREFETCH_USD: Final = 0.05
+"""What a run may spend on questions that nobody has asked yet, unless the person says otherwise."""
 
 
 DEFAULT_MODEL: Final = "gpt-5-mini"
@@ -179,20 +184,31 @@ def _table_in(data: Path) -> ModelTable:
 
 
 def budget_of(
-    settings: Settings, context: RunContext, chat: Conversation, approve: Approve | None = None
+    settings: Settings,
+    context: RunContext,
+    chat: Conversation,
+    approve: Approve | None = None,
+    *,
+    is_ahead: bool = False,
 ) -> Budget:
-    """Return the budget of ``chat``, which pays."""
-    from chatcli.cost.budget import RUN, Account, Budget, Payer  # noqa: PLC0415 - the prompt needs no budget
+    """Return the budget of ``chat``, which pays; ``is_ahead``: for questions that nobody has asked yet."""
+    # The prompt needs no budget.
+    from chatcli.cost.budget import PREFETCH, RUN, Account, Budget, Payer  # noqa: PLC0415
     from chatcli.cost.ledger import FILE_NAME, Ledger  # noqa: PLC0415
 
-    run = {} if settings.max_cost is None else {RUN: settings.max_cost}
+    limits = {PREFETCH: PREFETCH_USD, **settings.budget}
+    if not is_ahead:
+        del limits[PREFETCH]
+    if settings.max_cost is not None:
+        limits[RUN] = settings.max_cost
     ledger = Ledger(context.paths.data / FILE_NAME, is_private=not settings.save)
     account = Account(
         context.shared.spending,
         lambda: Payer(chat.opened.name, chat.session.cost_usd, chat.session.began_at),
         approve,
+        is_ahead,
     )
-    return Budget({**settings.budget, **run}, account, ledger)
+    return Budget(limits, account, ledger)
 
 
 def pricing_at(endpoint: Endpoint, settings: Settings, context: RunContext) -> Pricing:
@@ -209,32 +225,43 @@ def pricing_at(endpoint: Endpoint, settings: Settings, context: RunContext) -> P
 
 
 def cashier_of(
-    settings: Settings, context: RunContext, chat: Conversation, endpoint: Endpoint, approve: Approve | None
+    settings: Settings,
+    context: RunContext,
+    chat: Conversation,
+    endpoint: Endpoint,
+    approve: Approve | None,
+    *,
+    is_ahead: bool = False,
 ) -> Cashier:
     """Return the cashier for the requests of ``chat`` at one endpoint."""
     from chatcli.cost.charge import Cashier  # noqa: PLC0415
 
     return Cashier(
         pricing_at(endpoint, settings, context),
-        budget_of(settings, context, chat, approve),
-        # Only a limit given for this call must hold for models of unknown price.
-        requires_price=settings.max_cost is not None and "max_cost" in settings.asked_for,
+        budget_of(settings, context, chat, approve, is_ahead=is_ahead),
+        # Only a limit given for this call must hold for models of unknown price, and that of questions nobody has asked.
+        requires_price=is_ahead or (settings.max_cost is not None and "max_cost" in settings.asked_for),
     )
 
 
 def own_limits_of(
     settings: Settings, options: ChatOptions, context: RunContext, endpoint: Endpoint
 ) -> OwnLimits:
-    """Return the person's rate limits for ``endpoint``, shared with other processes."""
+    """Return the person's rate limits for ``endpoint``, shared with other processes.
+
+    Questions that nobody has asked yet wait until all requests of a minute take less than half of a limit.
+    """
     # Imported with the first request, like the cashier.
     from chatcli.client.rate_limit import OwnLimits, Sharing  # noqa: PLC0415
 
     is_here = settings.limits == THIS_MACHINE
     place = str(context.paths.cache / "rate-limits.db") if is_here else settings.limits
     opened = partial(_shared_limits, place, endpoint)
+    share = 2 if options.asks_ahead else 1
+    requests, tokens = settings.requests_per_minute, settings.tokens_per_minute
     return OwnLimits(
-        settings.requests_per_minute,
-        settings.tokens_per_minute,
+        None if requests is None else max(1, requests // share),
+        None if tokens is None else max(1, tokens // share),
         settings.retry_budget_s,
         # Every process has an embedded model of its own.
         None if endpoint.embedded else Sharing(place, opened),

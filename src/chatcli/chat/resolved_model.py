@@ -38,7 +38,8 @@ class ResolvedModel:
     is not part of it. ``listed`` are the models of the endpoint, if they were listed. ``instructions`` are sent before the system prompt. ``as_sent`` returns a message
     with frames around text of others, as the model gets it, and ``screen`` checks that text, ``None`` if nobody wants it.
     ``early`` does at the endpoint what can be done before there is a request. ``look_up_early`` looks the answer to a
-    draft up in the cache, ``None`` without one.
+    draft up in the cache, ``None`` without one. ``open_ahead`` returns the same model for questions that nobody has asked
+    yet: it goes after everything else, gives up at once, asks nobody and has a budget of its own.
     """
 
     model: ChatModel
@@ -62,6 +63,7 @@ class ResolvedModel:
     as_sent: Callable[[Message], Message] = as_it_is
     early: EarlyEndpoint | None = None
     look_up_early: Callable[[Request], Awaitable[None]] | None = None
+    open_ahead: Callable[[], ChatModel] | None = None
 
     def about_usd(self, sent_tokens: int, answer_tokens: int = 0) -> float | None:
         """Return the cost of about so many tokens sent and received, ``None`` if the price is unknown."""

@@ -186,7 +186,7 @@ class AnswerCacheModel:
 
     Of equal questions at the same time, one is asked, and the others wait for its answer. ``count`` returns about the
     tokens of a text, for the statistics of an endpoint that reports none. ``similar`` looks for an answer to a similar
-    question, ``None`` if nobody wants it.
+    question, ``None`` if nobody wants it. ``is_counted``: hits and misses are.
     """
 
     def __init__(
@@ -197,12 +197,14 @@ class AnswerCacheModel:
         *,
         count: Callable[[str], int],
         similar: SimilarAnswers | None = None,
+        is_counted: bool = True,
     ) -> None:
         self._inner = inner
         self._count = count
         self._cache = cache
         self._origin = origin
         self._similar = similar
+        self._is_counted = is_counted
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
         if not request.is_cacheable or request.partial_answer or request.is_continuation:
@@ -243,7 +245,8 @@ class AnswerCacheModel:
         if (notice := self._cache.take_notice()) is not None:
             yield notice
         if answer is not None:
-            self._cache.count(answer.saved)
+            if self._is_counted:
+                self._cache.count(answer.saved)
             for replayed in answer.events():
                 yield replayed
                 await asyncio.sleep(0)  # a cancellation gets its turn
@@ -255,7 +258,7 @@ class AnswerCacheModel:
     async def _asking(
         self, request: Request, visit: CacheVisit, near: _SimilarSearch | None
     ) -> AsyncGenerator[ModelEvent]:
-        if not visit.is_passed_over:
+        if self._is_counted and not visit.is_passed_over:
             self._cache.count({"misses": 1})
         received = _StorableAnswer()
         try:

@@ -52,10 +52,14 @@ _T = TypeVar("_T")
 
 
 class Caching(NamedTuple):
-    """A cache of answers; ``similar`` searches it for similar questions, ``None`` if nobody wants it."""
+    """A cache of answers; ``similar`` searches it for similar questions, ``None`` if nobody wants it.
+
+    ``is_ahead``: nobody has asked the questions yet, so that they count neither as hits nor as misses.
+    """
 
     cache: AnswerCache
     similar: SimilarAnswers | None
+    is_ahead: bool = False
 
 
 class AnswerCache:

@@ -105,8 +105,10 @@ def _cached(inner: ChatModel, endpoint: Endpoint, options: ModelOptions) -> Chat
     origin = AnswerOrigin.of(endpoint, api=options.api, separates_reasoning=options.separates_reasoning)
     if options.caching is None:
         return inner
-    cache, similar = options.caching
-    return AnswerCacheModel(inner, cache, origin, count=options.counter.count, similar=similar)
+    cache, similar, is_ahead = options.caching
+    return AnswerCacheModel(
+        inner, cache, origin, count=options.counter.count, similar=similar, is_counted=not is_ahead
+    )
 
 
 def _structured(inner: ChatModel, endpoint: Endpoint, options: ModelOptions) -> ChatModel:

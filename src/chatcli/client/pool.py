@@ -210,6 +210,10 @@ class PoolEntry:
             with suppress(*FOREIGN_ERRORS):
                 await client.post("/chat/completions", body=body, cast_to=httpx2.Response)
 
+    def spare_share(self, model: str, tokens: int) -> float:
+        """Return what a request would leave of the server's rate limits (``core.ports.EarlyEndpoint``)."""
+        return self._shared.limits.spare_share(model, tokens)
+
     def facts(self, cache: Path, *, is_kept: bool) -> EndpointFacts:
         """Return the facts learned about the endpoint; files in ``cache`` keep them for later runs, if enabled."""
         key = cache, is_kept

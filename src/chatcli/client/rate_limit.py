@@ -173,6 +173,10 @@ class _Limit(Protocol):
         """Take ``amount``; a negative one is returned."""
         ...
 
+    def spare_share(self, amount: float, now_s: float) -> float:
+        """Return the share that is left without ``amount``."""
+        ...
+
 
 class _Bucket:
     """A limit that refills evenly; a full one may be spent at once.
@@ -197,6 +201,10 @@ class _Bucket:
         self._refill(now_s)
         self._level = min(self._level - amount, self._limit)
 
+    def spare_share(self, amount: float, now_s: float) -> float:
+        self._refill(now_s)
+        return max(0.0, (self._level - amount) / self._limit)
+
     def _refill(self, now_s: float) -> None:
         passed_s = max(0.0, now_s - self._at_s)
         self._level = min(self._level + passed_s * self._refill_per_s, self._limit)
@@ -217,6 +225,11 @@ class _Remainder:
     def take(self, amount: float, now_s: float) -> None:
         if now_s < self._reset_at_s:
             self._remaining = max(0.0, self._remaining - amount)
+
+    def spare_share(self, amount: float, now_s: float) -> float:
+        # Of an unknown size: the last few requests are kept, and as many tokens again.
+        is_plenty = self._remaining - amount >= max(_FEW, amount)
+        return 1.0 if is_plenty or now_s >= self._reset_at_s else 0.0
 
 
 class RateLimits:
@@ -290,6 +303,14 @@ class RateLimits:
         for report in reports:
             self._learned.setdefault(model, {})[report.kind] = _reported_limit(report, self._clock())
         own.share(model, reports, headers)
+
+    def spare_share(self, model: str, tokens: int) -> float:
+        """Return the share that a request would leave of the tightest limit in the server's headers, 1 without any."""
+        left = (
+            limit.spare_share(1 if kind == "requests" else tokens, self._clock())
+            for kind, limit in self._learned.get(model, {}).items()
+        )
+        return min(left, default=1.0)
 
     def _reports(self, headers: Mapping[str, str]) -> Iterator[Report]:
         for kind in _KINDS:

@@ -26,7 +26,7 @@ NO_PROFILE = "none"
 PRICED = ("input", "cached", "output", "image", "audio")
 """The kinds of tokens that have prices."""
 
-PERIODS = ("session", "day", "month")
+PERIODS = ("session", "day", "month", "prefetch")
 """The periods of budgets."""
 
 THIS_MACHINE = "machine"
@@ -275,7 +275,7 @@ def prices(value: object) -> dict[str, dict[str, float]]:
 
 
 def budget(value: object) -> dict[str, float]:
-    """Return the limits of spending in US dollars, by period."""
+    """Return the limits of spending in US dollars, by period; ``prefetch`` is what a run may spend on questions not yet asked."""
     return _amounts(value, PERIODS)
 
 

@@ -254,7 +254,7 @@ class Settings:
         "Most to spend in this run, in US dollars", parsers.amount_usd, flag="--max-cost"
     )
     budget: Mapping[str, float] = _setting(
-        "Most to spend in US dollars, as a table [budget]: session = 1.0, day = 5.0, month = 50.0",
+        "Most to spend in US dollars, as a table [budget]: session = 1.0, day = 5.0, month = 50.0, prefetch = 0.05",
         parsers.budget,
         file_only=True,
         in_profile=False,
@@ -281,6 +281,12 @@ class Settings:
         "Longest wait of a turn for the cache, in milliseconds, 1 to 10,000",
         parsers.whole_number(1, 10_000),
         50,
+    )
+    prefetch: int = _setting(
+        "How many likely follow-up questions to answer ahead into the cache, 0 to 5; needs cache",
+        parsers.whole_number(0, 5),
+        0,
+        needs_no_reconnect=True,
     )
     similar: float | None = _setting(
         "Offer the cached answer to a question this similar, 0.5 to 1; needs embedding_model",

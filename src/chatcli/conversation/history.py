@@ -172,6 +172,15 @@ class History:
             self.pinned.append(newest)
 
 
+def copied(history: History) -> History:
+    """Return a history that the next turns of ``history`` do not change, nor its own turns that one."""
+    copy = History()
+    copy.instructions, copy.system, copy.notes = history.instructions, history.system, history.notes
+    copy.turns, copy.pinned = list(history.turns), list(history.pinned)
+    copy.summary, copy.head = history.summary, history.head
+    return copy
+
+
 class RunningTurn:
     """The state of a running turn."""
 

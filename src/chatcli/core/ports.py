@@ -78,6 +78,10 @@ class EarlyEndpoint(Protocol):
         """Have the embedded model read the messages of ``request`` ahead; other endpoints are sent nothing."""
         ...
 
+    def spare_share(self, model: str, tokens: int) -> float:
+        """Return the share that a request of about ``tokens`` would leave of the rate limits that the server reported, 1 without any."""
+        ...
+
 
 class Embedder(Protocol):
     """A model that maps texts to vectors; the closer two vectors, the more similar the meaning."""

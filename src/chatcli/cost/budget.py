@@ -44,6 +44,8 @@ class Spending:
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a request is admitted: one question to the person at a time."""
     run_usd: Decimal = Decimal(0)
+    ahead_usd: Decimal = Decimal(0)
+    """What of it was spent on questions that nobody had asked yet."""
     reserved: list[Callable[[], Decimal | None]] = field(default_factory=list)
     """The reserved or estimated cost of each request in flight, computed when a budget asks for it."""
     unwritten: list[Expense] = field(default_factory=list)
@@ -122,20 +124,24 @@ class Spending:
 class Account(NamedTuple):
     """The account a model's requests are charged to: ``payer`` returns the conversation that pays, by its current name.
 
-    ``approve`` asks the person at the limit of a budget, ``None`` if nobody can be asked.
+    ``approve`` asks the person at the limit of a budget, ``None`` if nobody can be asked. ``is_ahead``: for questions
+    that nobody has asked yet.
     """
 
     spending: Spending
     payer: Callable[[], Payer] = Payer
     approve: Approve | None = None
+    is_ahead: bool = False
 
 
+PREFETCH: Final = "prefetch"
 RUN: Final = "run"
 SESSION: Final = "session"
 DAY: Final = "day"
 MONTH: Final = "month"
 
 _WHOSE: Final = {
+    PREFETCH: "the prefetch budget of",
     RUN: "this run's",
     SESSION: "this session's",
     DAY: "today's",
@@ -239,7 +245,8 @@ class Refusal(NamedTuple):
 class Budget:
     """The limits that are set, and the spending against each.
 
-    ``limits`` are US dollars by period: ``run``, ``session``, ``day``, ``month``, in the person's time zone.
+    ``limits`` are US dollars by period: ``run``, ``session``, ``day``, ``month``, in the person's time zone;
+    ``prefetch`` is what the run may spend on questions that nobody has asked yet.
     Requests in flight count with what is reserved for them, whichever conversation pays for them; for a day
     and a month, also those of other processes.
     """
@@ -392,6 +399,8 @@ class Budget:
         match period:
             case "session":
                 return self._read(self.spent_in_session)
+            case "prefetch":
+                return self.spending.ahead_usd
             case "day" | "month":
                 return self._read(self.spent_today if period == DAY else self.spent_this_month).usd
             case _:

@@ -299,6 +299,8 @@ class Charge:
             cost_usd,
             self._budget.account.payer().name,
         )
+        if self._budget.account.is_ahead:
+            self._spending.ahead_usd += cost_usd or 0
         error = self._spending.book(expense, ledger, self._admitted)
         if error is not None and self._budget.is_recorded:
             self.unwritten = self._budget.not_recorded(error, cost_usd)

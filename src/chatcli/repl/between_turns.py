@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 from chatcli.core.errors import ChatcliError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from chatcli.chat import Conversation
+    from chatcli.repl.asking_ahead import AskingAhead
 
 PATIENCE_S: Final = 2.0
 """How long a question waits for unfinished work: a nearly complete summary saves a repetition."""
@@ -22,7 +23,8 @@ class BetweenTurns:
     """Runs the summarizing or indexing that the context strategy wants, and then has the embedded model read ahead.
 
     Work the next question cannot wait for is cancelled without a trace, and the turn proceeds without it. A
-    failure is reported once, through ``notify``: it would repeat with every turn.
+    failure is reported once, through ``notify``: it would repeat with every turn. Questions are asked ``ahead`` if the
+    person wants it.
     """
 
     def __init__(self, notify: Callable[[str], None], *, patience_s: float = PATIENCE_S) -> None:
@@ -32,16 +34,18 @@ class BetweenTurns:
         self._prefilling: asyncio.Task[None] | None = None
         self._prefilled: tuple[object, ...] = ()
         self._has_warned = False
+        self.ahead: AskingAhead | None = None
 
-    def begin(self, chat: Conversation) -> None:
-        """Start the work after a turn."""
+    def begin(self, chat: Conversation, then: Callable[[], object] = lambda: None) -> None:
+        """Start the work after a turn; call ``then`` once it has ended."""
         self._task = task = asyncio.create_task(self._get_ready(chat))
 
-        def then_prefill(_: object) -> None:
+        def go_on(_: object) -> None:
             if self._task is task and not task.cancelled():
                 self.prefill(chat)
+                then()
 
-        task.add_done_callback(then_prefill)
+        task.add_done_callback(go_on)
 
     def prefill(self, chat: Conversation) -> None:
         """Have the embedded model read the conversation, once for each state of it and when nothing else is going on."""
@@ -56,13 +60,23 @@ class BetweenTurns:
         return any(task is not None and not task.done() for task in (self._task, self._prefilling))
 
     @property
+    def proposals(self) -> Sequence[str]:
+        """The questions that the person may ask next."""
+        return () if self.ahead is None else self.ahead.proposals
+
+    @property
+    def status(self) -> str:
+        """What is being asked ahead, empty for nothing."""
+        return "" if self.ahead is None else self.ahead.status
+
+    @property
     def is_asking(self) -> bool:
         """Whether this work, and not the person, is making a request."""
         return self._task is not None and asyncio.current_task() is self._task
 
     async def settle(self) -> None:
-        """Wait a moment, then cancel unfinished work; reading ahead is cancelled at once: the turn reads on."""
-        await self._stop_prefilling()
+        """Wait a moment, then cancel unfinished work; what is done ahead is cancelled at once."""
+        await self._stop_looking_ahead()
         if self._task is not None:
             try:
                 await asyncio.wait([self._task], timeout=self._patience_s)
@@ -71,14 +85,16 @@ class BetweenTurns:
 
     async def stop(self) -> None:
         """Cancel unfinished work."""
-        await self._stop_prefilling()
+        await self._stop_looking_ahead()
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def _stop_prefilling(self) -> None:
+    async def _stop_looking_ahead(self) -> None:
+        if self.ahead is not None:
+            await self.ahead.stop()
         task, self._prefilling = self._prefilling, None
         if task is not None and not task.done():
             task.cancel()

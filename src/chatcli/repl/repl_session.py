@@ -140,8 +140,11 @@ class ReplSession:
         """Show a turn and return how it ended."""
         await self.between_turns.settle()
         end = await play(events, *self.frontend.observers(verbose=self.verbose))
-        self.between_turns.begin(self.chat)
+        is_answered = end.result.error is None and bool(end.result.text)
+        self.between_turns.begin(self.chat, self._ask_ahead if is_answered else lambda: None)
         self.has_cached_answer = end.result.cached
+        if is_answered and self.between_turns.ahead is not None:
+            self.between_turns.ahead.note_answer(is_cached=end.result.cached)
         if end.result.cached and not self.frontend.draws and not self.verbose:
             # A frontend that draws shows it in its status line.
             self.frontend.remark("from the cache")
@@ -327,8 +330,28 @@ class ReplSession:
             await self._obey(*command)
         return command is not None
 
+    def _ask_ahead(self) -> None:
+        if not self.settings.prefetch:
+            return
+        if self.between_turns.ahead is None:
+            # Nothing of it is imported while it is off.
+            from chatcli.repl.asking_ahead import AskingAhead  # noqa: PLC0415
+
+            self.between_turns.ahead = AskingAhead(
+                chat=lambda: self.chat,
+                settings=lambda: self.settings,
+                context=self.context,
+                frontend=self.frontend,
+                is_question=is_question,
+            )
+        self.between_turns.ahead.begin()
+
     async def _answer(self, question: str, files: Sequence[Attachment]) -> None:
+        if (ahead := self.between_turns.ahead) is not None:
+            ahead.take(question)
         await self.ask(lambda documents: messages.question(question, *documents), files, draft=question)
+        if ahead is not None:
+            ahead.forget_question()
 
     async def approves(self, question: str) -> bool:
         """Ask the person whether to exceed the budget."""
@@ -342,6 +365,8 @@ class ReplSession:
         except ChatcliError as error:
             self.complain(error)
             self.frontend.hold()
+        if self.between_turns.ahead is not None:
+            self.between_turns.ahead.check()
         self.report_file_faults()
 
     def report_file_faults(self) -> None:
@@ -356,6 +381,12 @@ def split_command(line: str) -> tuple[str, str] | None:
         return "help", ""
     match = _COMMAND.fullmatch(line.strip())
     return (match["name"], (match["argument"] or "").strip()) if match else None
+
+
+def is_question(line: str) -> bool:
+    """Whether a line would be asked: it is no command, not meant for a shell, and does not leave."""
+    is_farewell = line.strip().lower() in FAREWELLS
+    return not (is_farewell or split_command(line) is not None or is_meant_for_a_shell(line))
 
 
 def is_meant_for_a_shell(typed: str) -> bool:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Callable, Sequence
 
-    from prompt_toolkit.auto_suggest import AutoSuggest
+    from prompt_toolkit.auto_suggest import AutoSuggest, Suggestion
     from prompt_toolkit.completion import Completer
     from prompt_toolkit.formatted_text import StyleAndTextTuples
     from prompt_toolkit.history import History
@@ -53,11 +53,23 @@ class Pasted(Enum):
 
 
 class _FoldingBuffer(WordBuffer):
-    """A buffer that folds long pastes in texts from the history."""
+    """A buffer that folds long pastes in texts from the history, and has suggestions while it is empty, too."""
 
     def __init__(self, pastes: Pastes, **options: Any) -> None:
         self._pastes = pastes
+        self._suggestion: Suggestion | None = None
         super().__init__(**options)
+
+    @property
+    def suggestion(self) -> Suggestion | None:
+        """The rest of the text as suggested. The line editor asks for one only when something is typed."""
+        if self.text or self.auto_suggest is None:
+            return self._suggestion
+        return self.auto_suggest.get_suggestion(self, self.document)
+
+    @suggestion.setter
+    def suggestion(self, suggestion: Suggestion | None) -> None:
+        self._suggestion = suggestion
 
     def history_backward(self, count: int = 1) -> None:
         super().history_backward(count)
@@ -186,6 +198,13 @@ class Composer:
             history.append_string(written.text)
         self.buffer.reset()
         return written
+
+    def accept_suggestion(self) -> bool:
+        """Take what is suggested while nothing is written; return whether anything was."""
+        suggestion = self.buffer.suggestion if self.is_empty else None
+        if suggestion is not None:
+            self.buffer.insert_text(suggestion.text)
+        return suggestion is not None
 
     def put(self, text: str) -> None:
         """Offer ``text`` for editing, the cursor at its end; pastes sent with it are folded again."""

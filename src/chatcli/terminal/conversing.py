@@ -120,6 +120,11 @@ class Conversing:
         """Return what a draft attaches, as one line."""
         return self._repl.attachments.line(written)
 
+    @property
+    def proposals(self) -> Sequence[str]:
+        """The questions that the person may ask next."""
+        return self._repl.between_turns.proposals
+
     def toolbar_line(self, columns: int) -> StyledRow:
         repl = self._repl
         return self._toolbar.line(
@@ -128,6 +133,7 @@ class Conversing:
             columns,
             draft_tokens=self._draft_tokens(),
             is_cached=repl.has_cached_answer,
+            ahead=repl.between_turns.status,
         )
 
     def shown_title(self) -> str:

@@ -194,11 +194,22 @@ _KEYS: Final = ("Enter takes it", _CANCEL, "Ctrl-R older")
 
 
 class HistorySuggestions(AutoSuggest):
-    """Suggests the rest of the line from the newest text in the history with the same beginning."""
+    """Suggests the rest of the line from the newest text in the history with the same beginning.
+
+    The ``proposals`` come first, and the likeliest is suggested while nothing is written.
+    """
+
+    def __init__(self, proposals: Callable[[], Sequence[str]] = lambda: ()) -> None:
+        self._proposals = proposals
 
     def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
         text = document.text
-        if not text.strip() or not document.is_cursor_at_the_end:
+        if not document.is_cursor_at_the_end:
+            return None
+        for proposal in self._proposals():
+            if proposal.startswith(text) and proposal != text:
+                return Suggestion(proposal[len(text) :])
+        if not text.strip():
             return None
         for earlier in reversed(buffer.history.get_strings()):
             if earlier.startswith(text) and (rest := earlier[len(text) :].partition("\n")[0]):

@@ -204,7 +204,7 @@ def _pressed(act: Callable[[], None]) -> Callable[[KeyPressEvent], None]:
 def _complete(composer: Composer) -> None:
     if composer.can_complete or composer.completing.offers:
         composer.completing.forward()
-    else:
+    elif not composer.accept_suggestion():
         composer.buffer.insert_text(_INDENT)
 
 

@@ -89,7 +89,9 @@ class Repl:
             output=terminal_output(terminal.stdout, term=terminal.term),
             prompt=settings.repl_prompt,
             history=input_history(context.paths.data / HISTORY_FILE if settings.save else None, self._remark),
-            suggestions=HistorySuggestions(),
+            suggestions=HistorySuggestions(
+                lambda: () if self._conversing is None else self._conversing.proposals
+            ),
             completer=self._completer,
             activity=self._activity,
             toolbar=self._toolbar_line,

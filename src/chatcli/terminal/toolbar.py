@@ -29,7 +29,17 @@ _UNSAVED: Final = "not saved"
 _SURELY: Final = 1.3
 """How far an estimate must exceed the room to be sure without counting."""
 
-_LEFT_OUT_LAST: Final = ("too long", "cached", "spent", "to send", "editing", "model", "window", "title")
+_LEFT_OUT_LAST: Final = (
+    "too long",
+    "ahead",
+    "cached",
+    "spent",
+    "to send",
+    "editing",
+    "model",
+    "window",
+    "title",
+)
 """Parts in order of priority, lowest first: without room, the lowest are left out."""
 
 
@@ -80,11 +90,12 @@ class Toolbar:
         *,
         draft_tokens: int = 0,
         is_cached: bool = False,
+        ahead: str = "",
     ) -> StyledRow:
         """Return the line.
 
         ``expected_model`` is shown until a model is connected; ``draft_tokens`` is about the length of the
-        draft. ``is_cached``: the last answer came from the cache.
+        draft. ``is_cached``: the last answer came from the cache. ``ahead`` says what is being asked ahead.
         """
         model = chat.resolved.model_name if chat.resolved else expected_model
         parts = [
@@ -92,6 +103,7 @@ class Toolbar:
             _model(model, columns),
             *self._window(chat, columns, draft_tokens),
             _Part("cached", "cached answer" if is_cached else ""),
+            _Part("ahead", ahead),
             _Part("spent", _spent(chat)),
             _Part("to send", _cost_of_next(chat, draft_tokens)),
             _title(chat.opened.title if chat.opened.name else _UNSAVED, columns),

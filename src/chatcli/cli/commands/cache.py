@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from chatcli.app.answer_caching import place_of, statistics_rows, store_opener, unavailable
+from chatcli.app.answer_caching import AheadCounters, place_of, statistics_rows, store_opener, unavailable
 from chatcli.app.run_context import ChatOptions
 from chatcli.cli.actions import Action, Family, add_examples
 from chatcli.cli.option_groups import add_model_options, add_parameter_options
@@ -82,6 +82,7 @@ def _stats(options: Namespace, context: RunContext, terminal: Terminal) -> ExitC
             "saved_input_tokens": int(statistics.counters.get("saved_input_tokens", 0)),
             "saved_output_tokens": int(statistics.counters.get("saved_output_tokens", 0)),
             "saved_usd": round(statistics.counters.get("saved_usd", 0.0), 6),
+            "ahead": AheadCounters.of(statistics.counters)._asdict(),
         }
         terminal.stdout.write(json.dumps(fields, ensure_ascii=False, indent=2) + "\n")
         return ExitCode.DONE

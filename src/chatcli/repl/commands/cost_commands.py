@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from wcwidth import width
 
-from chatcli.app.run_context import budget_of
+from chatcli.app.run_context import PREFETCH_USD, budget_of
 from chatcli.core.errors import UsageError
-from chatcli.cost.budget import DAY, MONTH, RUN, SESSION
+from chatcli.cost.budget import DAY, MONTH, PREFETCH, RUN, SESSION
 from chatcli.cost.ledger import Total, total
 from chatcli.cost.price import dollars, limit_of
 from chatcli.render.text_columns import hanging, sentences, table
@@ -44,7 +44,8 @@ _WHOLE: Final = 10_000
 async def _cost(repl: ReplSession, _: str) -> None:
     budget = budget_of(repl.settings, repl.context, repl.chat)
     try:
-        rows = [*_periods(repl.chat, budget), *_models(budget.month())]
+        prefetch_usd = Decimal(str(repl.settings.budget.get(PREFETCH, PREFETCH_USD)))
+        rows = [*_periods(repl.chat, budget, prefetch_usd), *_models(budget.month())]
     except OSError as error:
         repl.frontend.remark(f"cannot read {budget.ledger.path}: {error.strerror or error}")
         rows = list(_conversation(repl.chat, {}))
@@ -76,13 +77,15 @@ def _fitted(rows: Sequence[_Row], columns: int) -> str:
     return "\n".join(lines)
 
 
-def _periods(chat: Conversation, budget: Budget) -> Iterator[_Row]:
+def _periods(chat: Conversation, budget: Budget, prefetch_usd: Decimal) -> Iterator[_Row]:
     limits = budget.limits_usd
     session_usd = budget.spent_in_session() if SESSION in limits else Decimal(0)
     yield from _conversation(chat, limits, session_usd)
     if RUN in limits:
         run_usd = budget.spending.run_usd
         yield "this run", dollars(run_usd) if run_usd else "nothing", _of(limits.get(RUN))
+    if ahead_usd := budget.spending.ahead_usd:
+        yield "asked ahead", dollars(ahead_usd), _of(prefetch_usd)
     for what, period, spent in (
         ("today", DAY, _spent(budget.spent_today())),
         ("this month", MONTH, _spent(budget.spent_this_month())),

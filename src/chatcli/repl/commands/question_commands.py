@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.app.threads import in_thread
 from chatcli.attachments.attached import AttachedPage, path_words, quoted, shown_size
 from chatcli.core.errors import UsageError
-from chatcli.repl.commands.command import Choice, Command, say_rows
+from chatcli.repl.commands.command import Choice, Command, say_rows, whole_number
 from chatcli.repl.question_attachments import attached_line
 from chatcli.templates.template import Filling
 from chatcli.templates.template_store import FOLDER, TemplateStore
@@ -76,6 +76,38 @@ def _named_paths(argument: str) -> list[str]:
 async def _attached(repl: ReplSession) -> Iterable[Choice]:
     named = [Choice(_REMOVED + quoted(attached.name), "remove it") for attached in repl.attachments.named]
     return [*named, Choice(_ALL, "remove all")] if len(named) > 1 else named
+
+
+async def _suggestions(repl: ReplSession, argument: str) -> None:
+    ahead, proposals = repl.between_turns.ahead, repl.between_turns.proposals
+    if not repl.settings.prefetch:
+        raise UsageError(
+            "follow-up questions are suggested only with prefetch",
+            hint="/config prefetch 1 turns it on for this run",
+        )
+    if ahead is None or not proposals:
+        reason = f": {ahead.reason}" if ahead is not None and ahead.reason else ""
+        repl.frontend.remark(f"no suggestions{reason}")
+        return
+    if argument:
+        number = whole_number(argument)
+        if not 1 <= number <= len(proposals):
+            raise UsageError(f"there is no suggestion {number}", hint="/suggestions lists them")
+        repl.frontend.draft(proposals[number - 1])
+        return
+    say_rows(
+        repl,
+        [
+            (f"{number}", proposal, "answered" if ahead.is_answered(proposal) else "")
+            for number, proposal in enumerate(proposals, start=1)
+        ],
+    )
+    repl.frontend.remark("/suggestions N puts one into the composer")
+
+
+async def _proposed(repl: ReplSession) -> Iterable[Choice]:
+    proposals = repl.between_turns.proposals
+    return [Choice(f"{number}", proposal) for number, proposal in enumerate(proposals, start=1)]
 
 
 async def _template(repl: ReplSession, argument: str) -> None:
@@ -149,5 +181,6 @@ COMMANDS: Final = (
         _attached,
         takes_paths=True,
     ),
+    Command("suggestions", "list likely follow-up questions, or choose one", _suggestions, "[N]", _proposed),
     Command("t", "use a template, or list them", _template, "[NAME [TEXT]]", _templates),
 )
