@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import threading
 
 import pytest
 from hypothesis import given
@@ -278,6 +279,24 @@ async def test_a_store_that_fails_in_any_other_way_fails_no_request(machine, pro
     machine.failure = TypeError("cannot unpack")
     assert await limits.admit(claim(requests_per_minute=1), ignored) is None
     assert limits.failure == "TypeError: cannot unpack"
+
+
+async def test_a_store_that_never_answers_holds_nobody_up_and_is_closed(machine):
+    goes_on = threading.Event()
+
+    class Hanging(Machine):
+        def change(self, key, change):
+            goes_on.wait(30)
+            return super().change(key, change)
+
+        def close(self):
+            goes_on.set()
+
+    limits = SharedLimits(Hanging(), "endpoint", sleep=machine.sleep, patience_s=0.01)
+    assert await limits.admit(claim(requests_per_minute=1), ignored) is None
+    assert limits.failure == "no answer within 0.01 seconds"
+    assert await asyncio.to_thread(goes_on.wait, 30)
+    limits.close()
 
 
 async def test_the_wait_says_which_limit_it_is_for(machine, process):

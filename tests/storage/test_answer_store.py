@@ -414,7 +414,9 @@ def test_answers_and_claims_end_in_the_server_by_themselves(redis_url):
         store.clear()
         store.put(answer("paris", scope="cities", vector=b"1"))
         store.look_up("rome", "first", 20)
-        lives_s = {key.rpartition(b"}:")[2]: client.ttl(key) for key in client.scan_iter()}
+        lives_s = {
+            key.rpartition(b"}:")[2]: client.ttl(key) for key in client.scan_iter("{chatcli:answers:*")
+        }
         assert all(0 < life_s <= 50 for life_s in lives_s.values())
         assert 0 < lives_s[b"claims"] <= 20
         assert 0 < lives_s[b"owners"] <= 20

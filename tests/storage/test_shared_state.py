@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import os
+import socket
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 
 import pytest
 
@@ -82,6 +85,29 @@ def test_a_server_that_is_not_there_is_an_error():
     state.close()
 
 
+def test_closing_ends_a_change_that_waits_for_a_server_without_end():
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        state, failed = RedisState(f"redis://127.0.0.1:{server.getsockname()[1]}/0"), threading.Event()
+
+        def change():
+            with suppress(OSError, ValueError):
+                state.change("key", one_more)
+            failed.set()
+
+        threading.Thread(target=change, daemon=True).start()
+        connection, _ = server.accept()
+        with closing(connection):
+            connection.recv(1)
+            connection.sendall(b"$1000\r\n")
+            for _ in range(1_000):
+                if failed.wait(0.01):
+                    return
+                state.close()
+                with suppress(OSError):
+                    connection.sendall(b"x")
+        raise AssertionError("the change goes on")
+
+
 def test_a_change_that_fails_changes_nothing(any_state, key):
     def fails(value, now_s):
         value["count"] = 100
@@ -120,11 +146,20 @@ def test_a_file_deleted_meanwhile_is_begun_anew(state, path):
     assert path.exists()
 
 
-def test_a_value_of_another_kind_is_begun_anew(state, path):
+def test_tables_of_another_program_are_begun_anew(state, path):
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE states (something TEXT)")
+    assert state.change("key", one_more) == 1
+    assert state.change("key", one_more) == 2
+
+
+@pytest.mark.parametrize("value", ["'[1, 2'", "'[1, 2]'", "x'00ff'", "'\"text\"'"])
+def test_a_value_of_another_kind_is_begun_anew(state, path, value):
     state.change("key", one_more)
     connection = sqlite3.connect(path)
     with connection:
-        connection.execute("UPDATE states SET value = '[1, 2'")
+        connection.execute(f"UPDATE states SET value = {value}")
     connection.close()
     assert state.change("key", one_more) == 1
 

@@ -285,6 +285,8 @@ class RateLimits:
     def reason(self, claim: Claim) -> str:
         """Return the reason of the first wait, and how long it still takes."""
         queue = self._queue(claim)
+        if not queue.reason:
+            return "the rate limits of all programs are looked up"
         return f"{queue.reason} ({max(0, math.ceil(queue.until_s - self._clock()))} s left)"
 
     def settle(self, claim: Claim, tokens: int) -> None:

@@ -16,6 +16,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from chatcli.client.rate_limit import Report, Wait
@@ -32,6 +33,8 @@ _SLOTS_PER_S: Final = 10
 _DEAD_AFTER_S: Final = 5.0
 _LONGEST_SLEEP_S: Final = 1.0
 _SHORTEST_SLEEP_S: Final = 0.02
+_PATIENCE_S: Final = 8.0
+"""How long one change of the store may take; a locked file fails by itself before that."""
 
 
 class Ticket(NamedTuple):
@@ -64,13 +67,19 @@ _NO_WAIT: Final = Wait(0.0, "")
 class SharedLimits:
     """The limits of one endpoint and key, ``scope``, over all processes that use ``store``.
 
-    Where the store fails, ``failure`` says why from then on, and nobody is held up. ``sleep`` is asyncio's.
+    Where the store fails or takes longer than ``patience_s``, ``failure`` says why from then on, and nobody is held up. ``sleep`` is asyncio's.
     """
 
     def __init__(
-        self, store: SharedState, scope: str, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        store: SharedState,
+        scope: str,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        patience_s: float = _PATIENCE_S,
     ) -> None:
         self._store = store
+        self._patience_s = patience_s
         self._scope = scope
         self._sleep = sleep
         # One thread: changes happen in order. What is still to be written is written at the end of the process.
@@ -121,7 +130,14 @@ class SharedLimits:
         self._store.close()
 
     async def _changed(self, change: Callable[[dict[str, Any], float], _Result]) -> _Result | None:
-        return await asyncio.wrap_future(self._thread.submit(self._apply, change))
+        changed = asyncio.wrap_future(self._thread.submit(self._apply, change))
+        # A server that sends a byte now and then never fails by itself.
+        done, _ = await asyncio.wait({changed}, timeout=self._patience_s)
+        if done:
+            return changed.result()
+        self.failure = f"no answer within {self._patience_s:g} seconds"
+        Thread(target=self._store.close, daemon=True).start()  # it may have to wait for the change
+        return None
 
     def _apply(self, change: Callable[[dict[str, Any], float], _Result]) -> _Result | None:
         if self.failure is not None:
@@ -129,9 +145,9 @@ class SharedLimits:
         try:
             return self._store.change(self._scope, change)
         except OSError as error:
-            self.failure = str(error.strerror or error)
+            self.failure = self.failure or str(error.strerror or error)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the store, it fails no request
-            self.failure = f"{type(error).__name__}: {error}"
+            self.failure = self.failure or f"{type(error).__name__}: {error}"
         return None
 
 

@@ -161,7 +161,7 @@ class RedisAnswers:
             ) from error
         self._limits = limits
         self._clock_s = clock_s
-        self._errors: tuple[type[Exception], ...] = (redis.RedisError, OSError, ValueError)
+        self._failures: tuple[type[Exception], ...] = (redis.RedisError, OSError)
         try:
             # The older protocol spares a round trip.
             self._client: Any = redis.Redis.from_url(
@@ -175,7 +175,7 @@ class RedisAnswers:
                 script: self._client.register_script(script)
                 for script in (_LOOK_UP, _GET, _RENEW, _RELEASE, _PUT, _VECTORS, _STATISTICS, _CLEAR)
             }
-        except self._errors as error:
+        except (*self._failures, ValueError) as error:
             raise _unavailable(error) from None
 
     def look_up(self, key: str, owner: str, lease_s: float) -> bytes | str:
@@ -245,9 +245,9 @@ class RedisAnswers:
         """Raise ``StoreUnavailable`` for every failure, and for an answer that no Redis server gives."""
         try:
             yield
-        except self._errors as error:
+        except self._failures as error:
             raise _unavailable(error) from None
-        except (TypeError, AttributeError, LookupError) as error:
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
             raise StoreUnavailable("Redis: the server answers something else") from error
 
 

@@ -44,7 +44,9 @@ class SharedState(Protocol):
         """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the connections; a change that waits for a server ends."""
+        ...
 
 
 class SQLiteState:
@@ -64,13 +66,12 @@ class SQLiteState:
         with self._lock:
             try:
                 return self._change(key, change)
-            except sqlite3.OperationalError as error:
+            except sqlite3.DatabaseError as error:
                 self._disconnect()
-                raise OSError(None, f"{self._path.name}: {error}") from error
-            except sqlite3.DatabaseError:
-                # Damaged.
-                self._disconnect()
-                self._path.unlink(missing_ok=True)
+                if not _is_damage(error):
+                    raise OSError(None, f"{self._path.name}: {error}") from error
+                for suffix in ("", "-journal"):
+                    self._path.with_name(f"{self._path.name}{suffix}").unlink(missing_ok=True)
             try:
                 return self._change(key, change)
             except sqlite3.Error as error:
@@ -175,9 +176,18 @@ class RedisState:
         with self._lock:
             if self._client is None:
                 self._client = redis.Redis.from_url(
-                    self._url, socket_timeout=_REDIS_TIMEOUT_S, socket_connect_timeout=_REDIS_TIMEOUT_S
+                    self._url,
+                    socket_timeout=_REDIS_TIMEOUT_S,
+                    socket_connect_timeout=_REDIS_TIMEOUT_S,
+                    retry=None,
                 )
             return self._client
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether the file is damaged, or its tables are not those of this program."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return not isinstance(error, sqlite3.OperationalError) or code == sqlite3.SQLITE_ERROR
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -191,5 +201,5 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def _read(stored: str | bytes | None) -> dict[str, Any]:
     try:
         return dict(as_object(json.loads(stored or "{}")))
-    except (ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError):
         return {}

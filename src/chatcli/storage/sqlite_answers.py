@@ -256,6 +256,6 @@ class SqliteAnswers:
     def _discard(self) -> None:
         """Delete the damaged file with its side files."""
         self.close()
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in ("", "-wal", "-shm", "-journal"):
             with suppress(OSError):
                 self._path.with_name(f"{self._path.name}{suffix}").unlink()
