@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatcli.client.endpoint import Endpoint
+from chatcli.client.metered_model import MeteredModel
 from chatcli.client.openai_model import OpenAIModel
 from chatcli.client.pipeline import dialect_for
-from chatcli.client.pool import MeteredModel, Pool
+from chatcli.client.pool import Pool
 from chatcli.conversation.counting import EstimatingCounter
 from chatcli.core import messages
 from chatcli.core.events import TextDelta

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from chatcli.batching import batch_run
-from chatcli.batching.batch_run import BatchRun, Concurrency
+from chatcli.batching.batch_run import BatchRun
+from chatcli.batching.concurrency import _ADAPTIVE_MOST, Concurrency
 from chatcli.batching.row_requests import BatchRow
 from chatcli.core.errors import BudgetReached, NetworkError, RateLimited, RequestRefused, UsageError
 from chatcli.core.events import Completion, Notice, Retrying, TextDelta, TextReclassified, Usage
@@ -211,7 +212,7 @@ def test_concurrency_doubles_until_something_speaks_against_it():
     answered(concurrency, 3)
     assert concurrency.limit == 8 * first
     answered(concurrency, 20)
-    assert concurrency.limit == batch_run._ADAPTIVE_MOST
+    assert concurrency.limit == _ADAPTIVE_MOST
 
 
 def test_a_refusal_halves_concurrency_once_a_round():

@@ -13,7 +13,7 @@ from client.wire import chat_at
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from chatcli.client.pool import MeteredModel
+    from chatcli.client.metered_model import MeteredModel
 
 BASE_URL = "https://models.example/v1"
 

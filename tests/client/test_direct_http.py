@@ -6,15 +6,17 @@ import asyncio
 import gzip
 import json
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 
 from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.endpoint import Endpoint, Proxy
+from chatcli.client.metered_model import MeteredModel
 from chatcli.client.openai_model import OpenAIModel
-from chatcli.client.pool import MeteredModel, Pool
+from chatcli.client.pool import Pool
 from chatcli.conversation.counting import EstimatingCounter
-from chatcli.core.errors import AnswerTooLarge, BadResponse, NetworkError, RateLimited, TimedOut
+from chatcli.core.errors import AnswerTooLarge, BadResponse, ChatcliError, NetworkError, RateLimited, TimedOut
 from chatcli.core.events import Completion, TextDelta, Usage
 from client.wire import completion, end, events_of, failure_of
 from client.wire import delta as chunk
@@ -69,8 +71,31 @@ class Server:
             writer.transport.abort()
 
 
+class Whole:
+    """Asks ``model`` for whole answers, as a batch does."""
+
+    def __init__(self, model):
+        self._ask = model.ask
+
+    async def stream(self, request):
+        events, failure = [], None
+        try:
+            await self._ask(request, events.append)
+        except ChatcliError as error:
+            failure = error
+        for event in events:
+            yield event
+        if failure is not None:
+            raise failure
+
+
+@pytest.fixture(params=[Whole, lambda model: model], ids=["whole", "stream"])
+def asked_directly(request):
+    return partial(asking_directly, request.param)
+
+
 @asynccontextmanager
-async def asked_directly(*answers, **options):
+async def asking_directly(asking, *answers, **options):
     """Yield the model at a server that sends ``answers``, and the server."""
     server = Server(answers)
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
@@ -80,10 +105,10 @@ async def asked_directly(*answers, **options):
         async with Pool() as pool:
             entry = pool.entry(endpoint, {})
             inner = OpenAIModel(endpoint, ChatCompletions(), streamed=False, is_direct=True)
-            yield (
-                MeteredModel(inner, entry.meter, reason="", counter=EstimatingCounter(), interval_s=None),
-                server,
+            metered = MeteredModel(
+                inner, entry.meter, reason="", counter=EstimatingCounter(), interval_s=None
             )
+            yield asking(metered), server
     finally:
         listening.close()
         await listening.wait_closed()
@@ -120,7 +145,7 @@ CHUNKED = head("transfer-encoding: chunked", "content-type: application/json") +
         "close",
     ],
 )
-async def test_an_answer_is_read_however_it_is_sent(answer):
+async def test_an_answer_is_read_however_it_is_sent(asked_directly, answer):
     async with asked_directly(answer) as (model, server):
         assert await events_of(model) == EXPECTED
         assert await events_of(model) == EXPECTED
@@ -130,7 +155,7 @@ async def test_an_answer_is_read_however_it_is_sent(answer):
     assert (body["model"], body["stream"]) == ("small", False)
 
 
-async def test_a_server_that_streams_all_the_same_is_understood():
+async def test_a_server_that_streams_all_the_same_is_understood(asked_directly):
     stream = chunk("Pa") + chunk("ris") + end()
     answer = head("content-type: text/event-stream", f"content-length: {len(stream)}") + stream
     async with asked_directly([answer]) as (model, _):
@@ -139,7 +164,7 @@ async def test_a_server_that_streams_all_the_same_is_understood():
     assert events[-1].finish_reason == "stop"
 
 
-async def test_connections_are_used_again():
+async def test_connections_are_used_again(asked_directly):
     async with asked_directly([with_length(ANSWER)]) as (model, server):
         for _ in range(5):
             await events_of(model)
@@ -150,7 +175,7 @@ async def test_connections_are_used_again():
     assert server.connections == before
 
 
-async def test_a_connection_the_server_has_closed_costs_no_request():
+async def test_a_connection_the_server_has_closed_costs_no_request(asked_directly):
     async with asked_directly([with_length(ANSWER)], [None], [with_length(ANSWER)]) as (model, server):
         await events_of(model)
         assert await events_of(model) == EXPECTED
@@ -159,7 +184,7 @@ async def test_a_connection_the_server_has_closed_costs_no_request():
 
 @pytest.mark.parametrize("unasked", [with_length(completion_of("another")), b"}\r\n", head(status="408 X")])
 @pytest.mark.parametrize("pause", [(), (0.02,)])
-async def test_no_row_gets_what_a_server_sends_unasked(unasked, pause):
+async def test_no_row_gets_what_a_server_sends_unasked(asked_directly, unasked, pause):
     extra = [with_length(ANSWER), *pause, unasked]
     async with asked_directly(extra, [with_length(completion_of("Rome"))]) as (model, server):
         assert await events_of(model) == EXPECTED
@@ -169,7 +194,7 @@ async def test_no_row_gets_what_a_server_sends_unasked(unasked, pause):
 
 
 @pytest.mark.parametrize("blank", [b"1\r\n \r\n", b"2\r\n\r\n\r\n"])
-async def test_blanks_without_end_are_no_answer(blank):
+async def test_blanks_without_end_are_no_answer(asked_directly, blank):
     begun = head("transfer-encoding: chunked", "content-type: application/json")
     dripping = [step for _ in range(200) for step in (blank, 0.01)]
     async with asked_directly([begun, *dripping], timeout_s=0.2) as (model, _):
@@ -178,7 +203,7 @@ async def test_blanks_without_end_are_no_answer(blank):
     assert "no answer within 0.2 s" in str(failure)
 
 
-async def test_blanks_before_an_answer_may_take_longer_than_a_pause_in_it():
+async def test_blanks_before_an_answer_may_take_longer_than_a_pause_in_it(asked_directly):
     begun = head("transfer-encoding: chunked", "content-type: application/json")
     blanks = [step for _ in range(10) for step in (b"1\r\n\n\r\n", 0.02)]
     rest = b"%x\r\n%b\r\n0\r\n\r\n" % (len(ANSWER), ANSWER)
@@ -186,7 +211,7 @@ async def test_blanks_before_an_answer_may_take_longer_than_a_pause_in_it():
         assert await events_of(model) == EXPECTED
 
 
-async def test_an_answer_that_stops_in_the_middle_has_the_limit_it_passed():
+async def test_an_answer_that_stops_in_the_middle_has_the_limit_it_passed(asked_directly):
     cut = with_length(ANSWER)[:-5]
     async with asked_directly([cut, 2.0], idle_timeout_s=0.05) as (model, _):
         _, failure = await failure_of(model)
@@ -194,7 +219,7 @@ async def test_an_answer_that_stops_in_the_middle_has_the_limit_it_passed():
     assert "nothing received for 0.05 s" in str(failure)
 
 
-async def test_an_error_that_drips_has_its_status_and_what_arrived_in_time():
+async def test_an_error_that_drips_has_its_status_and_what_arrived_in_time(asked_directly):
     begun = head("content-length: 9999", "content-type: text/plain", status="429 Too Many Requests")
     dripping = [step for _ in range(200) for step in (b"slow down ", 0.01)]
     async with asked_directly([begun, *dripping], timeout_s=0.2) as (model, _):
@@ -203,7 +228,7 @@ async def test_an_error_that_drips_has_its_status_and_what_arrived_in_time():
     assert "slow down" in str(failure)
 
 
-async def test_a_refusal_has_its_status_message_and_delay():
+async def test_a_refusal_has_its_status_message_and_delay(asked_directly):
     content = json.dumps({"error": {"message": "slow down", "code": "rate_limit_exceeded"}}).encode()
     refusal = with_length(content, "retry-after: 7", "x-request-id: q1", status="429 Too Many Requests")
     async with asked_directly([refusal]) as (model, server):
@@ -236,14 +261,14 @@ async def test_a_refusal_has_its_status_message_and_delay():
         ([head("content-length: 50", status="503 Busy"), None], Exception),
     ],
 )
-async def test_what_goes_wrong_has_the_error_it_has_elsewhere(answer, kind):
+async def test_what_goes_wrong_has_the_error_it_has_elsewhere(asked_directly, answer, kind):
     options = {"timeout_s": 0.2, "idle_timeout_s": 0.2, "largest_answer_mb": 1}
     async with asked_directly(answer, **options) as (model, _):
         _, error = await failure_of(model)
     assert isinstance(error, kind)
 
 
-async def test_nothing_listens():
+async def test_nothing_listens(asked_directly):
     async with asked_directly([None]) as (model, _):
         pass
     async with Pool() as pool:
@@ -254,7 +279,28 @@ async def test_nothing_listens():
     assert (error.code, error.retryable) == ("refused", True)
 
 
-async def test_a_cancelled_request_closes_its_connection():
+async def test_a_connection_reset_in_the_headers_is_not_asked_twice(asked_directly):
+    async with asked_directly([with_length(ANSWER)], [b"HTTP/1.1 2", None]) as (model, server):
+        await events_of(model)
+        _, failure = await failure_of(model)
+    assert isinstance(failure, NetworkError)
+    assert len(server.requests) == 2
+
+
+async def test_each_request_has_its_own_time(asked_directly):
+    slow, quick = [1.0, with_length(ANSWER)], [with_length(ANSWER)]
+    async with asked_directly(slow, quick, quick, timeout_s=0.15) as (model, server):
+        waiting = asyncio.ensure_future(failure_of(model))
+        await server.asked.wait()
+        for _ in range(2):
+            assert await events_of(model) == EXPECTED
+        _, failure = await waiting
+        assert isinstance(failure, TimedOut)
+        server.answers = [quick]
+        assert await events_of(model) == EXPECTED
+
+
+async def test_a_cancelled_request_closes_its_connection(asked_directly):
     async with asked_directly([5.0]) as (model, server):
         asking = asyncio.ensure_future(events_of(model))
         await server.asked.wait()

@@ -8,8 +8,9 @@ import pytest
 
 from chatcli.client.cache_access import AnswerCache, Caching
 from chatcli.client.endpoint import Endpoint
+from chatcli.client.metered_model import MeteredModel
 from chatcli.client.pipeline import LAYERS, ModelOptions, build_model
-from chatcli.client.pool import MeteredModel, Pool
+from chatcli.client.pool import Pool
 from chatcli.client.rate_limit import OwnLimits
 from chatcli.client.retry import Fallback
 from chatcli.conversation.counting import EstimatingCounter

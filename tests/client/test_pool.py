@@ -16,7 +16,8 @@ import chatcli
 from chatcli.client.catalog import offered_models, served_window
 from chatcli.client.embeddings import EndpointEmbedder
 from chatcli.client.endpoint import Endpoint
-from chatcli.client.pool import Hooks, MeteredModel, Pool
+from chatcli.client.metered_model import MeteredModel
+from chatcli.client.pool import Hooks, Pool
 from chatcli.client.rate_limit import NO_LIMITS, Claim, OwnLimits, RateLimits
 from chatcli.core.errors import ConfigurationError, RateLimited
 from chatcli.core.events import Completion, TextDelta, Usage, Waiting

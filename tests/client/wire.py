@@ -7,8 +7,9 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from chatcli.client.chat_completions import ChatCompletions
+from chatcli.client.metered_model import MeteredModel
 from chatcli.client.openai_model import OpenAIModel
-from chatcli.client.pool import MeteredModel, Pool
+from chatcli.client.pool import Pool
 from chatcli.conversation.counting import EstimatingCounter
 from chatcli.core.errors import ChatcliError
 from chatcli.core.messages import question

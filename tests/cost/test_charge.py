@@ -70,7 +70,7 @@ async def test_a_refused_request_costs_nothing_and_a_cancelled_one_its_input(emb
     with pytest.raises(asyncio.CancelledError):
         await there.ask(error=asyncio.CancelledError())
     assert there.booked == [Decimal("0.1")]
-    assert there.spending.reserved == []
+    assert there.spending.reserved == {}
 
 
 @pytest.mark.parametrize("period", ["run", "session", "day", "month"])

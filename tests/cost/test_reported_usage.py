@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from chatcli.conversation.counting import O200K_BASE, EstimatingCounter, TiktokenCounter
 from chatcli.core.events import Usage
-from chatcli.cost.reported_usage import Counted, ReceivedTokens, believed_usage, cost_doubt
+from chatcli.cost.reported_usage import (
+    Counted,
+    ReceivedTokens,
+    believed_usage,
+    cost_doubt,
+    is_credible,
+    most_tokens,
+)
 
 COUNTED = Counted(400, 200, 200)
 TOKENS = st.integers(0, 1_000_000)
@@ -134,3 +141,34 @@ def test_a_recount_counts_all_that_was_received(texts):
     received.recount(len)
     received.add("more")
     assert received.tokens == sum(map(len, texts)) + 4
+
+
+@given(
+    st.tuples(st.none() | TOKENS, st.none() | TOKENS, st.none() | TOKENS, st.none() | TOKENS),
+    st.tuples(TOKENS, TOKENS),
+    st.none() | st.integers(1, 2_000_000),
+    st.tuples(st.integers(0, 1), st.integers(0, 1), st.integers(0, 1)),
+)
+def test_what_is_credible_at_sight_is_believed_as_it_is(tokens, most, limit_tokens, shares):
+    """The real counts are anything up to the most there can be."""
+    reported = Usage(*tokens)
+    if is_credible(reported, most_input=most[0], most_answer=most[1], limit_tokens=limit_tokens):
+        sent, answered, least = (count * share for count, share in zip((*most, most[1]), shares, strict=True))
+        counted = Counted(sent, answered, min(least, answered), limit_tokens=limit_tokens)
+        assert believed_usage(reported, counted) == (reported, None)
+
+
+@given(st.text(max_size=300))
+def test_no_count_passes_the_most_tokens_of_a_text(text):
+    for count in (EstimatingCounter().count, TiktokenCounter(O200K_BASE).count):
+        assert count(text) <= most_tokens(text)
+        received = ReceivedTokens(count, is_whole=True)
+        received.add(text)
+        assert received.least_tokens <= received.tokens <= most_tokens(text)
+
+
+def test_typical_answers_are_credible_at_sight():
+    question, reply = "What is the capital of France, and since when?", "Paris, since the tenth century."
+    assert is_credible(
+        Usage(18, 8), most_input=most_tokens(question), most_answer=most_tokens(reply), limit_tokens=None
+    )

@@ -12,7 +12,8 @@ from chatcli.api.script_chat import question_of
 from chatcli.api.script_words import error_for_script
 from chatcli.app.batch_wiring import open_batch
 from chatcli.app.run_context import ChatOptions
-from chatcli.batching.batch_run import MOST_AT_ONCE, BatchRun, Concurrency
+from chatcli.batching.batch_run import BatchRun
+from chatcli.batching.concurrency import MOST_AT_ONCE, Concurrency
 from chatcli.batching.input_rows import Record
 from chatcli.batching.results import BatchResult  # noqa: TC001 - found by whoever reads the annotations
 from chatcli.batching.row_requests import BatchRow, RowReader

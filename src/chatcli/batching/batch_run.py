@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from chatcli.batching.results import BatchResult
 from chatcli.batching.row_answers import RowAnswer
+from chatcli.batching.row_sources import READ_AHEAD_ROWS, AsyncRowSource, ResultOrder, RowSource
 from chatcli.core.errors import (
     BudgetReached,
     ChatcliError,
@@ -27,80 +27,24 @@ from chatcli.core.errors import (
     ServerFailed,
 )
 from chatcli.core.events import Completion, Notice, Retrying, TextDelta, TextReclassified, Waiting
+from chatcli.core.whole_answers import asker
 
 if TYPE_CHECKING:
     from asyncio import Task
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
+    from chatcli.batching.concurrency import Concurrency
     from chatcli.batching.row_requests import BatchRow
+    from chatcli.core.events import ModelEvent
     from chatcli.core.ports import ChatModel
 
-MOST_AT_ONCE: Final = 1_000
-"""The highest ``--concurrency``."""
-_ADAPTIVE_MOST: Final = 256
-_FIRST: Final = 4
-_SLOWER: Final = 1.5
-"""Answers that take so many times the best time are a sign that requests queue up: no more are begun at once."""
-_MUCH_SLOWER: Final = 3.0
-_STEP_DOWN: Final = 0.8
 _WINDOW_ROWS: Final = 1_000
 """How many rows may be answered ahead of a slow one where results are wanted in order."""
-_READ_AHEAD_ROWS: Final = 100
-
 _MOST_UNREACHED: Final = 20
 """So many rows in succession, each with all its retries, that could not reach the endpoint end the run."""
 
 STOPPING: Final = (BudgetReached, KeyRefused, QuotaExceeded, ConfigurationError)
 """Failures that all further rows would have in common. The rows they hit are left for a later run."""
-
-
-class Concurrency:
-    """How many requests may be in flight: ``fixed``, or as many as the endpoint takes well.
-
-    Additive increase, multiplicative decrease (as TCP: RFC 5681): the limit doubles with each round of answers at first,
-    then grows by one a round, and is halved when the endpoint refuses or fails a request, once a round at most. Rounds that
-    take much longer than the best stop the growth, and lower the limit. ``clock`` counts seconds.
-    """
-
-    def __init__(self, fixed: int | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.is_adaptive = fixed is None
-        self.limit = _FIRST if fixed is None else fixed
-        self._clock = clock
-        self._is_starting = True
-        self._best_s: float | None = None
-        self._answered = 0
-        self._answered_s = 0.0
-        self._lowered_at_s: float | None = None
-
-    def answered(self, latency_s: float, *, is_busy: bool) -> None:
-        """Note an answer without a retry; ``is_busy``: the limit was reached, so that a higher one would be used."""
-        if not self.is_adaptive:
-            return
-        self._answered += 1
-        self._answered_s += latency_s
-        if self._answered < self.limit:
-            return
-        round_s, self._answered, self._answered_s = self._answered_s / self._answered, 0, 0.0
-        self._best_s = round_s if self._best_s is None else min(self._best_s, round_s)
-        if round_s > self._best_s * _MUCH_SLOWER:
-            self._is_starting = False
-            self.limit = max(1, int(self.limit * _STEP_DOWN))
-        elif round_s > self._best_s * _SLOWER:
-            self._is_starting = False
-        elif is_busy:
-            self.limit = min(_ADAPTIVE_MOST, self.limit * 2 if self._is_starting else self.limit + 1)
-
-    def refused(self) -> None:
-        """Note that the endpoint refused or failed a request: a 429, a 5xx, a time-out."""
-        if not self.is_adaptive:
-            return
-        now_s = self._clock()
-        # All requests of one round fail together; they are one sign.
-        if self._lowered_at_s is not None and now_s - self._lowered_at_s < max(1.0, self._best_s or 0.0):
-            return
-        self._lowered_at_s = now_s
-        self._is_starting = False
-        self.limit = max(1, self.limit // 2)
 
 
 @dataclass(slots=True)
@@ -158,7 +102,7 @@ class BatchRun:
         progress: BatchProgress | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._model = model
+        self._ask = asker(model)
         self._concurrency = concurrency
         self._clock = clock
         self.progress = BatchProgress() if progress is None else progress
@@ -167,6 +111,8 @@ class BatchRun:
         self._tasks: set[Task[None]] = set()
         self._finished: list[tuple[int, BatchResult | None]] = []
         self._wake = asyncio.Event()
+        self._source = RowSource(None)
+        self._ordering: ResultOrder | None = None
         self._noticed: set[str] = set()
         self._unreached = 0
         self._bug: BaseException | None = None
@@ -195,13 +141,15 @@ class BatchRun:
         Then at most ``_WINDOW_ROWS`` are answered ahead of the slowest. Rows that were not answered, because the run was
         stopped, have no result.
         """
-        source = _Source(iter(rows)) if isinstance(rows, Iterable) else _AsyncSource(rows, self._wake)
-        ordering = _Ordering() if in_order else None
+        source = self._source = (
+            RowSource(iter(rows)) if isinstance(rows, Iterable) else AsyncRowSource(rows, self._wake)
+        )
+        ordering = self._ordering = ResultOrder() if in_order else None
         try:
             while True:
                 if self._bug is not None:
                     raise self._bug
-                self._begin_rows(source, ordering)
+                self._begin_rows()
                 if not self._finished:
                     if not self._tasks and (self.is_stopped or source.is_over):
                         return
@@ -222,29 +170,37 @@ class BatchRun:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await source.close()
 
-    def _begin_rows(self, source: _Source, ordering: _Ordering | None) -> None:
-        progress, limit = self.progress, self._concurrency.limit
-        progress.limit = limit
+    def _begin_rows(self) -> None:
+        limit = self.progress.limit = self._concurrency.limit
+        while len(self._tasks) < limit and (begun := self._next_row()) is not None:
+            task = asyncio.create_task(self._work(*begun))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+        self.progress.in_flight = len(self._tasks)
+
+    def _next_row(self) -> tuple[int, BatchRow] | None:
+        """Begin a row and return it with its number, ``None`` if none can be begun now."""
+        progress, ordering = self.progress, self._ordering
         while (
             not self.is_stopped
-            and len(self._tasks) < limit
+            # Results that nobody has taken yet are not to pile up.
+            and len(self._finished) < READ_AHEAD_ROWS
             and (ordering is None or ordering.begun - ordering.next < _WINDOW_ROWS)
-            and (row := source.take()) is not None
+            and (row := self._source.take()) is not None
         ):
             number = progress.started
             progress.started += 1
             if ordering is not None:
                 ordering.begun += 1
-            if row.error is not None:
-                result = BatchResult(row.id, row.index, error=row.error, digest=row.digest, values=row.values)
-                self._finished.append((number, result))
-                if len(self._finished) >= _READ_AHEAD_ROWS:
-                    break
-                continue
-            task = asyncio.create_task(self._ask(number, row))
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
-        progress.in_flight = len(self._tasks)
+            if row.error is None:
+                return number, row
+            result = BatchResult(row.id, row.index, error=row.error, digest=row.digest, values=row.values)
+            self._finish(number, result)
+        return None
+
+    def _finish(self, number: int, result: BatchResult | None) -> None:
+        self._finished.append((number, result))
+        self._wake.set()
 
     def _ended(self, task: Task[None]) -> None:
         self._tasks.discard(task)
@@ -252,20 +208,29 @@ class BatchRun:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._bug = self._bug or error
 
-    async def _ask(self, number: int, row: BatchRow) -> None:
+    async def _work(self, number: int, row: BatchRow) -> None:
+        """Ask a row, and then others, as long as so many may be in flight: a task for each would cost more."""
+        while True:
+            await self._ask_row(number, row)
+            if len(self._tasks) > self._concurrency.limit or (begun := self._next_row()) is None:
+                return
+            number, row = begun
+
+    async def _ask_row(self, number: int, row: BatchRow) -> None:
+        assert row.request is not None  # noqa: S101 - rows without one have an error
         began_s, answer = self._clock(), RowAnswer()
         try:
-            await self._receive(row, answer)
+            await self._ask(row.request, partial(self._take, answer))
         except STOPPING as error:
             self.stopped_by = self.stopped_by or error
-            self._finished.append((number, None))
+            self._finish(number, None)
             self.stop()
             return
         except ChatcliError as error:
             answer.error = error
             self._note_failure(error)
         except asyncio.CancelledError:
-            self._finished.append((number, None))
+            self._finish(number, None)
             raise
         finally:
             self._note_sent(answer)
@@ -273,32 +238,28 @@ class BatchRun:
         latency_s = self._clock() - began_s
         if answer.error is None:
             self._unreached = 0
-        if answer.error is None and answer.attempts == 1:
-            self._concurrency.answered(
-                latency_s, is_busy=len(self._tasks) >= self._concurrency.limit and not self.is_stopped
-            )
-        self._finished.append((number, answer.result(row, latency_s)))
+            if answer.attempts == 1:
+                is_busy = len(self._tasks) >= self._concurrency.limit and not self.is_stopped
+                self._concurrency.answered(latency_s, is_busy=is_busy)
+        self._finish(number, answer.result(row, latency_s))
 
-    async def _receive(self, row: BatchRow, answer: RowAnswer) -> None:
-        assert row.request is not None  # noqa: S101 - rows without one have an error
-        async with aclosing(self._model.stream(row.request)) as events:
-            async for event in events:
-                held_by = event.reason if isinstance(event, Waiting) and event.is_held else ""
-                if held_by != answer.held_by:
-                    self._note_held(answer, held_by)
-                match event:
-                    case TextDelta(text):
-                        answer.text += text
-                    case Completion():
-                        answer.completion = event
-                    case TextReclassified(text):
-                        answer.text = answer.text.removesuffix(text)
-                    case Retrying():
-                        self._note_retry(event, answer)
-                    case Notice():
-                        self._note(event)
-                    case _:
-                        self._note_sent(answer)
+    def _take(self, answer: RowAnswer, event: ModelEvent) -> None:
+        held_by = event.reason if isinstance(event, Waiting) and event.is_held else ""
+        if held_by != answer.held_by:
+            self._note_held(answer, held_by)
+        match event:
+            case TextDelta(text):
+                answer.text += text
+            case Completion():
+                answer.completion = event
+            case TextReclassified(text):
+                answer.text = answer.text.removesuffix(text)
+            case Retrying():
+                self._note_retry(event, answer)
+            case Notice():
+                self._note(event)
+            case _:
+                self._note_sent(answer)
 
     def _note_failure(self, error: ChatcliError) -> None:
         if isinstance(error, NetworkError | RateLimited | ServerFailed):
@@ -333,76 +294,3 @@ class BatchRun:
         if notice.code not in self._noticed:
             self._noticed.add(notice.code)
             self.progress.notices.append(notice)
-
-
-class _Ordering:
-    """Puts results in the order in which their rows were begun."""
-
-    def __init__(self) -> None:
-        self.begun = 0
-        self.next = 0
-        self._held: dict[int, BatchResult | None] = {}
-
-    def placed(self, finished: Iterable[tuple[int, BatchResult | None]]) -> list[BatchResult]:
-        """Return the results whose turn it is, with ``finished`` ones."""
-        self._held.update(finished)
-        results = []
-        while self.next in self._held:
-            if (result := self._held.pop(self.next)) is not None:
-                results.append(result)
-            self.next += 1
-        return results
-
-
-class _Source:
-    """The rows still to be begun, from an iterator that never waits long."""
-
-    def __init__(self, rows: Iterator[BatchRow] | None) -> None:
-        self._rows = rows
-        self.is_over = False
-
-    def take(self) -> BatchRow | None:
-        """Return the next row, ``None`` if there is none now."""
-        row = None if self._rows is None or self.is_over else next(self._rows, None)
-        self.is_over = self.is_over or row is None
-        return row
-
-    async def close(self) -> None:
-        return
-
-
-class _AsyncSource(_Source):
-    """The rows of an asynchronous iterator, read some ahead; ``wake`` is set when there are more."""
-
-    def __init__(self, rows: AsyncIterator[BatchRow], wake: asyncio.Event) -> None:
-        super().__init__(None)
-        self._ahead: deque[BatchRow] = deque()
-        self._has_room = asyncio.Event()
-        self._wake = wake
-        self._reading = asyncio.create_task(self._read(rows))
-
-    def take(self) -> BatchRow | None:
-        if self._ahead:
-            self._has_room.set()
-            return self._ahead.popleft()
-        if self._reading.done():
-            self.is_over = True
-            self._reading.result()
-        return None
-
-    async def close(self) -> None:
-        self._reading.cancel()
-        await asyncio.wait({self._reading})
-
-    async def _read(self, rows: AsyncIterator[BatchRow]) -> None:
-        try:
-            async for row in rows:
-                self._ahead.append(row)
-                self._wake.set()
-                while len(self._ahead) >= _READ_AHEAD_ROWS:
-                    self._has_room.clear()
-                    await self._has_room.wait()
-        finally:
-            self._wake.set()
-            if isinstance(rows, AsyncGenerator):
-                await rows.aclose()

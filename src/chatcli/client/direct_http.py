@@ -10,16 +10,19 @@ RFC 9112: https://www.rfc-editor.org/rfc/rfc9112
 from __future__ import annotations
 
 import asyncio
+import select
+import sys
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx2
 import openai
 
+from chatcli.client.http_responses import ERROR_BYTES, FIRST_ERROR, BodyTooLong, ResponseParser
 from chatcli.client.network_faults import stalled
 from chatcli.client.openai_client import Unpacked, check_key, trusted_context
-from chatcli.core.frozen import frozen
 from chatcli.core.version import __version__
 
 if TYPE_CHECKING:
@@ -27,30 +30,19 @@ if TYPE_CHECKING:
 
     from chatcli.client.endpoint import Endpoint
 
-_HEAD_BYTES: Final = 64 * 1024
-_BUFFER_BYTES: Final = 256 * 1024
-_ERROR_BYTES: Final = 1024 * 1024
 _ERROR_S: Final = 5.0
 _SHARE_OF_TIMEOUT: Final = 0.5
-_MOST_INTERIM: Final = 20
 _IDLE_S: Final = 60.0
 """A connection that was unused for so long has probably been closed at the other end."""
 _PORTS: Final = {"http": 80, "https": 443}
-_EMPTY_STATUSES: Final = {204, 304}
-_FIRST_ERROR: Final = 300
 
 
-@frozen
-class DirectResponse:
+class DirectResponse(NamedTuple):
     """A whole response with a status below 300; ``headers`` have lower-case names."""
 
     status_code: int
     headers: Mapping[str, str]
     content: bytes
-
-
-class BodyTooLong(Exception):
-    """A body passed its limit."""
 
 
 class DirectConnections:
@@ -85,6 +77,11 @@ class DirectConnections:
         self._headers = headers
         self._heads: dict[str, bytes] = {}
         self._idle: list[_Connection] = []
+        self._watch = _Watch()
+        pause_s = min(endpoint.idle_timeout_s, endpoint.timeout_s)
+        self._patience = _Patience(
+            endpoint.timeout_s, pause_s, min(_ERROR_S, endpoint.timeout_s * _SHARE_OF_TIMEOUT)
+        )
 
     async def post(self, path: str, body: bytes, *, most_bytes: int) -> DirectResponse:
         """Send ``body`` and return the response.
@@ -118,15 +115,16 @@ class DirectConnections:
             except BaseException:
                 connection.close()
                 raise
-            if connection.is_reusable:
+            if connection.is_usable:
                 self._idle.append(connection)
             else:
                 connection.close()
-            if response.status_code >= _FIRST_ERROR:
+            if response.status_code >= FIRST_ERROR:
                 raise status_error_of(response, f"{self._endpoint.base_url.rstrip('/')}{path}")
             return response
 
     async def close(self) -> None:
+        self._watch.stop()
         while self._idle:
             self._idle.pop().close()
         await asyncio.sleep(0)
@@ -141,59 +139,36 @@ class DirectConnections:
         return None
 
     async def _connect(self) -> _Connection:
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._endpoint.connect_timeout_s):
-                reader, writer = await asyncio.open_connection(
-                    self._host, self._port, ssl=self._tls, limit=_BUFFER_BYTES
+                _, connection = await loop.create_connection(
+                    partial(_Connection, self._watch, self._patience), self._host, self._port, ssl=self._tls
                 )
         except TimeoutError as error:
             raise httpx2.ConnectTimeout("no connection") from error
         except OSError as error:
             raise httpx2.ConnectError(str(error)) from error
-        return _Connection(reader, writer)
+        return connection
 
     async def _exchange(self, connection: _Connection, content: bytes, most_bytes: int) -> DirectResponse:
-        endpoint = self._endpoint
+        reader = ResponseParser(most_bytes)
         try:
-            async with asyncio.timeout(endpoint.timeout_s):
-                status, headers = await connection.send(content)
-        except (ConnectionError, asyncio.IncompleteReadError) as error:
-            if isinstance(error, asyncio.IncompleteReadError) and error.partial:
-                raise httpx2.RemoteProtocolError("peer closed connection in the headers") from error
-            raise _Stale from error
-        except asyncio.LimitOverrunError as error:
-            raise httpx2.RemoteProtocolError("the headers are too long") from error
-        is_error = status >= _FIRST_ERROR
-        is_packed = "content-encoding" in headers
-        most = _ERROR_BYTES if is_error else most_bytes
-        pause_s = min(endpoint.idle_timeout_s, endpoint.timeout_s)
-        patience_s: tuple[float, float | None] = (endpoint.timeout_s, pause_s)
-        if is_error:
-            patience_s = (min(_ERROR_S, endpoint.timeout_s * _SHARE_OF_TIMEOUT), None)
-        try:
-            body = await connection.body(status, headers, most_bytes=most, patience_s=patience_s)
-            body = await _unpacked(body, headers, most_bytes=most)
-        except (
-            OSError,
-            asyncio.IncompleteReadError,
-            asyncio.LimitOverrunError,
-            BodyTooLong,
-            httpx2.HTTPError,
-        ) as error:
-            connection.is_reusable = False
-            if is_error:
+            await connection.ask(content, reader)
+            body, headers = reader.body, reader.headers
+            if "content-encoding" in headers:
+                most = ERROR_BYTES if reader.is_error else most_bytes
+                body = await _unpacked(body, headers, most_bytes=most)
+        except (TimeoutError, BodyTooLong, httpx2.HTTPError) as error:
+            connection.is_usable = False
+            if reader.is_error:
                 # The status says enough, and what arrived may say more.
-                body = b"" if is_packed else b"".join(connection.received)[:_ERROR_BYTES]
-            elif isinstance(error, TimeoutError) and connection.has_begun:
-                raise stalled(endpoint.host, pause_s) from error
-            elif isinstance(error, BodyTooLong | TimeoutError | httpx2.HTTPError):
-                raise
+                body = b"" if "content-encoding" in reader.headers else reader.body[:ERROR_BYTES]
+            elif isinstance(error, TimeoutError) and reader.words:
+                raise stalled(self._endpoint.host, self._patience.pause_s) from error
             else:
-                raise httpx2.RemoteProtocolError(
-                    "peer closed connection without sending complete message body"
-                ) from error
-        connection.used_at_s = asyncio.get_running_loop().time()
-        return DirectResponse(status, headers, body)
+                raise
+        return DirectResponse(reader.status_code, reader.headers, body)
 
 
 def status_error_of(response: DirectResponse, url: str) -> openai.APIStatusError:
@@ -211,14 +186,67 @@ class _Stale(Exception):
     """The connection ended before any of a response came."""
 
 
-class _Connection:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self._writer = writer
-        self.is_reusable = True
+class _Patience(NamedTuple):
+    """How long a response is waited for: its head, and then its body, for ``begin_s`` each, a body that pauses for ``pause_s``.
+
+    Blanks, with which servers keep a connection alive, neither begin a body nor end a pause. All of the body of an error
+    has ``error_s``.
+    """
+
+    begin_s: float
+    pause_s: float
+    error_s: float
+
+
+class _Watch:
+    """Ends the waiting of connections when their time is over: one timer for all, as one for each request costs more."""
+
+    def __init__(self) -> None:
+        self.waiting: set[_Connection] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def look_at(self, time_s: float) -> None:
+        """Look at the connections at ``time_s`` of the loop, if not before."""
+        if self._timer is None or time_s < self._timer.when():
+            self.stop()
+            self._timer = asyncio.get_running_loop().call_at(time_s, self._look)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        now_s = asyncio.get_running_loop().time()
+        later_s = [connection.ends_s for connection in self.waiting if connection.ends_s > now_s]
+        for connection in self.waiting:
+            if connection.ends_s <= now_s:
+                connection.fail(TimeoutError())
+        if later_s:
+            self.look_at(min(later_s))
+
+
+class _Connection(asyncio.Protocol):
+    """A connection that is asked for one response after the other."""
+
+    def __init__(self, watch: _Watch, patience: _Patience) -> None:
+        self.is_usable = True
         self.used_at_s = 0.0
-        self.received: list[bytes] = []
-        self.has_begun = False
+        self.ends_s = 0.0
+        """When the time for the response, or its next part, is over."""
+        self._watch = watch
+        self._patience = patience
+        self._loop = asyncio.get_running_loop()
+        self._reader: ResponseParser | None = None
+        self._response: asyncio.Future[None] = self._loop.create_future()
+        self._poll: select.poll | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+        if sys.platform != "win32":
+            self._poll = select.poll()
+            self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     async def is_silent(self) -> bool:
         """Return whether nothing has arrived since the last response, the end included.
@@ -226,127 +254,80 @@ class _Connection:
         What has arrived was not asked for: it would be taken for the next response, and every row would get the
         answer of another.
         """
-        await asyncio.sleep(0)  # what has reached this machine is received
-        with suppress(TimeoutError, OSError):
-            async with asyncio.timeout(0):
-                await self.reader.read(1)
-            return False
-        return self.reader.exception() is None
+        if self.is_usable and (self._poll is None or self._poll.poll(0)):
+            # What has reached this machine is received: the loop finds it in one pass, and reads it before the next.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        return self.is_usable
+
+    async def ask(self, content: bytes, reader: ResponseParser) -> None:
+        """Send a request and have ``reader`` read the response.
+
+        Raise ``TimeoutError``, ``_Stale`` if the connection ends before any of a response, and as the reader does.
+        """
+        self._reader, self._response = reader, self._loop.create_future()
+        self.ends_s = self._loop.time() + self._patience.begin_s
+        self._watch.waiting.add(self)
+        self._watch.look_at(self.ends_s)
+        try:
+            self._transport.write(content)
+            await self._response
+        finally:
+            self._reader = None
+            self._watch.waiting.discard(self)
+        self.used_at_s = self._loop.time()
+        self.is_usable = self.is_usable and reader.is_reusable and not reader.rest
 
     def close(self) -> None:
+        self.is_usable = False
         with suppress(OSError, RuntimeError):
-            self._writer.transport.abort()
+            self._transport.abort()
 
-    async def send(self, content: bytes) -> tuple[int, dict[str, str]]:
-        """Send a request and return status and headers of the response."""
-        self._writer.write(content)
-        if len(content) > _BUFFER_BYTES:
-            await self._writer.drain()
-        for _ in range(_MOST_INTERIM):
-            head = await self.reader.readuntil(b"\r\n\r\n")
-            if len(head) > _HEAD_BYTES:
-                raise httpx2.RemoteProtocolError("the headers are too long")
-            status, headers, is_old = _read_head(head)
-            if status >= 200:  # noqa: PLR2004 - 100 to 199 announce another head
-                options = headers.get("connection", "").lower()
-                self.is_reusable = "close" not in options and (not is_old or "keep-alive" in options)
-                return status, headers
-        raise httpx2.RemoteProtocolError("too many interim responses")
+    def fail(self, error: Exception) -> None:
+        if not self._response.done():
+            self._response.set_exception(error)
 
-    async def body(
-        self,
-        status: int,
-        headers: Mapping[str, str],
-        *,
-        most_bytes: int,
-        patience_s: tuple[float, float | None],
-    ) -> bytes:
-        """Return the body of a response, of which ``received`` has what arrived if it fails.
+    def data_received(self, data: bytes) -> None:
+        reader = self._reader
+        if reader is None:
+            self.close()  # nobody asked for it
+            return
+        if self._response.done():
+            self.is_usable = False
+            return
+        had_head, words = reader.status_code, reader.words
+        try:
+            reader.feed(data)
+        except (BodyTooLong, httpx2.HTTPError) as error:
+            self.fail(error)
+            return
+        if reader.is_over:
+            self._response.set_result(None)
+        elif reader.status_code and not had_head:
+            self._wait_for(self._patience.error_s if reader.is_error else self._patience.begin_s)
+        if reader.words > words and not (reader.is_over or reader.is_error):
+            self._wait_for(self._patience.pause_s)
 
-        Raise ``TimeoutError`` if it has not begun after the first of ``patience_s``, or pauses for the second. Blanks,
-        with which servers keep a connection alive, neither begin a body nor end a pause. ``None`` allows no
-        more than the first for all of it.
-        """
-        self.received, self.has_begun = [], False
-        if status in _EMPTY_STATUSES:
-            return b""
-        begin_s, pause_s = patience_s
-        async with asyncio.timeout(begin_s) as waiting:
-            async with aclosing(self._pieces(headers, most_bytes)) as pieces:
-                async for piece in pieces:
-                    self.received.append(piece)
-                    if not piece.isspace():
-                        self.has_begun = True
-                        if pause_s is not None:
-                            waiting.reschedule(asyncio.get_running_loop().time() + pause_s)
-        return b"".join(self.received)
+    def _wait_for(self, time_s: float) -> None:
+        self.ends_s = self._loop.time() + time_s
+        self._watch.look_at(self.ends_s)
 
-    def _pieces(self, headers: Mapping[str, str], most_bytes: int) -> AsyncGenerator[bytes]:
-        if "chunked" in headers.get("transfer-encoding", "").lower():
-            return self._chunked(most_bytes)
-        length = headers.get("content-length")
-        if length is None:
-            self.is_reusable = False
-            return self._rest(most_bytes)
-        if not length.isdecimal():
-            raise httpx2.RemoteProtocolError(f"invalid content-length {length[:40]}")
-        if int(length) > most_bytes:
-            raise BodyTooLong
-        return self._exactly(int(length))
+    def eof_received(self) -> None:
+        """Have the transport closed; ``connection_lost`` follows in a later pass of the loop."""
+        self.is_usable = self.is_usable and self._reader is not None
 
-    async def _exactly(self, length: int) -> AsyncGenerator[bytes]:
-        left = length
-        while left:
-            piece = await self.reader.read(left)
-            if not piece:
-                raise asyncio.IncompleteReadError(b"", left)
-            left -= len(piece)
-            yield piece
-
-    async def _chunked(self, most_bytes: int) -> AsyncGenerator[bytes]:
-        total = 0
-        while size := _chunk_size(await self.reader.readuntil(b"\n")):
-            total += size
-            if total > most_bytes:
-                raise BodyTooLong
-            async with aclosing(self._exactly(size)) as pieces:
-                async for piece in pieces:
-                    yield piece
-            if await self.reader.readexactly(2) != b"\r\n":
-                raise httpx2.RemoteProtocolError("an invalid chunk")
-        while (await self.reader.readuntil(b"\n")).strip():
-            pass  # trailers
-
-    async def _rest(self, most_bytes: int) -> AsyncGenerator[bytes]:
-        total = 0
-        while piece := await self.reader.read(_BUFFER_BYTES):
-            total += len(piece)
-            if total > most_bytes:
-                raise BodyTooLong
-            yield piece
-
-
-def _chunk_size(line: bytes) -> int:
-    digits = line.partition(b";")[0].strip()
-    if not digits or digits.strip(b"0123456789abcdefABCDEF"):
-        raise httpx2.RemoteProtocolError("an invalid chunk")
-    return int(digits, 16)
-
-
-def _read_head(head: bytes) -> tuple[int, dict[str, str], bool]:
-    """Return status and headers, and whether it is HTTP/1.0; raise ``RemoteProtocolError`` for anything else."""
-    first, *lines = head[:-4].decode("latin-1").split("\r\n")
-    version, _, rest = first.partition(" ")
-    status = rest[:3]
-    if not version.startswith("HTTP/1.") or not status.isdecimal():
-        raise httpx2.RemoteProtocolError("illegal status line")
-    headers = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon:
-            raise httpx2.RemoteProtocolError("illegal header line")
-        headers[name.lower()] = value.strip()
-    return int(status), headers, version == "HTTP/1.0"
+    def connection_lost(self, error: Exception | None) -> None:
+        self.is_usable = False
+        reader = self._reader
+        if reader is None or self._response.done():
+            return
+        if error is None and reader.end():
+            self._response.set_result(None)
+        elif not reader.has_begun:
+            self.fail(_Stale())
+        else:
+            part = "sending complete message body" if reader.status_code else "sending complete headers"
+            self.fail(httpx2.RemoteProtocolError(f"peer closed connection without {part}"))
 
 
 async def _unpacked(body: bytes, headers: dict[str, str], *, most_bytes: int) -> bytes:

@@ -22,6 +22,7 @@ from chatcli.client.wire_messages import (
 from chatcli.core.errors import ContextOverflow, EndpointError, RequestRefused
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
 from chatcli.core.request import LIMIT_FIELDS
+from chatcli.core.whole_answers import asker
 from chatcli.storage.cache import JsonFileCache
 from chatcli.text.lazy_pattern import lazy_pattern
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from chatcli.core.events import ModelEvent, Usage
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Request
+    from chatcli.core.whole_answers import Emit
     from chatcli.storage.cache import Cache
 
 
@@ -160,9 +162,26 @@ class UsageCalibrationModel:
                         yield notice
                     yield event
         except ContextOverflow as error:
-            if error.window_tokens is not None:
-                self._windows.remember(request.model, error.window_tokens)
+            self._learn_window(request, error)
             raise
+
+    async def ask(self, request: Request, emit: Emit) -> None:
+        """See ``core.whole_answers``."""
+
+        def compare(event: ModelEvent) -> None:
+            if isinstance(event, Completion) and (notice := self._compare(request, event)):
+                emit(notice)
+            emit(event)
+
+        try:
+            await asker(self._inner)(request, compare if request.counted_tokens is not None else emit)
+        except ContextOverflow as error:
+            self._learn_window(request, error)
+            raise
+
+    def _learn_window(self, request: Request, error: ContextOverflow) -> None:
+        if error.window_tokens is not None:
+            self._windows.remember(request.model, error.window_tokens)
 
     def _compare(self, request: Request, completion: Completion) -> Notice | None:
         counted, usage = request.counted_tokens, completion.usage
@@ -240,7 +259,7 @@ class UnsupportedParametersModel:
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
         without, began = request.without | self._recalled(request.model), False
         while True:
-            sent = request if without == request.without else replace(request, without=without)
+            sent = _sent_without(request, without)
             form, beginning = None if sent.response_format is None else form_in_force(sent), ""
             try:
                 async with aclosing(self._inner.stream(sent)) as events:
@@ -261,6 +280,34 @@ class UnsupportedParametersModel:
             self._remember(request.model, without - request.without)
             yield _notice(request, refused, without)
 
+    async def ask(self, request: Request, emit: Emit) -> None:
+        """See ``core.whole_answers``."""
+        without, began, beginning = request.without | self._recalled(request.model), False, ""
+
+        def note(event: ModelEvent) -> None:
+            nonlocal began, beginning
+            began = began or isinstance(event, (TextDelta, ReasoningDelta))
+            if not beginning and isinstance(event, TextDelta):
+                beginning = event.text.lstrip()[:1]
+            emit(event)
+
+        while True:
+            sent = _sent_without(request, without)
+            form = None if sent.response_format is None else form_in_force(sent)
+            try:
+                await asker(self._inner)(sent, note)
+            except EndpointError as error:
+                refused = frozenset[str]() if began else _refused(error, request, without)
+                if not refused:
+                    raise
+            else:
+                if ignored := ignored_forms(form, beginning):
+                    self._remember(request.model, (without | ignored) - request.without)
+                return
+            without |= refused
+            self._remember(request.model, without - request.without)
+            emit(_notice(request, refused, without))
+
     def _recalled(self, model: str) -> frozenset[str]:
         if model not in self._without:
             self._without[model] = refused_before(self._refused, model)
@@ -269,6 +316,10 @@ class UnsupportedParametersModel:
     def _remember(self, model: str, without: frozenset[str]) -> None:
         self._without[model] = without
         self._refused.remember(model, sorted(without))
+
+
+def _sent_without(request: Request, without: frozenset[str]) -> Request:
+    return request if without == request.without else replace(request, without=without)
 
 
 def _refused(error: EndpointError, request: Request, without: frozenset[str]) -> frozenset[str]:

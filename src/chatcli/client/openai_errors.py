@@ -11,6 +11,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx2
 import openai
 
+from chatcli.client.answer_bytes import BLANK
 from chatcli.client.error_bodies import error_body, error_details
 from chatcli.client.error_kinds import on_one_line, without_key
 from chatcli.client.network_faults import not_reached, proxy_auth_required, timed_out
@@ -110,6 +111,26 @@ class ResponseHead(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]: ...
+
+
+def content_type(response: ResponseHead) -> str:
+    return str(response.headers.get("content-type", ""))
+
+
+def not_an_answer(endpoint: Endpoint, response: ResponseHead, content: bytes) -> BadResponse:
+    """Return the error for a success whose body is no answer of a model."""
+    kind = content_type(response).partition(";")[0]
+    empty = not content.strip(BLANK)
+    what = "an empty response" if empty else (kind or "an unknown kind of response")
+    is_text = kind.startswith("text/")
+    reported = error_details(error_body(content), key=endpoint.key).message if is_text else ""
+    return BadResponse(
+        f"{endpoint.host}: answered with {what} instead of a completion{reported and f': {reported}'}",
+        hint="check base_url: it often ends in /v1",
+        status=response.status_code,
+        # A failing proxy sends an empty body with status 200; a wrong address keeps sending its page.
+        retryable=empty,
+    )
 
 
 def stream_error(endpoint: Endpoint, body: object, response: ResponseHead | None = None) -> EndpointError:

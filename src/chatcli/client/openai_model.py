@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 import openai
@@ -30,13 +29,18 @@ from chatcli.client.answer_bytes import (
     watched,
     whole,
 )
-from chatcli.client.error_bodies import error_body, error_details
 from chatcli.client.network_faults import timed_out
-from chatcli.client.openai_errors import FOREIGN_ERRORS, as_chatcli_error, stream_error
+from chatcli.client.openai_errors import (
+    FOREIGN_ERRORS,
+    as_chatcli_error,
+    content_type,
+    not_an_answer,
+    stream_error,
+)
 from chatcli.client.repeated_posts import RepeatedPosts
 from chatcli.client.wire_messages import whole_reply
 from chatcli.core.errors import AnswerTooLarge, BadResponse, EndpointError, IncompleteAnswer
-from chatcli.core.events import Notice, ReasoningDelta, TextDelta
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
 from chatcli.core.frozen import mutable
 from chatcli.text.text_buffer import TextBuffer
 
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
     from chatcli.client.pool import Call
     from chatcli.core.events import ModelEvent
     from chatcli.core.request import Request
+    from chatcli.core.whole_answers import Emit
 
 
 _END_OF_STREAM = b"[DONE]"
@@ -103,11 +108,45 @@ class OpenAIModel:
                     if shown.is_full:
                         raise too_large(self._endpoint)
         except EndpointError as error:
-            # A failure after the end of a completely received answer is harmless.
-            if not reader.is_complete or isinstance(error, AnswerTooLarge):
-                if not shown.characters or isinstance(error, IncompleteAnswer):
-                    raise
-                raise _broken_off(error, shown) from error
+            self._check_complete(error, reader, shown)
+        for event in self._end(request, reader, shown):
+            yield event
+
+    def is_whole(self, request: Request) -> bool:
+        """Return whether ``ask`` can ask for the answer to ``request``: over direct connections, and not streamed."""
+        return self._is_direct and not self._is_streamed(request)
+
+    async def ask(self, request: Request, call: Call, emit: Emit) -> None:
+        """Emit the events of ``answer``, of which nothing is wanted before its end."""
+        reader, shown = self._dialect.reader(request), _Shown(self._endpoint.largest_answer_bytes)
+        try:
+            response = await self._respond(self._body(request), call)
+            if are_events(response.content, content_type(response)):
+                async with aclosing(self._read_whole(response, reader)) as events:
+                    async for event in events:
+                        self._show(event, shown, emit)
+            else:
+                for event in self._read_object(response, response.content, reader):
+                    self._show(event, shown, emit)
+        except EndpointError as error:
+            self._check_complete(error, reader, shown)
+        for event in self._end(request, reader, shown):
+            emit(event)
+
+    def _show(self, event: ModelEvent, shown: _Shown, emit: Emit) -> None:
+        emit(shown.taken(event))
+        if shown.is_full:
+            raise too_large(self._endpoint)
+
+    def _check_complete(self, error: EndpointError, reader: AnswerReader, shown: _Shown) -> None:
+        """Raise ``error``, in the words of a broken-off answer if there is text, unless the answer is complete."""
+        # A failure after the end of a completely received answer is harmless.
+        if not reader.is_complete or isinstance(error, AnswerTooLarge):
+            if not shown.characters or isinstance(error, IncompleteAnswer):
+                raise error
+            raise shown.broken_off(error) from error
+
+    def _end(self, request: Request, reader: AnswerReader, shown: _Shown) -> Iterator[ModelEvent]:
         for event in reader.rest():
             yield shown.taken(event)
         completion = reader.completion()
@@ -120,14 +159,19 @@ class OpenAIModel:
             request=request,
             endpoint=self._endpoint,
         )
-        yield replace(completion, message=reply)
+        of = completion  # ``replace`` would cost more than all of the parsing
+        yield Completion(of.finish_reason, of.model, of.usage, of.cost_usd, of.cached, reply, of.sources)
+
+    def _is_streamed(self, request: Request) -> bool:
+        return self._streamed and "stream" not in request.without
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        return self._dialect.body(request, streamed=self._is_streamed(request), endpoint=self._endpoint)
 
     def _asked(self, request: Request, reader: AnswerReader, call: Call) -> AsyncGenerator[ModelEvent]:
-        streamed = self._streamed and "stream" not in request.without
-        if self._is_direct and not streamed:
-            body = self._dialect.body(request, streamed=streamed, endpoint=self._endpoint)
-            return self._answer_directly(body, reader, call)
-        return self._answer(request, reader, call, streamed=streamed)
+        if self.is_whole(request):
+            return self._answer_directly(self._body(request), reader, call)
+        return self._answer(request, reader, call, streamed=self._is_streamed(request))
 
     async def _answer(
         self, request: Request, reader: AnswerReader, call: Call, *, streamed: bool
@@ -153,16 +197,20 @@ class OpenAIModel:
     async def _answer_directly(
         self, body: dict[str, Any], reader: AnswerReader, call: Call
     ) -> AsyncGenerator[ModelEvent]:
-        """Ask for a whole answer, of which nothing is wanted before its end."""
-        from chatcli.client.direct_http import BodyTooLong  # noqa: PLC0415 - only batches need it
+        response = await self._respond(body, call)
+        async with aclosing(self._read_whole(response, reader)) as events:
+            async for event in events:
+                yield event
+
+    async def _respond(self, body: dict[str, Any], call: Call) -> DirectResponse:
+        """Return the whole response to ``body`` over a direct connection."""
+        from chatcli.client.http_responses import BodyTooLong  # noqa: PLC0415 - only batches need it
 
         endpoint = self._endpoint
         connections = await call.connections()
         try:
             response = await connections.post(
-                self._dialect.path,
-                json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
-                most_bytes=endpoint.largest_answer_bytes,
+                self._dialect.path, _encoded(body), most_bytes=endpoint.largest_answer_bytes
             )
         except openai.APIStatusError as error:
             call.learn(error.response.headers)
@@ -174,9 +222,7 @@ class OpenAIModel:
         except BodyTooLong as error:
             raise too_large(endpoint) from error
         call.learn(response.headers)
-        async with aclosing(self._read_whole(response, reader)) as events:
-            async for event in events:
-                yield event
+        return response
 
     async def _read_whole(self, response: DirectResponse, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
         received = _Received(response, _in_one_piece(response.content), IdleTimeout(self._endpoint))
@@ -240,7 +286,7 @@ class OpenAIModel:
                 if data == _END_OF_STREAM:
                     received.is_over = True
                     return
-                if (value := self._json_of_event(data, received)) is not None:
+                if (value := self._json_of_event(data, received.response)) is not None:
                     chunks, has_words = reader.chunks, False
                     for event in reader.read_event(value):
                         has_words = True
@@ -256,13 +302,19 @@ class OpenAIModel:
 
     async def _whole(self, received: _Received, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
         content = await whole(received.chunks, received.idle, self._endpoint)
-        is_json = "json" in received.content_type or content.lstrip(BLANK).startswith((b"{", b"["))
-        if not content.strip(BLANK) or not is_json:
-            raise self._not_an_answer(received, content)
-        for event in reader.read_whole(self._json_object(content, received)):
+        for event in self._read_object(received.response, content, reader):
             yield event
 
-    def _json_of_event(self, data: bytes, received: _Received) -> dict[str, Any] | None:
+    def _read_object(
+        self, response: ResponseHead, content: bytes, reader: AnswerReader
+    ) -> Iterator[ModelEvent]:
+        """Yield the events of an answer that is one JSON object."""
+        is_json = "json" in content_type(response) or content.lstrip(BLANK).startswith((b"{", b"["))
+        if not content.strip(BLANK) or not is_json:
+            raise not_an_answer(self._endpoint, response, content)
+        yield from reader.read_whole(self._json_object(content, response))
+
+    def _json_of_event(self, data: bytes, response: ResponseHead) -> dict[str, Any] | None:
         """Return the JSON of an event, ``None`` for a keep-alive."""
         try:
             value = from_json(data)
@@ -271,12 +323,12 @@ class OpenAIModel:
                 return None
         else:
             if type(value) is dict:
-                return self._checked(value, received)
+                return self._checked(value, response)
             if not value:  # null, "", []
                 return None
-        return self._json_object(data, received)
+        return self._json_object(data, response)
 
-    def _json_object(self, data: bytes, received: _Received) -> dict[str, Any]:
+    def _json_object(self, data: bytes, response: ResponseHead) -> dict[str, Any]:
         try:
             value = _json(data)
         except (ValueError, RecursionError) as error:
@@ -284,12 +336,12 @@ class OpenAIModel:
                 f"{self._endpoint.host}: sent something that is not JSON",
                 hint="try again; is this an OpenAI-compatible API?",
             ) from error
-        return self._checked(value, received)
+        return self._checked(value, response)
 
-    def _checked(self, value: object, received: _Received) -> dict[str, Any]:
+    def _checked(self, value: object, response: ResponseHead) -> dict[str, Any]:
         """Return ``value``, an object; raise the error it contains."""
         if (reported := self._dialect.error_in(value)) is not None:
-            raise stream_error(self._endpoint, reported, received.response)
+            raise stream_error(self._endpoint, reported, response)
         if not isinstance(value, dict):
             raise BadResponse(f"{self._endpoint.host}: sent JSON that is not a completion", hint="try again")
         return value
@@ -303,20 +355,6 @@ class OpenAIModel:
                 self._endings.remember(_ANY_MODEL, "no finish reason")
         self._has_reported_endings = True
         return not was_reported
-
-    def _not_an_answer(self, received: _Received, content: bytes) -> BadResponse:
-        kind = received.content_type.partition(";")[0]
-        empty = not content.strip(BLANK)
-        what = "an empty response" if empty else (kind or "an unknown kind of response")
-        is_text = kind.startswith("text/")
-        reported = error_details(error_body(content), key=self._endpoint.key).message if is_text else ""
-        return BadResponse(
-            f"{self._endpoint.host}: answered with {what} instead of a completion{reported and f': {reported}'}",
-            hint="check base_url: it often ends in /v1",
-            status=received.response.status_code,
-            # A failing proxy sends an empty body with status 200; a wrong address keeps sending its page.
-            retryable=empty,
-        )
 
     def _ended_early(self, shown: _Shown) -> EndpointError:
         if shown.characters:
@@ -344,7 +382,14 @@ class _Received:
 
     @property
     def content_type(self) -> str:
-        return str(self.response.headers.get("content-type", ""))
+        return content_type(self.response)
+
+
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    return _encode(body).encode()
 
 
 def _json(data: bytes) -> Any:
@@ -380,7 +425,7 @@ class _Shown:
 
     def taken(self, event: ModelEvent) -> ModelEvent:
         """Return ``event``, cut at the limit."""
-        if not isinstance(event, TextDelta | ReasoningDelta):
+        if not isinstance(event, (TextDelta, ReasoningDelta)):
             return event
         text, left_bytes = event.text, self._left_bytes
         self._left_bytes -= len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
@@ -394,13 +439,12 @@ class _Shown:
             self.reasoning.append(text)
         return event
 
-
-def _broken_off(error: EndpointError, shown: _Shown) -> IncompleteAnswer:
-    """Return the failure in the middle of a visible answer, with its cause."""
-    return IncompleteAnswer(
-        f"{error.clause}; the answer was cut after {shown.characters:,} characters",
-        hint=_CONTINUE_HINT,
-        status=error.status,
-        request_id=error.request_id,
-        provider_code=error.provider_code,
-    )
+    def broken_off(self, error: EndpointError) -> IncompleteAnswer:
+        """Return the failure in the middle of a visible answer, with its cause."""
+        return IncompleteAnswer(
+            f"{error.clause}; the answer was cut after {self.characters:,} characters",
+            hint=_CONTINUE_HINT,
+            status=error.status,
+            request_id=error.request_id,
+            provider_code=error.provider_code,
+        )

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.continuation import ContinuationModel
 from chatcli.client.endpoint_facts import UnsupportedParametersModel, UsageCalibrationModel
+from chatcli.client.metered_model import MeteredModel
 from chatcli.client.openai_model import OpenAIModel
-from chatcli.client.pool import MeteredModel
 from chatcli.client.reasoning_separation import ReasoningSeparatingModel
 from chatcli.client.responses import Responses
 from chatcli.client.retry import FallbackModel, RetryingModel
+from chatcli.core.whole_answers import asker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
     from chatcli.client.pool import PoolEntry
     from chatcli.client.rate_limit import OwnLimits
     from chatcli.client.retry import Fallback
-    from chatcli.core.events import ModelEvent
+    from chatcli.core.events import ModelEvent, Notice
     from chatcli.core.ports import ChatModel, MessageScreen, TokenCounter
     from chatcli.core.request import Request
+    from chatcli.core.whole_answers import Emit
     from chatcli.text.frames import Frames
 
     Wrap: TypeAlias = Callable[[ChatModel], ChatModel]
@@ -81,13 +83,31 @@ class OthersTextModel:
         self._screen = screen
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
-        if any(message.holds_text_of_others or message.imported for message in request.messages):
-            for notice in () if self._screen is None else await self._screen.check(request.messages):
+        if _holds_text_of_others(request):
+            for notice in await self._checked(request):
                 yield notice
-            request = replace(request, messages=self._frames.messages(request.messages))
+            request = self._framed(request)
         async with aclosing(self._inner.stream(request)) as events:
             async for event in events:
                 yield event
+
+    async def ask(self, request: Request, emit: Emit) -> None:
+        """See ``core.whole_answers``."""
+        if _holds_text_of_others(request):
+            for notice in await self._checked(request):
+                emit(notice)
+            request = self._framed(request)
+        await asker(self._inner)(request, emit)
+
+    async def _checked(self, request: Request) -> Sequence[Notice]:
+        return () if self._screen is None else await self._screen.check(request.messages)
+
+    def _framed(self, request: Request) -> Request:
+        return replace(request, messages=self._frames.messages(request.messages))
+
+
+def _holds_text_of_others(request: Request) -> bool:
+    return any(message.holds_text_of_others or message.imported for message in request.messages)
 
 
 class Layer(NamedTuple):

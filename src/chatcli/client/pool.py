@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
-from contextlib import AsyncExitStack, aclosing, suppress
-from functools import cache, partial
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
-
-from chatcli.core.events import Completion, Notice, Waiting
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
     from typing import TypeAlias
 
@@ -22,9 +19,7 @@ if TYPE_CHECKING:
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import EndpointFacts
     from chatcli.client.openai_client import EarlyTransport, RequestHook, ResponseHook
-    from chatcli.client.rate_limit import Claim, OwnLimits, RateLimits, SharedPlace
-    from chatcli.core.events import ModelEvent
-    from chatcli.core.ports import TokenCounter
+    from chatcli.client.rate_limit import Claim, RateLimits, SharedPlace
     from chatcli.core.request import Request
 
     OpenClient: TypeAlias = Callable[[], Awaitable[AsyncOpenAI]]
@@ -339,110 +334,3 @@ class Call:
             self._meter.limits.settle(self._estimate, tokens)
         if self._place is not None:
             self._place.settle(tokens)
-
-
-class Answering(Protocol):
-    """Answers a request over one call."""
-
-    def answer(self, request: Request, call: Call) -> AsyncGenerator[ModelEvent]:
-        """Yield the events of ``ChatModel.stream``."""
-        ...
-
-
-class MeteredModel:
-    """A ``ChatModel`` that sends each request to ``inner`` in a call of its own.
-
-    Until the call is admitted and the answer has its first event, it yields ``Waiting`` every ``interval_s``
-    seconds: first with the reason of the rate limits, then with ``reason``. If that is ``None``, it only reports what is held by
-    the limits, every ``held_s`` seconds, and once when it is sent. ``counter`` counts requests approximately.
-    """
-
-    def __init__(
-        self,
-        inner: Answering,
-        meter: Meter,
-        *,
-        reason: str,
-        counter: TokenCounter,
-        own: OwnLimits | None = None,
-        interval_s: float | None = 1.0,
-        held_s: float = 1.0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._held_s = held_s if interval_s is None else interval_s
-        self._inner = inner
-        self._meter = meter
-        self._reason = reason
-        self._counter = counter
-        self._own = own
-        self._interval_s = interval_s
-        self._clock = clock
-
-    async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
-        # Imported with the limits of the pool, not at the start.
-        from chatcli.client.rate_limit import NO_LIMITS, Claim  # noqa: PLC0415
-
-        tokens = cache(partial(self._about_tokens, request))
-        claim = Claim(tokens, request.model, self._own or NO_LIMITS)
-        async with self._meter.call("answer", claim) as call:
-            if not call.may_go():
-                async with aclosing(self._queueing(call)) as waits:
-                    async for wait in waits:
-                        yield wait
-                if failure := claim.own.new_failure():
-                    yield Notice("limits_not_shared", f"rate limits hold for this program only: {failure}")
-            async with aclosing(self._answering(request, call)) as events:
-                async for event in events:
-                    if isinstance(event, Completion) and (used := _used(event)) is not None:
-                        call.settle(used)
-                    yield event
-
-    def _about_tokens(self, request: Request) -> int:
-        """Return the approximate size of a request, as providers count it: input plus possible output."""
-        sent = sum(self._counter.count(message.text) for message in request.messages)
-        expected = None if request.is_capped else request.parameters.max_tokens
-        return sent + (expected or 0)
-
-    async def _queueing(self, call: Call) -> AsyncGenerator[Waiting]:
-        """Wait for the admission of ``call``, and report it."""
-        began_s, was_held = self._clock(), False
-        admission = asyncio.ensure_future(call.admission())
-        try:
-            while not (await asyncio.wait({admission}, timeout=self._held_s))[0]:
-                was_held = True
-                yield Waiting(self._clock() - began_s, call.reason, is_held=True)
-            admission.result()
-            if was_held and self._interval_s is None:
-                yield Waiting(self._clock() - began_s, self._reason)
-        finally:
-            admission.cancel()
-            await asyncio.wait({admission})
-
-    async def _answering(self, request: Request, call: Call) -> AsyncGenerator[ModelEvent]:
-        """Wait for the first event of the answer, report it, and pass on the remaining events."""
-        events = self._inner.answer(request, call)
-        if self._interval_s is None:
-            async with aclosing(events):
-                async for event in events:
-                    yield event
-            return
-        began_s = self._clock()
-        first = asyncio.ensure_future(anext(events))
-        try:
-            while not (await asyncio.wait({first}, timeout=self._interval_s))[0]:
-                yield Waiting(self._clock() - began_s, self._reason)
-            yield first.result()
-            async for event in events:
-                yield event
-        finally:
-            # ``events`` runs inside ``first`` until that ends: cancel it before closing the generator.
-            first.cancel()
-            await asyncio.wait({first})
-            await events.aclose()
-
-
-def _used(completion: Completion) -> int | None:
-    usage = completion.usage
-    if usage is None or usage.input_tokens is None:
-        return None
-    return usage.input_tokens + (usage.output_tokens or 0)

@@ -21,8 +21,14 @@ _REFUSALS: Final = ("retry-after", "retry-after-ms")
 _ACTIVE_S: Final = 120.0
 _FEW: Final = 20
 _LITTLE: Final = 0.2
-# OpenAI and compatible servers; Anthropic.
-_HEADERS: Final = ("x-ratelimit-{}-{}", "anthropic-ratelimit-{1}-{0}")
+_PARTS: Final = ("remaining", "reset", "limit")
+_HEADERS: Final = tuple(
+    (kind, *(pattern.format(part, kind) for part in _PARTS))
+    for kind in _KINDS
+    # OpenAI and compatible servers; Anthropic.
+    for pattern in ("x-ratelimit-{}-{}", "anthropic-ratelimit-{1}-{0}")
+)
+_LOOK_EVERY_S: Final = 0.1
 
 
 class SharedPlace(Protocol):
@@ -64,24 +70,32 @@ class LimitsOfAll(Protocol):
         ...
 
 
-class Sharing(NamedTuple):
+class Sharing:
     """Where limits are shared with other processes: ``place``, a file or the URL of a Redis server.
 
-    ``open`` opens it; most requests need not.
+    ``open`` opens it; most requests need not. ``clock`` counts seconds.
     """
 
-    place: str
-    open: Callable[[], LimitsOfAll]
+    def __init__(
+        self, place: str, opening: Callable[[], LimitsOfAll], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.place = place
+        self.open = opening
+        self._clock = clock
+        self._was_active = "://" in place
+        self._look_at_s = math.inf if self._was_active else -math.inf
 
     @property
     def is_active(self) -> bool:
-        """Whether another process may have something to say; this is quick."""
-        if "://" in self.place:
-            return True
-        try:
-            return abs(time.time() - Path(self.place).stat().st_mtime) <= _ACTIVE_S
-        except OSError:
-            return False
+        """Whether another process may have something to say; a file is looked at ten times a second at most."""
+        now_s = self._clock()
+        if now_s >= self._look_at_s:
+            self._look_at_s = now_s + _LOOK_EVERY_S
+            try:
+                self._was_active = abs(time.time() - Path(self.place).stat().st_mtime) <= _ACTIVE_S
+            except OSError:
+                self._was_active = False
+        return self._was_active
 
 
 class OwnLimits(NamedTuple):
@@ -146,6 +160,9 @@ class Wait(NamedTuple):
 
     time_s: float
     reason: str
+
+
+_NO_WAIT: Final = Wait(0.0, "")
 
 
 class Report(NamedTuple):
@@ -315,29 +332,32 @@ class RateLimits:
         return min(left, default=1.0)
 
     def _reports(self, headers: Mapping[str, str]) -> Iterator[Report]:
-        for kind in _KINDS:
-            for header in _HEADERS:
-                remaining = _amount(headers.get(header.format("remaining", kind)))
-                if remaining is None:
-                    continue
-                reset_s = span_s(
-                    headers.get(header.format("reset", kind), ""), server_time(headers, self._now)
-                )
-                if reset_s is not None:
-                    yield Report(kind, _amount(headers.get(header.format("limit", kind))), remaining, reset_s)
+        for kind, *names in _HEADERS:
+            remaining, reset, limit = map(headers.get, names)
+            remaining_amount = _amount(remaining)
+            if remaining_amount is None:
+                continue
+            reset_s = span_s(reset or "", server_time(headers, self._now))
+            if reset_s is not None:
+                yield Report(kind, _amount(limit), remaining_amount, reset_s)
 
     def _queue(self, claim: Claim) -> _Queue:
         # Each model has its own queue: a limit of one model must not hold up the others.
-        return self._queues.setdefault(claim.model, _Queue())
+        queue = self._queues.get(claim.model)
+        if queue is None:
+            queue = self._queues[claim.model] = _Queue()
+        return queue
 
     def _wait(self, claim: Claim) -> Wait:
         """Return the longest wait among the limits."""
+        if not (claim.own.is_limited or self._learned.get(claim.model)):
+            return _NO_WAIT
         own = (self._wait_of(kind, limit, claim) for kind, limit in self._own_limits(claim.own))
         learned = (
             self._wait_of(kind, limit, claim) for kind, limit in self._learned.get(claim.model, {}).items()
         )
         bearable = (wait for wait in learned if wait.time_s <= claim.own.longest_wait_s)
-        return max([*own, *bearable], default=Wait(0.0, ""))
+        return max([*own, *bearable], default=_NO_WAIT)
 
     def _own_limits(self, own: OwnLimits) -> Iterator[tuple[str, _Limit]]:
         for kind, limit in zip(_KINDS, (own.requests_per_minute, own.tokens_per_minute), strict=True):
@@ -353,8 +373,11 @@ class RateLimits:
 
     def _take(self, claim: Claim, times: int) -> None:
         """Take ``claim`` from every limit: all users are counted, whichever limits they respect."""
+        learned = self._learned.get(claim.model)
+        if not (self._own or learned):
+            return
         limits = [(kind, limit) for (kind, _), limit in self._own.items()]
-        for kind, limit in [*limits, *self._learned.get(claim.model, {}).items()]:
+        for kind, limit in [*limits, *(learned or {}).items()]:
             limit.take(times if kind == "requests" else times * claim.tokens(), self._clock())
 
 

@@ -7,6 +7,8 @@ from typing import Final
 
 from chatcli.text.lazy_pattern import lazy_pattern
 
+MARK: Final = "<"
+"""The first character of every mark."""
 _NAMES: Final = ("think", "thinking", "thought")
 OPENING_TAGS: Final = tuple(f"<{name}>" for name in _NAMES)
 CLOSING_TAGS: Final = tuple(f"</{name}>" for name in _NAMES)

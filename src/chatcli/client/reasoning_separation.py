@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from chatcli.client.inline_reasoning import InlineReasoning
+from chatcli.client.reasoning_marks import MARK
 from chatcli.client.trailing_parts import MOST_CALLS, tools_called
 from chatcli.core.errors import EndpointError, IncompleteAnswer
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta, TextReclassified
 from chatcli.core.messages import ReasoningPart, ToolCallPart
+from chatcli.core.whole_answers import asker
 from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from chatcli.core.events import ModelEvent
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Request
+    from chatcli.core.whole_answers import Emit
 
 _NATIVE: Final = "native"
 _STYLES: Final = {"opened", "unopened", _NATIVE}
@@ -57,10 +61,31 @@ class ReasoningSeparatingModel:
             if reasoning is not None:
                 for separated in reasoning.rest():
                     yield separated
-                if reasoning.is_all_of(error):
-                    raise error.reworded(
-                        f"{error.clause}, all of them reasoning", hint="/retry asks again"
-                    ) from error
+                reasoning.check_shown(error)
+            raise
+
+    async def ask(self, request: Request, emit: Emit) -> None:
+        """See ``core.whole_answers``."""
+        style = self._recalled(request.model)
+        if _continues_answer(request, style):
+            await asker(self._inner)(request, emit)
+            return
+        reasoning = _Separated(request, style)
+
+        def separate(event: ModelEvent) -> None:
+            if reasoning.passes(event):
+                emit(event)
+                return
+            for separated in reasoning.separated(event):
+                emit(separated)
+            self._learn(request.model, reasoning.style)
+
+        try:
+            await asker(self._inner)(request, separate)
+        except EndpointError as error:
+            for separated in reasoning.rest():
+                emit(separated)
+            reasoning.check_shown(error)
             raise
 
     def _recalled(self, model: str) -> str | None:
@@ -79,8 +104,18 @@ class _Separated:
     def __init__(self, request: Request, known_style: str | None) -> None:
         self._request = request
         self._known_style = known_style
-        self._reasoning = InlineReasoning(holds_text=known_style == "unopened")
+        self._holds_text = known_style == "unopened"
+        self._plain: list[str] | None = None if self._holds_text else []
+        """The text so far while it has no mark at all, as most whole answers."""
         self._is_native = False
+
+    @cached_property
+    def _reasoning(self) -> InlineReasoning:
+        reasoning = InlineReasoning(holds_text=self._holds_text)
+        plain, self._plain = self._plain, None
+        for text in plain or ():
+            reasoning.feed(text)
+        return reasoning
 
     @property
     def style(self) -> str | None:
@@ -91,10 +126,13 @@ class _Separated:
     def passes(self, event: ModelEvent) -> bool:
         """Return whether ``event`` passes unchanged, as nearly every one does."""
         if isinstance(event, TextDelta):
+            if self._plain is not None and MARK not in event.text and event.text.strip():
+                self._plain.append(event.text)
+                return True
             return self._reasoning.passes(event.text)
         if isinstance(event, ReasoningDelta):
             return self._is_native
-        return not isinstance(event, Completion)
+        return not isinstance(event, Completion) or self._plain is not None
 
     def separated(self, event: ModelEvent) -> list[ModelEvent]:
         match event:
@@ -114,7 +152,7 @@ class _Separated:
         """Return the completion with the reasoning separated from its text, as in the deltas."""
         if self._reasoning.style is None:
             return completion
-        again = InlineReasoning(holds_text=self._known_style == "unopened")
+        again = InlineReasoning(holds_text=self._holds_text)
         answer, reasoning = TextBuffer(), TextBuffer()
         is_complete = completion.finish_reason != _CUT
         for event in (*again.feed(completion.message.answer), *again.finish(is_complete=is_complete)):
@@ -142,12 +180,15 @@ class _Separated:
 
     def rest(self) -> list[ModelEvent]:
         """Return the remaining events of an interrupted answer."""
-        return list(self._reasoning.finish(is_complete=False))
+        return [] if self._plain is not None else list(self._reasoning.finish(is_complete=False))
 
-    def is_all_of(self, error: EndpointError) -> bool:
-        """Whether an answer broke off during the reasoning, so that there is none to continue."""
-        is_cut = isinstance(error, IncompleteAnswer)
-        return is_cut and self._reasoning.has_reasoning and not self._reasoning.has_text
+    def check_shown(self, error: EndpointError) -> None:
+        """Raise ``error`` with other words if the answer broke off during the reasoning: there is none to continue."""
+        is_cut = isinstance(error, IncompleteAnswer) and self._plain is None
+        if is_cut and self._reasoning.has_reasoning and not self._reasoning.has_text:
+            raise error.reworded(
+                f"{error.clause}, all of them reasoning", hint="/retry asks again"
+            ) from error
 
 
 def _continues_answer(request: Request, style: str | None) -> bool:

@@ -6,10 +6,10 @@ import asyncio
 import time
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
+import tenacity
 from tenacity import (
-    AsyncRetrying,
     RetryCallState,
     retry_if_exception,
     stop_after_attempt,
@@ -21,6 +21,7 @@ from tenacity.wait import wait_base
 from chatcli.core.errors import ChatcliError, EndpointError, NetworkError, RateLimited, ServerFailed
 from chatcli.core.events import Completion, Notice, ReasoningDelta, Retrying, TextDelta
 from chatcli.core.frozen import frozen
+from chatcli.core.whole_answers import asker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from chatcli.core.events import ModelEvent
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Request
+    from chatcli.core.whole_answers import Emit
 
 
 _LONGEST_WAIT_S = 30.0
@@ -57,70 +59,71 @@ class RetryingModel:
         self._budget_s = budget_s
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
-        shown = False
-        try:
-            async with aclosing(self._inner.stream(request)) as events:
-                async for event in events:
-                    shown = shown or isinstance(event, TextDelta | ReasoningDelta)
-                    yield event
-        except EndpointError as error:
-            if shown:
-                raise
-            failure = error
-        else:
-            return
-        # tenacity begins with the first failure: it costs more than a whole layer, and most requests need none.
-        async with aclosing(self._retried(request, failure)) as events:
-            async for event in events:
-                yield event
+        shown, attempts = False, None
+        while True:
+            try:
+                async with aclosing(self._inner.stream(request)) as events:
+                    async for event in events:
+                        shown = shown or isinstance(event, _SHOWN)
+                        yield event
+            except EndpointError as error:
+                if shown:
+                    raise
+                attempts = attempts or self._attempts()
+                retrying = attempts.after(error)
+            else:
+                return
+            yield retrying
+            await self._sleep(retrying.wait_s)
 
-    async def _retried(self, request: Request, failure: EndpointError | None) -> AsyncGenerator[ModelEvent]:
-        """Yield further attempts after the ``failure`` of the first."""
-        shown, reason, wait = False, "", _AnnouncedWait()
-        async for attempt in self._attempts(wait):
-            if failure is None:
-                yield Retrying(attempt.retry_state.attempt_number, wait.pending_s or 0.0, reason)
-                await self._sleep(wait.take())
-                try:
-                    async with aclosing(self._inner.stream(request)) as events:
-                        async for event in events:
-                            shown = shown or isinstance(event, TextDelta | ReasoningDelta)
-                            yield event
-                except EndpointError as error:
-                    if shown:
-                        raise
-                    failure = error
-                else:
-                    return
-            failed, failure = failure, None
-            reason = failed.message
-            # tenacity must see the failure here: inside ``with attempt`` it would swallow a cancellation and
-            # the closing of this generator as well.
-            with attempt:
-                raise failed
+    async def ask(self, request: Request, emit: Emit) -> None:
+        """See ``core.whole_answers``."""
+        shown, attempts = False, None
 
-    def _attempts(self, wait: _AnnouncedWait) -> AsyncRetrying:
-        return AsyncRetrying(
+        def show(event: ModelEvent) -> None:
+            nonlocal shown
+            shown = shown or isinstance(event, _SHOWN)
+            emit(event)
+
+        while True:
+            try:
+                await asker(self._inner)(request, show)
+            except EndpointError as error:
+                if shown:
+                    raise
+                attempts = attempts or self._attempts()
+                retrying = attempts.after(error)
+            else:
+                return
+            emit(retrying)
+            await self._sleep(retrying.wait_s)
+
+    def _attempts(self) -> _Attempts:
+        return _Attempts(self._retries, self._budget_s, self._clock)
+
+
+_SHOWN: Final = (TextDelta, ReasoningDelta)
+
+
+class _Attempts:
+    """The attempts at one request, from the first failure on: most requests need none."""
+
+    def __init__(self, retries: int, budget_s: float, clock: Callable[[], float]) -> None:
+        self._policy = tenacity.Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, EndpointError) and error.retryable),
             wait=_WaitAsRequested(wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT_S)),
-            stop=stop_after_attempt(self._retries + 1) | _StopOverBudget(self._budget_s, self._clock),
-            sleep=wait.announce,
+            stop=stop_after_attempt(retries + 1) | _StopOverBudget(budget_s, clock),
             reraise=True,
         )
+        self._policy.begin()
+        self._state = RetryCallState(self._policy, None, (), {})
 
-
-class _AnnouncedWait:
-    """A replacement for tenacity's sleep, which precedes the loop body that could announce the wait."""
-
-    def __init__(self) -> None:
-        self.pending_s: float | None = None
-
-    async def announce(self, wait_s: float) -> None:
-        self.pending_s = wait_s
-
-    def take(self) -> float:
-        wait_s, self.pending_s = self.pending_s or 0.0, None
-        return wait_s
+    def after(self, failure: EndpointError) -> Retrying:
+        """Return the announcement of the attempt after ``failure``; raise that if there is none."""
+        self._state.set_exception((type(failure), failure, failure.__traceback__))
+        wait: Any = self._policy.iter(self._state)
+        self._state.prepare_for_next_attempt()
+        return Retrying(self._state.attempt_number, float(wait), failure.message)
 
 
 class _WaitAsRequested(wait_base):

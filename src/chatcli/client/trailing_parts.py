@@ -206,16 +206,18 @@ class TrailingParts:
 
     def completing(self, completion: Completion) -> Completion:
         """Return ``completion`` with the parts received beside its text."""
-        echoed, refusal = self.reasoning.provider_data(), self._refused()
+        echoed, refusal, sources = self.reasoning.provider_data(), self._refused(), self.citations.sources()
         parts = (
             *(() if echoed is None else (ReasoningPart("", echoed),)),
             *(() if refusal is None else (RefusalPart(refusal),)),
             *(call.whole() for call in self._calls),
         )
-        return replace(completion, message=Message("assistant", parts), sources=self.citations.sources())
+        if not (parts or sources):
+            return completion
+        return replace(completion, message=Message("assistant", parts), sources=sources)
 
     def _refused(self) -> str | None:
-        return wire_text("".join(self._refusal)).strip() or None
+        return wire_text("".join(self._refusal)).strip() or None if self._refusal else None
 
 
 def tools_called(called: Iterable[str], request: Request) -> Notice:
@@ -303,6 +305,8 @@ class Citations:
         self._cite(part)
 
     def sources(self) -> tuple[CitedSource, ...]:
+        if not self._cited:
+            return ()
         highest = max((cited.number or 0 for cited in self._cited.values()), default=0)
         sources = []
         for place, cited in self._cited.items():

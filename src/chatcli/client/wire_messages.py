@@ -184,6 +184,8 @@ def whole_reply(
 
     ``message`` has the parts received beside the text, from an ``AnswerReader``.
     """
+    if not (reasoning or message.parts) and message.provider_data is None:
+        return Message("assistant", (TextPart(answer, "model"),))
     origin = {"endpoint": endpoint.host, "model": request.model}
     is_wanted = bool(message.tool_calls) or ANSWER_ALONE in request.without
     echoed = next((part.provider_data for part in message.parts if isinstance(part, ReasoningPart)), None)

@@ -46,8 +46,8 @@ class Spending:
     run_usd: Decimal = Decimal(0)
     ahead_usd: Decimal = Decimal(0)
     """What of it was spent on questions that nobody had asked yet."""
-    reserved: list[Callable[[], Decimal | None]] = field(default_factory=list)
-    """The reserved or estimated cost of each request in flight, computed when a budget asks for it."""
+    reserved: dict[object, Callable[[], Decimal | None]] = field(default_factory=dict)
+    """The reserved or estimated cost of each charge in flight, computed when a budget asks for it."""
     unwritten: list[Expense] = field(default_factory=list)
     """Expenses missing from the ledger, which could not be written, or wait for others to be written with."""
     expenses_at_once: int = 1
@@ -76,7 +76,7 @@ class Spending:
     @property
     def reserved_usd(self) -> Decimal:
         """The amount set aside for requests of this run in flight."""
-        return sum((estimate_usd() or Decimal(0) for estimate_usd in self.reserved), Decimal(0))
+        return sum((estimate_usd() or Decimal(0) for estimate_usd in self.reserved.values()), Decimal(0))
 
     def book(self, expense: Expense, ledger: Ledger, admissions: Iterable[Admission] = ()) -> OSError | None:
         """Add an expense to this run and to ``ledger``; return the error if the ledger cannot be written.

@@ -15,8 +15,18 @@ from chatcli.core.errors import BudgetReached, EndpointError, RateLimited, Reque
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta, Usage
 from chatcli.core.messages import Attachment
 from chatcli.core.request import LIMIT_FIELDS
+from chatcli.core.whole_answers import ask_by_stream, asker
 from chatcli.cost.charge import RESERVED_ANSWER_TOKENS, Cashier, Order
-from chatcli.cost.reported_usage import Counted, ReceivedTokens, believed_usage, cost_doubt, dearest
+from chatcli.cost.reported_usage import (
+    Believed,
+    Counted,
+    ReceivedTokens,
+    believed_usage,
+    cost_doubt,
+    dearest,
+    is_credible,
+    most_tokens,
+)
 from chatcli.cost.request_options import (
     adds_input,
     answers_at_once,
@@ -34,6 +44,7 @@ if TYPE_CHECKING:
     from chatcli.core.events import ModelEvent, Notice
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Request
+    from chatcli.core.whole_answers import Emit
     from chatcli.cost.charge import Charge
 
 CODE_OF_CUT: Final = "answer_cut_by_budget"
@@ -109,11 +120,36 @@ class BudgetedModel:
             finally:
                 self._book_received(answer)
 
-    def _order(self, request: Request) -> Order:
+    async def ask(self, request: Request, emit: Emit) -> None:
+        """See ``core.whole_answers``. A limit may cut the answer, so that it is read as a stream."""
+        if self._cashier.budget.limits:
+            await ask_by_stream(self, request, emit)
+            return
+        order = self._order(request, counts_once=False)  # mostly, nobody needs it at all
+        with closing(self._cashier.charge(order)) as charge:
+            answer = _PaidAnswer(request, order, charge, self._count, is_whole=True)
+
+            def settle(event: ModelEvent) -> None:
+                if not isinstance(event, Completion):
+                    answer.see(event)
+                    emit(event)
+                    return
+                completion, notices = self._settled(event, answer)
+                for notice in notices:
+                    emit(notice)
+                emit(completion)
+
+            try:
+                await asker(self._inner)(request, settle)
+            finally:
+                self._book_received(answer)
+
+    def _order(self, request: Request, *, counts_once: bool = True) -> Order:
+        count = partial(self._input_tokens, request)
         has_options = bool(request.parameters.extra)
         return Order(
             model_asked(request) if has_options else request.model,
-            cache(partial(self._input_tokens, request)),
+            cache(count) if counts_once else count,
             partial(longest_answer_tokens, request.parameters),
             answers_at_once(request.parameters) if has_options else 1,
             request.messages,
@@ -128,7 +164,7 @@ class BudgetedModel:
 
     def _book_received(self, answer: _PaidAnswer) -> None:
         """Book the tokens received, which are paid for, whichever side closed the connection."""
-        if answer.received.tokens and not answer.is_booked:
+        if not answer.is_booked and answer.received.tokens:
             answer.book(None, self._pricing.cost_of(answer.estimated, answer.model))
 
     async def _within_budget(self, answer: _PaidAnswer) -> AsyncGenerator[ModelEvent]:
@@ -188,7 +224,7 @@ class BudgetedModel:
         booking: a budget must not stop counting because a cost is not known to the cent.
         """
         cost_of = partial(self._pricing.cost_of, requested=answer.model, answered=completion.model)
-        believed = believed_usage(answer.whole(completion), answer.counted)
+        believed = answer.believed(completion)
         most_usd = cost_of(answer.completed(believed.usage))
         shown_usd, doubt = cost_of(believed.usage), believed.doubt
         booked_usd = most_usd if shown_usd is None else shown_usd
@@ -222,8 +258,11 @@ class _PaidAnswer:
         order: Order,
         charge: Charge,
         count: Callable[[str], int],
+        *,
+        is_whole: bool = False,
     ) -> None:
         self.request = request
+        self._is_whole = is_whole
         self.charge = charge
         self.is_cap_sent = False
         self.is_ended_here = False
@@ -236,7 +275,8 @@ class _PaidAnswer:
 
     @cached_property
     def received(self) -> ReceivedTokens:
-        return ReceivedTokens(self._count, keeps_text=self.charge.answer_tokens is not None)
+        keeps_text = self.charge.answer_tokens is not None
+        return ReceivedTokens(self._count, keeps_text=keeps_text, is_whole=self._is_whole)
 
     def see(self, event: ModelEvent) -> None:
         if isinstance(event, TextDelta | ReasoningDelta):
@@ -293,6 +333,30 @@ class _PaidAnswer:
         least = (self.cap_tokens or 0) * self._answers if is_cut else 0
         answered = max(about.output_tokens or 0, usage.reasoning_tokens or 0, least)
         return usage.filled(replace(about, output_tokens=answered))
+
+    def believed(self, completion: Completion) -> Believed:
+        """Return the usage to go by: the reported one, unless it cannot be."""
+        usage = completion.usage
+        return (
+            Believed(usage)
+            if usage is not None and self._is_credible(usage)
+            else believed_usage(self.whole(completion), self.counted)
+        )
+
+    def _is_credible(self, usage: Usage) -> bool:
+        """Return whether it takes no counting to see that ``usage`` can be: most requests are nothing but words."""
+        request, parameters = self.request, self.request.parameters
+        is_plain = not (parameters.extra or request.tools or request.counted_tokens or self.cap_tokens)
+        return (
+            is_plain
+            and request.response_format is None
+            and is_credible(
+                usage,
+                most_input=sum(most_tokens(message.sent_text) for message in request.messages),
+                most_answer=self.received.most_tokens,
+                limit_tokens=parameters.max_tokens,
+            )
+        )
 
     @property
     def counted(self) -> Counted:

@@ -141,11 +141,11 @@ class Charge:
         """The limit of the budget that caps the answer, ``None`` if none does."""
         self.unwritten: LocalIOError | None = None
         self._admitted: list[Admission] = []
-        self._spending.reserved.append(self._reserved_usd)
+        self._spending.reserved[self] = self._reserved_usd
 
     def close(self) -> None:
         """Release what is reserved."""
-        self._spending.reserved.remove(self._reserved_usd)
+        del self._spending.reserved[self]
         for admission in self._admitted:
             if not self._spending.keeps(admission):
                 admission.release()

@@ -8,6 +8,7 @@ nonsensical report cannot use up a month.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -34,6 +35,8 @@ _DEAREST_USD: Final = Decimal("0.001")
 _MORE_USD: Final = Decimal("0.1")
 """Endpoints may charge so much beside the tokens, as for a search."""
 
+_MOST_BYTES: Final = 4
+"""Of a character in UTF-8."""
 _COUNTED_AT_ONCE: Final = 200
 """Characters; words at the seams count twice."""
 _RUNS: Final = lazy_pattern(r"(\s)\s+|([^\w\s]|_)\2{3,}")
@@ -44,11 +47,15 @@ class ReceivedTokens:
     """The tokens of text received in deltas, counted approximately by ``count``.
 
     ``tokens`` is about the number, ``least_tokens`` counts long runs of a character once. ``recount`` replaces
-    the counter, also for what was received before, if ``keeps_text``.
+    the counter, also for what was received before, if ``keeps_text``. ``is_whole``: what is received is the whole answer,
+    and counted when somebody asks.
     """
 
-    def __init__(self, count: Callable[[str], int], *, keeps_text: bool) -> None:
+    def __init__(
+        self, count: Callable[[str], int], *, keeps_text: bool = False, is_whole: bool = False
+    ) -> None:
         self._count = count
+        self._counted_at_once = math.inf if is_whole else _COUNTED_AT_ONCE
         self._counted: list[str] | None = [] if keeps_text else None
         self._pending: list[str] = []
         self._pending_characters = 0
@@ -57,7 +64,7 @@ class ReceivedTokens:
     def add(self, text: str) -> None:
         self._pending.append(text)
         self._pending_characters += len(text)
-        if self._pending_characters >= _COUNTED_AT_ONCE:
+        if self._pending_characters >= self._counted_at_once:
             self._count_pending()
 
     def recount(self, count: Callable[[str], int]) -> None:
@@ -69,6 +76,11 @@ class ReceivedTokens:
     def tokens(self) -> int:
         self._count_pending()
         return self._tokens
+
+    @property
+    def most_tokens(self) -> int:
+        """A number that the tokens do not pass; quick."""
+        return self._tokens + sum(map(most_tokens, self._pending))
 
     @property
     def counted_so_far(self) -> int:
@@ -89,6 +101,11 @@ class ReceivedTokens:
             self._counted.append(text)
         self._tokens += self._count(text)
         self._least_tokens += self._count(_RUNS.sub(r"\1\2", text))
+
+
+def most_tokens(text: str) -> int:
+    """Return a number that the tokens of ``text`` do not pass in any vocabulary: its bytes, or more."""
+    return len(text) if text.isascii() else len(text) * _MOST_BYTES
 
 
 class Counted(NamedTuple):
@@ -131,6 +148,23 @@ class Believed(NamedTuple):
     doubt: Doubt | None = None
 
 
+def is_credible(reported: Usage, *, most_input: int, most_answer: int, limit_tokens: int | None) -> bool:
+    """Return whether ``believed_usage`` certainly returns ``reported`` as it is; quick, as nothing is counted.
+
+    Input and answer have at most so many tokens; ``limit_tokens`` is the limit of the answer, as in ``Counted``.
+    """
+    sent, answered = reported.input_tokens, reported.output_tokens
+    if sent is None or answered is None or (reported.reasoning_tokens or 0) > answered:
+        return False
+    read = max(sent, reported.cached_tokens or 0)
+    return (
+        not (_is_too_few(answered, most_answer) or _is_too_few(read, most_input))
+        and answered <= LONGEST_ANSWER_TOKENS
+        and (limit_tokens is None or answered <= limit_tokens)
+        and read <= _MORE_TOKENS
+    )
+
+
 def believed_usage(reported: Usage, counted: Counted) -> Believed:
     """Return ``reported`` with counted tokens in place of absurdly few, and the most that can be of absurdly many."""
     usage, doubts = reported, []
@@ -146,7 +180,8 @@ def believed_usage(reported: Usage, counted: Counted) -> Believed:
             answered = counted.most_answer_tokens
         elif counted.limit_tokens is not None and answered > _most_within(counted):
             doubts.append(_more_than(answered, counted.limit_tokens * counted.answers, "answer", "asked for"))
-        usage = replace(usage, output_tokens=answered)
+        if answered != reported.output_tokens:
+            usage = replace(usage, output_tokens=answered)
     sent = reported.input_tokens
     if sent is not None:
         most, cached = counted.most_input_tokens, reported.cached_tokens

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from chatcli.app.batch_wiring import PROVIDER_SHARE, OpenBatch, open_batch
 from chatcli.app.run_context import ChatOptions
 from chatcli.app.threads import in_thread, iterated_in_thread
-from chatcli.batching.batch_run import MOST_AT_ONCE, BatchProgress, BatchRun, Concurrency
+from chatcli.batching.batch_run import BatchProgress, BatchRun
+from chatcli.batching.concurrency import MOST_AT_ONCE, Concurrency
 from chatcli.batching.input_rows import FORMATS, InputRecords
 from chatcli.batching.provider_batch import ProviderRun, SentParts
 from chatcli.batching.result_file import ResultFile
