@@ -14,7 +14,7 @@ from decimal import Decimal
 import pytest
 
 from chatcli.core.errors import BudgetReached, ServerFailed
-from chatcli.cost.budget import Account, Budget, Spending
+from chatcli.cost.budget import Account, Admission, Budget, Need, Spending
 from chatcli.cost.charge import Cashier, EmbeddingCharges, Order
 from chatcli.cost.ledger import Ledger
 from chatcli.cost.pricing import Pricing
@@ -174,3 +174,20 @@ def cashier_with(folder, limits, approve=None):
     account = Account(Spending(), approve=approve)
     budget = Budget(limits, account, Ledger(folder / "spending.jsonl", clock=lambda: NOW))
     return Cashier(Pricing("models.example", is_free=False, own=OWN), budget)
+
+
+def test_what_is_asked_ahead_has_a_limit_of_its_own_and_counts_for_the_others(tmp_path):
+    spending, ledger = Spending(), Ledger(tmp_path / "spending.jsonl", clock=lambda: NOW)
+    ahead = Budget({"prefetch": 0.05, "run": 1.0}, Account(spending, is_ahead=True), ledger)
+    asked = Budget({"run": 0.1}, Account(spending), ledger)
+    for budget, usd in ((ahead, "0.03"), (asked, "0.04")):
+        cashier = Cashier(Pricing("models.example", is_free=False, own=OWN), budget)
+        with closing(cashier.charge(Order("near", lambda: 1, lambda: 0))) as charge:
+            charge.book(None, Decimal(usd))
+    assert (spending.ahead_usd, spending.run_usd) == (Decimal("0.03"), Decimal("0.07"))
+    need = Need(Decimal("0.03"), Decimal(0), 0, 0)
+    refused = ahead.admit(need)
+    assert refused.standing.words == "$0.03 of the prefetch budget of $0.05 spent"
+    assert refused.standing.remedy == "[budget] prefetch in config.toml changes the limit"
+    # What is left to the person's own questions is untouched by that limit.
+    assert isinstance(asked.admit(need), Admission)
