@@ -7,6 +7,7 @@ import re
 import select
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -136,6 +137,14 @@ class Running:
         """Return the CPU time of the process as Linux reports it: in hundredths."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def running_s(self) -> float:
+        """Return how long the process has run on a processor, to the microsecond where Linux tells it; else 0."""
+        total_ns = 0
+        for thread in Path(f"/proc/{self._process.pid}/task").glob("*/schedstat"):
+            with suppress(OSError):  # the thread has ended
+                total_ns += int(thread.read_text("ascii").split()[0])
+        return total_ns / 1e9
 
     def _read(self) -> bool:
         """Read available output briefly; return whether the terminal is still in use."""

@@ -56,15 +56,20 @@ CASES: Final = (
 
 
 class Turn(NamedTuple):
-    """Enter to the complete request at the server, and the first token written to the token on the screen."""
+    """The parts of a turn: Enter to the complete request at the server, its own time, and its first token to the screen.
+
+    ``cpu_s`` is what the program ran from Enter to the first token, which other programs hardly change.
+    """
 
     sending_s: float
-    showing_s: float
+    server_s: float
+    drawing_s: float
+    cpu_s: float
     is_reused: bool
 
     @property
     def total_s(self) -> float:
-        return self.sending_s + self.showing_s
+        return self.sending_s + self.drawing_s
 
 
 def ttft(turns: int) -> None:
@@ -75,9 +80,10 @@ def ttft(turns: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         certificates = _certificates(Path(folder))
         print(
-            f"  {turns} turns each; milliseconds beside the server's own time; half of it may be the sending"
+            f"  {turns} turns each; milliseconds, median and p99; total is sending and drawing, CPU is from Enter to the token"
         )
-        print(f"  {'':<48}{'first':>7}{'median':>8}{'p99':>7}{'sending':>9}{'showing':>9}  reused")
+        parts = "".join(f"{name:>14}" for name in ("total", "sending", "server", "drawing"))
+        print(f"  {'':<48}{'first':>7}{parts}{'CPU':>7}  reused")
         found: list[float] = []
         for number, case in enumerate(CASES):
             for name in ("chatcli", "plain openai script"):
@@ -94,13 +100,14 @@ def ttft(turns: int) -> None:
 
 def _show(name: str, turns: Sequence[Turn]) -> None:
     first, later = turns[0], turns[1:]
-    totals = sorted(turn.total_s for turn in later)
-    sending, showing = (
-        statistics.median(getattr(turn, part) for turn in later) * 1000 for part in ("sending_s", "showing_s")
+    parts = "".join(
+        f"{statistics.median(times) * 1000:8.1f}{percentile_ms(times, 99):6.1f}"
+        for part in ("total_s", "sending_s", "server_s", "drawing_s")
+        for times in [sorted(getattr(turn, part) for turn in later)]
     )
+    cpu_ms = statistics.median(turn.cpu_s for turn in later) * 1000
     print(
-        f"  {name:<48}{first.total_s * 1000:7.1f}{statistics.median(totals) * 1000:8.1f}"
-        f"{percentile_ms(totals, 99):7.1f}{sending:9.1f}{showing:9.1f}"
+        f"  {name:<48}{first.total_s * 1000:7.1f}{parts}{cpu_ms:7.1f}"
         f"  {sum(turn.is_reused for turn in later)}/{len(later)}",
         flush=True,
     )
@@ -136,13 +143,20 @@ def _turn(terminal: Running, server: serve_first_tokens, number: int, reading_s:
         terminal.type(key)
         terminal.watch(KEY_GAP_S)
     terminal.watch(ENTER_GAP_S)
-    entered_s = time.perf_counter()
+    ran_s, entered_s = terminal.running_s(), time.perf_counter()
     terminal.type("\r")
     shown_s = terminal.wait_for_new(first_word(number))
+    cpu_s = terminal.running_s() - ran_s
     terminal.wait_for_new(last_word(number))
     times = server.answered(number)
     terminal.watch(reading_s)
-    return Turn(times.complete_s - entered_s, shown_s - times.written_s, times.requests > 1)
+    return Turn(
+        sending_s=times.complete_s - entered_s,
+        server_s=times.written_s - times.complete_s,
+        drawing_s=shown_s - times.written_s,
+        cpu_s=cpu_s,
+        is_reused=times.requests > 1,
+    )
 
 
 def _repl(case: Case, own: Path) -> list[str]:

@@ -72,6 +72,26 @@ async def test_a_connection_is_opened_without_a_byte_of_a_request_which_then_tak
 
 
 @pytest.mark.parametrize("is_opened", [True, False])
+async def test_the_head_of_a_request_leaves_together_with_its_body(is_opened):
+    blocks = []
+
+    async def answering(reader, writer):
+        while block := await reader.read(65_536):
+            blocks.append(block)
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+    async with listening(answering) as port, transport_to(at(port), {}) as transport:
+        if is_opened:
+            await transport.open(at(port).base_url, 5)
+        for number in range(3):
+            request = httpx2.Request("POST", at(port).base_url, content=b"body %d" % number)
+            response = await transport.handle_async_request(request)
+            await response.aread()
+            await response.aclose()
+    assert [block[:5] + block[-6:] for block in blocks] == [b"POST body %d" % number for number in range(3)]
+
+
+@pytest.mark.parametrize("is_opened", [True, False])
 async def test_what_follows_a_response_is_not_taken_for_the_next(is_opened):
     listener = Listener(unasked=http_response("200 OK", b"another"))
     async with listening(listener) as port, transport_to(at(port), {}) as transport:

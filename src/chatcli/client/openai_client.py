@@ -297,6 +297,7 @@ _METHOD: Final = f"OPEN-{secrets.token_hex(8).upper()}"
 
 _REQUEST_BEGINS: Final = f"{_METHOD} ".encode()
 _NOTHING: Final = b"HTTP/1.1 204 No Content\r\n\r\n"
+_END_OF_HEAD: Final = b"\r\n\r\n"
 
 IDLE_S: Final = 50.0
 """How long an idle connection is kept: some servers, and the routers between, forget one after a minute."""
@@ -391,6 +392,7 @@ class _QuietStream(httpcore2.AsyncNetworkStream):
         self._wait = wait
         self._is_opening = False
         self._has_written = False
+        self._head = b""
         self._watching: asyncio.Task[bytes] | None = None
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - as above
@@ -398,6 +400,8 @@ class _QuietStream(httpcore2.AsyncNetworkStream):
             self._is_opening = False
             self._watching = asyncio.create_task(self._watch())
             return _NOTHING
+        if self._head:
+            await self.write(b"", timeout)
         if self._has_written:
             self._has_written = False
             self._wait()
@@ -408,8 +412,13 @@ class _QuietStream(httpcore2.AsyncNetworkStream):
             self._is_opening = True
             return
         self._has_written = True
+        if not self._head and buffer.endswith(_END_OF_HEAD):
+            # It leaves together with the body, which follows at once: one packet, one record of TLS, one wake-up.
+            self._head = buffer
+            return
+        head, self._head = self._head, b""
         await self._stop_watching()
-        await self._inner.write(buffer, timeout)
+        await self._inner.write(head + buffer, timeout)
 
     async def aclose(self) -> None:
         await self._stop_watching()
