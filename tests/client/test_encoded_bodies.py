@@ -82,6 +82,14 @@ def test_a_message_that_was_sent_before_is_not_looked_at_again():
     assert b"Paris." in dialect.encoded_body(longer, streamed=True, endpoint=HERE)
 
 
+def test_messages_are_encoded_ahead():
+    dialect, told = ChatCompletions(), answer("Paris.")
+    request = Request("m", (question("Where?"), told))
+    dialect.encode_messages(request, endpoint=HERE)
+    object.__setattr__(told, "parts", ())
+    assert b"Paris." in dialect.encoded_body(request, streamed=True, endpoint=HERE)
+
+
 def test_a_small_request_between_two_questions_does_not_replace_the_conversation():
     dialect, told = ChatCompletions(), [answer(f"answer {number}") for number in range(9)]
     conversation = Request("m", tuple(told))

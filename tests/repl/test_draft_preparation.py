@@ -46,10 +46,13 @@ class Drafting:
             lambda: bool(self.text) and not self.text.startswith("/"), lambda: Submission.plain(self.text)
         )
         self.preparation = DraftPreparation(repl, draft, is_busy=lambda: self.is_busy, quiet_s=0)
-        self.pages = []
+        self.pages, self.encoded = [], []
 
     async def open_connection(self):
         self.connections += 1
+
+    def encode(self, request):
+        self.encoded.append([message.text for message in request.messages])
 
     async def prefill(self, request):
         self.prefilled.append([message.text for message in request.messages])
@@ -97,6 +100,13 @@ async def test_a_draft_is_fitted_while_it_stands(drafting):
     assert [message.text for message in plan.messages] == ["What is the capital of France?"]
     await drafting.type("And of Spain?")
     assert drafting.plan_for("What is the capital of France?") is None
+
+
+async def test_what_goes_before_a_draft_is_encoded_while_it_stands(drafting):
+    await drafting.type("What is the capital of France?")
+    await until(lambda: drafting.encoded)
+    assert drafting.encoded[-1][-1] == "What is the capital of France?"
+    assert drafting.model.requests == []
 
 
 async def test_an_attached_file_is_read_with_the_draft(drafting, tmp_path, monkeypatch):
@@ -159,6 +169,9 @@ async def test_an_endpoint_that_cannot_be_reached_is_left_to_the_turn(drafting):
     class Unreachable:
         async def open_connection(self):
             raise OSError("no route to the host")
+
+        def encode(self, request):
+            pass
 
     drafting.chat.turns.connect(replace(drafting.resolved, early=Unreachable()))
     await drafting.type("Hi")

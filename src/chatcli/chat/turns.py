@@ -169,7 +169,9 @@ class Turns:
     async def prepare(self, question: Message) -> None:
         """Do ahead what ``send`` does before the request of ``question`` leaves; see ``ConversationManager.anticipate``."""
         request = await self.manager.anticipate(self.whole(question))
-        look_up = self.connected.look_up_early
+        look_up, early = self.connected.look_up_early, self.connected.early
+        if request is not None and early is not None:
+            early.encode(request)
         if request is not None and look_up is not None and self._opened.editing is None:
             await look_up(request)
 

@@ -73,6 +73,9 @@ class ChatCompletions:
         body = _body(request, MESSAGES, streamed=streamed, endpoint=endpoint)
         return encoded_body(body, self._encodings.encoded(_asked(request, endpoint), endpoint))
 
+    def encode_messages(self, request: Request, *, endpoint: Endpoint) -> None:
+        self._encodings.encoded(request, endpoint)
+
     def reader(self, request: Request) -> CompletionReader:
         return CompletionReader(request)
 

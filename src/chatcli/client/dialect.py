@@ -68,6 +68,10 @@ class Dialect(Protocol):
         """Return ``body`` as JSON."""
         ...
 
+    def encode_messages(self, request: Request, *, endpoint: Endpoint) -> None:
+        """Encode the messages of ``request`` ahead, if ``encoded_body`` keeps what it encodes."""
+        ...
+
     def reader(self, request: Request) -> AnswerReader:
         """Return a reader for the answer to ``request``."""
         ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.client.chat_completions import ChatCompletions
@@ -208,11 +209,12 @@ LAYERS: Final = (
 
 def build_model(entry: PoolEntry, options: ModelOptions) -> ChatModel:
     """Return the model of ``entry``: the meter, which enforces the rate limits, inside all layers that apply."""
-    endpoint = entry.endpoint
+    endpoint, dialect = entry.endpoint, dialect_for(options.api)
+    entry.encode = partial(dialect.encode_messages, endpoint=endpoint)
     model: ChatModel = MeteredModel(
         OpenAIModel(
             endpoint,
-            dialect_for(options.api),
+            dialect,
             streamed=options.streamed,
             endings=options.facts.endings,
             is_direct=options.is_unwatched and endpoint.is_direct,

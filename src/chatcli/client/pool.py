@@ -174,6 +174,7 @@ class PoolEntry:
             shared.calls,
             partial(pool.connections, endpoint, environment),
         )
+        self.encode: Callable[[Request], object] = bool  # set with the model
         self.meter.was_opened_early = partial(pool.was_opened_early, endpoint, hooks)
 
     async def open(self) -> None:

@@ -77,6 +77,9 @@ class Responses:
     def encoded_body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> bytes:
         return encoded(self.body(request, streamed=streamed, endpoint=endpoint))
 
+    def encode_messages(self, request: Request, *, endpoint: Endpoint) -> None:
+        pass
+
     def reader(self, request: Request) -> ResponseReader:
         return ResponseReader(request)
 

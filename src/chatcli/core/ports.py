@@ -74,6 +74,11 @@ class EarlyEndpoint(Protocol):
         """Open a connection for the next request; nothing of it is sent."""
         ...
 
+    @property
+    def encode(self) -> Callable[[Request], object]:
+        """Encodes the messages of a request, with which the next one begins; nothing is sent."""
+        ...
+
     async def prefill(self, request: Request) -> None:
         """Have the embedded model read the messages of ``request`` ahead; other endpoints are sent nothing."""
         ...
