@@ -6,11 +6,14 @@ import ast
 import asyncio
 import contextlib
 import inspect
+import json
 import re
 import subprocess
 import sys
 import time
 import typing
+from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -487,3 +490,67 @@ def test_the_cache_of_a_configuration_counts_only_with_a_session(tmp_path, monke
         for _ in range(2):
             assert not chatcli.ask("Hi", model="small", base_url=server.base_url, config=True).cached
     assert not (tmp_path / "CACHE").exists()
+
+
+@dataclass
+class City:
+    name: str
+    people: int
+
+
+WINDOW = {"context_window": 4096}
+
+
+def written(value):
+    return Answer(event_stream(json.dumps(value)))
+
+
+def test_an_answer_has_an_instance_of_the_dataclass_asked_for():
+    with serving_in_thread(
+        written({"name": "Paris", "people": "many"}), written({"name": "Paris", "people": 2})
+    ) as server:
+        answer = chatcli.ask(
+            "Capital?", schema=City, model="small", base_url=server.base_url, settings=WINDOW
+        )
+    assert answer.data == City("Paris", 2)
+    assert answer.attempts == 2
+    assert asked(server)[0].json["response_format"]["json_schema"]["name"] == "City"
+
+
+def test_an_answer_that_does_not_fit_is_an_error_with_the_answer():
+    with (
+        serving_in_thread(written([]), written([])) as server,
+        pytest.raises(chatcli.SchemaMismatch) as caught,
+    ):
+        chatcli.ask(
+            "Capital?", schema="name, people int", model="small", base_url=server.base_url, settings=WINDOW
+        )
+    assert caught.value.partial == "[]"
+
+
+async def test_each_question_of_a_conversation_has_a_schema_of_its_own():
+    with serving_in_thread(written({"value": [{"name": "Rome", "people": 3}]}), PARIS) as server:
+        async with chatcli.open_chat(model="small", base_url=server.base_url, settings=WINDOW) as chat:
+            async with aclosing(chat.stream("Cities?", schema=list[City])) as events:
+                seen = [event async for event in events]
+            assert seen[-1].result.data == [City("Rome", 3)]
+            assert any(isinstance(event, chatcli.PartialData) for event in seen)
+            assert (await chat.ask("Capital?")).data is None
+
+
+async def test_rows_have_instances_too():
+    with serving_in_thread(
+        json_answer(
+            {
+                "choices": [
+                    {
+                        "index": 0,
+                        "message": {"content": '{"name": "Rome", "people": 3}'},
+                        "finish_reason": "stop",
+                    }
+                ]
+            }
+        )
+    ) as server:
+        rows = chatcli.batch(["Rome?"], schema=City, model="small", base_url=server.base_url, settings=WINDOW)
+        assert [row.data async for row in rows] == [City("Rome", 3)]

@@ -20,6 +20,7 @@ from chatcli.api import background_loop
 from chatcli.api.script_batch import RowForScript, answered_rows, checked_concurrency
 from chatcli.api.script_chat import Answer as Answer
 from chatcli.api.script_chat import Chat as Chat
+from chatcli.api.script_chat import format_of
 from chatcli.api.script_words import error_for_script
 from chatcli.app import wiring
 from chatcli.app.run_context import ChatOptions, RunContext, Shared
@@ -88,8 +89,12 @@ class AskOptions(TypedDict, total=False):
     insecure_http: bool
 
 
-def ask(prompt: str | Message, **options: Unpack[AskOptions]) -> Answer:
+def ask(prompt: str | Message, *, schema: object = None, **options: Unpack[AskOptions]) -> Answer:
     """Ask one question and wait for the answer. For scripts: a program with an event loop has ``open_chat``.
+
+    ``schema`` asks for a value: ``data`` of the answer is an instance of the dataclass, pydantic model or other type, or the
+    value of JSON that fits a JSON Schema or the short form, ``"name, age int"``. Raise ``SchemaMismatch`` if the answer
+    does not fit, also when it was asked for once more.
 
     Options, explained in ``help(chatcli.AskOptions)``: ``model``, ``base_url``, ``api_key``, ``system``,
     ``temperature``, ``top_p``, ``max_tokens``, ``seed``, ``reasoning``, ``cache``, ``settings``, ``config``,
@@ -103,7 +108,7 @@ def ask(prompt: str | Message, **options: Unpack[AskOptions]) -> Answer:
             "chatcli.ask() cannot be called where an event loop runs; "
             "use: async with chatcli.open_chat() as chat: await chat.ask(...)"
         )
-    return background_loop.run(_ask(prompt, options))
+    return background_loop.run(_ask(prompt, options, schema))
 
 
 async def batch(
@@ -111,6 +116,7 @@ async def batch(
     *,
     concurrency: int | None = None,
     ordered: bool = True,
+    schema: object = None,
     **options: Unpack[AskOptions],
 ) -> AsyncGenerator[BatchResult]:
     """Ask a model every one of ``rows``, many at once: ``async for result in chatcli.batch(["Hi", "Bye"])``.
@@ -119,6 +125,8 @@ async def batch(
     ``messages``, ``id``, ``model``, ``temperature`` and so on. ``rows`` may be asynchronous, and endless. ``concurrency`` is
     how many are asked at once, by default as many as the endpoint takes well. Results are in the order of the rows, unless
     ``ordered`` is ``False``. Other options are those of ``ask``, explained in ``help(chatcli.AskOptions)``.
+
+    ``schema`` is that of ``ask``, and ``data`` of the results the value.
 
     A row that fails has a result with an ``error``. Only what all rows have in common is raised, after the results of those in
     flight: a reached budget, a refused key. Whoever does not read to the end closes it:
@@ -134,6 +142,7 @@ async def batch(
         concurrency=checked_concurrency(concurrency),
         ordered=ordered,
         insecure_http=_switch(options, "insecure_http"),
+        form=None if schema is None else format_of(schema, _schemas(options, context)),
     )
     async with aclosing(results):
         async for result in results:
@@ -148,9 +157,9 @@ def _is_loop_running() -> bool:
     return True
 
 
-async def _ask(prompt: str | Message, options: AskOptions) -> Answer:
+async def _ask(prompt: str | Message, options: AskOptions, schema: object = None) -> Answer:
     async with open_chat(**options) as chat:
-        return await chat.ask(prompt)
+        return await chat.ask(prompt, schema=schema)
 
 
 def open_chat(
@@ -188,6 +197,7 @@ class _Opening(AbstractAsyncContextManager[Chat]):
                     session=session,
                     insecure_http=_switch(self._options, "insecure_http"),
                     becomes_last=False,
+                    may_have_schema=True,
                     caches_unsaved="cache" in {**(self._options.get("settings") or {}), **self._options},
                 )
                 conversation = await stack.enter_async_context(
@@ -198,7 +208,7 @@ class _Opening(AbstractAsyncContextManager[Chat]):
                     raise
                 # A traceback shows the cause as well.
                 raise worded from error if error.redacted(redactor.redact) is error else None
-            chat = Chat(conversation, notices, redactor.redact)
+            chat = Chat(conversation, notices, redactor.redact, _schemas(self._options, context))
             stack.push_async_callback(chat._close)  # noqa: SLF001 - nobody else closes it
             self._stacks.append(stack.pop_all())
         return chat
@@ -286,6 +296,11 @@ def _settled(
     for credential in settings.every_credential:
         redactor.add_source(credential.secret.revealed)
     return settings, context
+
+
+def _schemas(options: AskOptions, context: RunContext) -> Path | None:
+    """Return the folder of the person's schemas, ``None`` if their configuration is not read."""
+    return context.paths.config / "schemas" if _switch(options, "config") else None
 
 
 def _given(options: AskOptions, *, reads_config: bool) -> dict[str, Any]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from chatcli.app.run_context import RunContext
     from chatcli.batching.row_requests import RequestDefaults
     from chatcli.config.settings import Settings
+    from chatcli.schemas.python_types import TypedFormat
 
 RowForScript: TypeAlias = str | Message | Mapping[str, Any]
 """A prompt, a message of the user, or a mapping with the keys of a JSON row of ``chatcli batch``."""
@@ -52,14 +53,19 @@ async def answered_rows(
     concurrency: int | None,
     ordered: bool,
     insecure_http: bool,
+    form: TypedFormat | None = None,
 ) -> AsyncGenerator[BatchResult]:
-    """Yield the results of ``rows``. Raise the ``ChatcliError`` that ended the run early, after the results."""
+    """Yield the results of ``rows``, with instances of what ``form`` makes. Raise the ``ChatcliError`` that ended the run early, after the results."""
     results: asyncio.Queue[BatchResult | None] = asyncio.Queue()
     redact = context.redactor.redact
 
     async def ask() -> None:
         try:
-            options = ChatOptions(insecure_http=insecure_http, becomes_last=False)
+            options = ChatOptions(
+                insecure_http=insecure_http,
+                becomes_last=False,
+                response_format=None if form is None else form.response_format,
+            )
             async with open_batch(settings, options, context, lambda _: None) as opened:
                 run = BatchRun(opened.resolved.model, Concurrency(concurrency))
                 source = _rows(rows, opened.defaults)
@@ -78,7 +84,7 @@ async def answered_rows(
     try:
         while (result := await results.get()) is not None:
             results.task_done()
-            yield _for_script(result, redact)
+            yield _for_script(result, redact, form)
         await asyncio.wait({asking})
         try:
             asking.result()
@@ -91,8 +97,11 @@ async def answered_rows(
         await asyncio.wait({asking})
 
 
-def _for_script(result: BatchResult, redact: Callable[[str], str]) -> BatchResult:
-    return result if result.error is None else replace(result, error=error_for_script(result.error, redact))
+def _for_script(result: BatchResult, redact: Callable[[str], str], form: TypedFormat | None) -> BatchResult:
+    if result.error is not None:
+        return replace(result, error=error_for_script(result.error, redact))
+    has_value = result.finish_reason == "stop" and result.refusal is None and not result.tool_calls
+    return replace(result, data=form.build(result.data)) if form is not None and has_value else result
 
 
 def _rows(

@@ -7,8 +7,8 @@ import weakref
 from asyncio import FIRST_COMPLETED, Queue, Task
 from collections.abc import AsyncGenerator, Callable  # noqa: TC003 - found by whoever reads the annotations
 from contextlib import aclosing, suppress
-from dataclasses import fields
-from pathlib import Path  # noqa: TC003 - as above
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatcli.api.script_words import event_for_script
@@ -39,6 +39,8 @@ from chatcli.core.messages import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chatcli.schemas.python_types import TypedFormat
+
 
 @frozen
 class Answer(TurnResult):
@@ -46,7 +48,7 @@ class Answer(TurnResult):
 
     ``reasoning`` is the model's reasoning, if the endpoint shows it. ``usage`` counts tokens, ``cost_usd`` is
     ``None`` if the price is unknown, ``sources`` are its citations. ``finish_reason`` is ``"length"`` if the
-    answer was cut off. ``notices`` say what went on beside it: a file that could not be written, a setting the
+    answer was cut off. ``data`` is the value asked for with a ``schema``. ``notices`` say what went on beside it: a file that could not be written, a setting the
     endpoint does not know.
     """
 
@@ -69,9 +71,14 @@ class Chat:
     """
 
     def __init__(
-        self, conversation: Conversation, notices: list[Notice], redact: Callable[[str], str]
+        self,
+        conversation: Conversation,
+        notices: list[Notice],
+        redact: Callable[[str], str],
+        schemas: Path | None = None,
     ) -> None:
         self._redact = redact
+        self._schemas = schemas
         self._conversation = conversation
         self._notices = notices
         self._loop = asyncio.get_running_loop()
@@ -102,8 +109,8 @@ class Chat:
         opened = self._conversation.opened
         return opened.file.path if opened.file and opened.name is not None else None
 
-    async def ask(self, prompt: str | Message) -> Answer:
-        """Ask, and wait for the whole answer.
+    async def ask(self, prompt: str | Message, *, schema: object = None) -> Answer:
+        """Ask, and wait for the whole answer. With a ``schema``, ``data`` is the value in it: see ``chatcli.ask``.
 
         Raise a ``ChatcliError`` if there is none; its ``partial`` is what had arrived. An answer that was cut
         off by a limit of tokens, or filtered, is returned: see ``finish_reason``.
@@ -112,7 +119,9 @@ class Chat:
         notices: list[Notice] = []
 
         async def gather(event: Event) -> None:
-            if isinstance(event, ReasoningDelta | TextReclassified):
+            if isinstance(event, ReasoningDelta) or (
+                isinstance(event, TextReclassified) and event.is_reasoning
+            ):
                 reasoning.append(event.text)
             elif isinstance(event, Notice):
                 notices.append(event)
@@ -121,7 +130,7 @@ class Chat:
         if task is not None:
             self._asking.add(task)
         try:
-            end = await play(self.stream(prompt), gather)
+            end = await play(self.stream(prompt, schema=schema), gather)
         finally:
             self._asking -= {task}
         if isinstance(end, TurnFailed) and end.result.error is not None:
@@ -129,15 +138,17 @@ class Chat:
         gathered = {each.name: getattr(end.result, each.name) for each in fields(TurnResult)}
         return Answer(**gathered, reasoning="".join(reasoning), notices=tuple(notices))
 
-    def stream(self, prompt: str | Message) -> AsyncGenerator[Event]:
+    def stream(self, prompt: str | Message, *, schema: object = None) -> AsyncGenerator[Event]:
         """Ask, and yield events as they happen. A question waits until the one before is answered.
+
+        With a ``schema``, ``PartialData`` has the value as far as it came, and the ``data`` of the result all of it.
 
         The last event is ``TurnFinished`` or ``TurnFailed``. A wrong call raises ``UsageError``, and so does
         a conversation that is closed meanwhile. Breaking off the loop stops the answer. Whoever keeps the
         stream closes it: ``async with contextlib.aclosing(chat.stream("…")) as events``.
         """
         stream = _Stream()
-        events = self._events(prompt, stream)
+        events = self._events(prompt, stream, schema)
         stream.reference = weakref.ref(events)
         return events
 
@@ -149,15 +160,15 @@ class Chat:
         finally:
             self._turn.release()
 
-    async def _events(self, prompt: str | Message, stream: _Stream) -> AsyncGenerator[Event]:
+    async def _events(self, prompt: str | Message, stream: _Stream, schema: object) -> AsyncGenerator[Event]:
         stream.resume()
-        asked = question_of(prompt)
+        asked, form = question_of(prompt), None if schema is None else format_of(schema, self._schemas)
         await self._take_turn()
         try:
             self._stream = stream
             # In a task of its own, which is cancelled as a whole: from here, by closing, or as the loop ends.
             events: Queue[Event | None] = Queue()
-            answering = asyncio.create_task(self._answer(asked, stream.so_far, events))
+            answering = asyncio.create_task(self._answer(asked, form, stream.so_far, events))
             self._answering.add(answering)
             try:
                 while (event := await events.get()) is not None:
@@ -177,9 +188,12 @@ class Chat:
             self._stream = None
             self._turn.release()
 
-    async def _answer(self, asked: Message, so_far: SoFar, events: Queue[Event | None]) -> None:
+    async def _answer(
+        self, asked: Message, form: TypedFormat | None, so_far: SoFar, events: Queue[Event | None]
+    ) -> None:
         """Put the events of a turn into ``events``, then ``None``; stay one event ahead of the reader."""
         stood = self._conversation.session.head
+        self._conversation.turns.response_format = None if form is None else form.response_format
         try:
             async with aclosing(self._conversation.turns.send(asked)) as turn:
                 async for event in turn:
@@ -188,7 +202,7 @@ class Chat:
                         self._take_back_unanswered(stood)
                     for each in (*self._pending_notices(event), event):
                         await events.join()
-                        events.put_nowait(event_for_script(each, self._redact))
+                        events.put_nowait(_with_instance(event_for_script(each, self._redact), form))
         finally:
             self._take_back_unanswered(stood)
             events.put_nowait(None)
@@ -242,6 +256,24 @@ class Chat:
         for task in (*asking, *self._answering):
             task.cancel()
         await asyncio.gather(*asking, *self._answering, return_exceptions=True)
+
+
+def format_of(schema: object, folder: Path | None) -> TypedFormat:
+    """Return the form of answers for ``schema``; ``folder`` has the person's own, ``None`` if they do not count."""
+    # Imported on first use: most questions name no schema.
+    from chatcli.schemas.python_types import typed_format  # noqa: PLC0415
+    from chatcli.schemas.schema_source import SchemaFolder  # noqa: PLC0415
+
+    return typed_format(schema, SchemaFolder(Path("/nonexistent") if folder is None else folder))
+
+
+def _with_instance(event: Event, form: TypedFormat | None) -> Event:
+    """Return the end of a turn with an instance of the type asked for in its data."""
+    if form is None or not isinstance(event, TurnFinished) or event.result.finish_reason != "stop":
+        return event
+    if event.result.refusal is not None or event.result.tool_calls:
+        return event
+    return TurnFinished(replace(event.result, data=form.build(event.result.data)))
 
 
 class _Stream:

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime, time
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.core.errors import UsageError
+from chatcli.schemas.python_types import typed_format
+from chatcli.schemas.schema_source import SchemaFolder
+
+
+class Mood(Enum):
+    GOOD = "good"
+    BAD = "bad"
+
+
+@dataclass
+class City:
+    name: str
+    people: int | None = None
+
+
+@dataclass
+class Person:
+    name: Annotated[str, "first name, then family name"]
+    age: int
+    mood: Mood
+    born: date
+    seen: datetime | None
+    wakes: time
+    kind: Literal["a", "b"]
+    height: float
+    home: City
+    visited: list[City] = field(default_factory=list)
+    tags: tuple[str, ...] = ()
+    notes: dict[str, Any] = field(default_factory=dict, metadata={"description": "anything else"})
+    friends: list[Person] = field(default_factory=list)
+    id: int = field(default=0, init=False)
+
+
+class Row(pydantic.BaseModel):
+    name: str
+    size: int = pydantic.Field(gt=3)
+    day: date | None = None
+
+
+ANN = {
+    "name": "Ann",
+    "age": 5,
+    "mood": "good",
+    "born": "2020-02-29",
+    "seen": None,
+    "wakes": "07:30",
+    "kind": "a",
+    "height": 1,
+    "home": {"name": "Paris"},
+    "visited": [{"name": "Rome", "people": 3}],
+    "tags": ["x"],
+    "friends": [],
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return SchemaFolder(tmp_path)
+
+
+def answered(schema, folder, value):
+    form = typed_format(schema, folder)
+    data, problem = form.response_format.check(json.dumps(value))
+    return problem or form.build(data)
+
+
+def test_a_dataclass_becomes_an_instance_with_all_it_holds(folder):
+    ann = answered(Person, folder, {**ANN, "friends": [{**ANN, "name": "Bob"}]})
+    assert isinstance(ann, Person)
+    assert (ann.mood, ann.born, ann.wakes) == (Mood.GOOD, date(2020, 2, 29), time(7, 30))
+    assert (ann.home, ann.visited, ann.tags) == (City("Paris"), [City("Rome", 3)], ("x",))
+    assert isinstance(ann.height, float)
+    assert ann.friends[0].name == "Bob"
+
+
+def test_the_schema_of_a_dataclass_has_descriptions_and_what_is_required(folder):
+    schema = typed_format(Person, folder).response_format.schema
+    assert schema["properties"]["name"] == {"type": "string", "description": "first name, then family name"}
+    assert schema["properties"]["notes"]["description"] == "anything else"
+    assert "visited" not in schema["required"]
+    assert "id" not in schema["properties"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"age": "5"}, {"mood": "so so"}, {"born": "soon"}, {"home": {}}, {"kind": "c"}]
+)
+def test_what_does_not_fit_a_dataclass_is_a_problem(folder, wrong):
+    assert isinstance(answered(Person, folder, {**ANN, **wrong}), str)
+
+
+def test_a_list_of_dataclasses_is_a_list(folder):
+    assert answered(list[City], folder, {"value": [{"name": "Rome"}]}) == [City("Rome")]
+    assert answered(City | None, folder, {"value": None}) is None
+
+
+def test_a_pydantic_model_makes_its_own_instances_and_its_own_problems(folder):
+    assert answered(Row, folder, {"name": "a", "size": 4, "day": "2024-01-01"}) == Row(
+        name="a", size=4, day=date(2024, 1, 1)
+    )
+    assert "less than or equal to" in answered(Row, folder, {"name": "a", "size": 3})
+    assert answered(list[Row], folder, {"value": [{"name": "a", "size": 4}]}) == [Row(name="a", size=4)]
+
+
+@dataclass
+class Even:
+    n: int
+
+    def __post_init__(self):
+        if self.n % 2:
+            raise ValueError(f"{self.n} is odd")
+
+
+def test_what_a_class_refuses_is_a_problem(folder):
+    assert answered(Even, folder, {"n": 3}) == "3 is odd"
+    assert answered(Even, folder, {"n": 4}) == Even(4)
+
+
+def test_json_schemas_and_the_short_form_give_plain_values(folder):
+    assert answered("name, age int", folder, {"name": "Ann", "age": 5}) == {"name": "Ann", "age": 5}
+    assert answered({"type": "object"}, folder, {"a": 1}) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "wrong", [object(), object, 5, {1, 2}, tuple[int, str], dict[int, str], {"type": 5}, {"a": object()}]
+)
+def test_what_is_no_schema_is_refused(folder, wrong):
+    with pytest.raises(UsageError):
+        typed_format(wrong, folder)
+
+
+CITIES = st.builds(City, st.text(max_size=5), st.none() | st.integers())
+
+
+@given(
+    st.lists(CITIES, max_size=3), st.sampled_from(Mood), st.dates(), st.none() | st.datetimes(), st.times()
+)
+def test_an_instance_survives_the_way_through_json(visited, mood, born, seen, wakes):
+    ann = Person("Ann", 5, mood, born, seen, wakes, "b", 1.5, City("Rome"), visited)
+    written = json.loads(
+        json.dumps(
+            asdict(ann), default=lambda each: each.value if isinstance(each, Enum) else each.isoformat()
+        )
+    )
+    del written["id"]
+    assert answered(Person, SchemaFolder(None), written) == ann
