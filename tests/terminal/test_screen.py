@@ -216,6 +216,14 @@ async def test_ctrl_c_clears_the_line_and_never_leaves():
         assert "Ctrl-D leaves" in found.glass.shown
 
 
+async def test_ctrl_c_holds_what_nobody_has_taken_yet():
+    async with desk() as found:
+        await found.type("a question", ENTER, CTRL_C)
+        assert "not sent: a question" in found.glass.shown
+        await found.type(ENTER)
+        assert (await found.screen.line()).text == "a question"
+
+
 async def test_ctrl_d_while_an_answer_comes_warns_first_and_leaves_the_second_time():
     async with desk() as found:
         working = asyncio.ensure_future(found.screen.work(asyncio.Event().wait(), "waiting"))

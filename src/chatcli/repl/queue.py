@@ -51,6 +51,11 @@ class MessageQueue:
         """Whether the first of them is held."""
         return bool(self._held)
 
+    @property
+    def is_untaken(self) -> bool:
+        """Whether something waits that is not held."""
+        return bool(self._waiting) and not self._held
+
     async def read(self) -> Submission | None:
         """Wait for the next text and take it; ``None`` once the queue is closed."""
         self._is_read = True

@@ -295,13 +295,12 @@ class Screen:
             self._queue.release()
 
     def stop_and_send(self) -> None:
-        written = self._queue.take_first() if self.composer.is_blank else self.composer.take()
-        if written is None:
+        if written := self._queue.take_first() if self.composer.is_blank else self.composer.take():
+            self._queue.jump(written)
+            if self._work is not None:
+                self._work.cancel()
+        else:
             self._hint = "there is nothing to send"
-            return
-        self._queue.jump(written)
-        if self._work is not None:
-            self._work.cancel()
 
     def hold(self, draft: str = "") -> None:
         """Hold the queue until the person releases it, ``draft`` first; the composer stays free."""
@@ -352,6 +351,7 @@ class Screen:
             return
         if self._work is not None:
             self._work.cancel()
+        if self._work is not None or (self.composer.is_empty and self._queue.is_untaken):
             self.hold()
         elif self._give_up() or not self.composer.is_empty:
             self.composer.clear()
