@@ -108,6 +108,7 @@ parameters = st.builds(
     max_tokens=st.sampled_from([None, 10]),
     seed=st.sampled_from([None, 1]),
     reasoning=st.sampled_from([None, "low"]),
+    verbosity=st.sampled_from([None, "low"]),
     extra=st.sampled_from([{}, {"a": 1, "b": [2]}, {"b": [2], "a": 1}, {"a": "1"}]),
 )
 requests = st.builds(

@@ -282,7 +282,7 @@ MODELS_URL = "https://models.example/v1"
 REQUEST = Request(
     "small",
     (question("Hi"),),
-    Parameters(temperature=0.5, max_tokens=9, seed=1, extra={"top_k": 4, "model": "x"}),
+    Parameters(temperature=0.5, max_tokens=9, seed=1, verbosity="low", extra={"top_k": 4, "model": "x"}),
 )
 PARIS = [TextDelta("Paris"), Completion("stop")]
 
@@ -378,6 +378,15 @@ async def test_a_field_that_is_refused_again_is_a_failure():
         (refusal("invalid temperature: only 1 is allowed for this model"), "temperature"),
         (refusal("seed: Extra inputs are not permitted", status=200), "seed"),
         (refusal("No.", "extra_forbidden", "stream_options.include_usage", 422), "stream_options"),
+        (
+            refusal(
+                "Unsupported value: 'low' is not supported with the 'gpt-4o' model. Supported values are: 'medium'.",
+                "unsupported_value",
+                "text.verbosity",
+            ),
+            "verbosity",
+        ),
+        (refusal('Unknown name "verbosity": Cannot find field.'), "verbosity"),
         (refusal("x" * 300 + "…", full="x" * 300 + " is wrong: unknown field 'top_k'"), "top_k"),
         (refusal("temperature is not supported", status=403), None),
         (refusal("temperature must be at most 2"), None),

@@ -482,9 +482,18 @@ async def test_what_a_provider_wants_echoed_is_sent_with_its_message(chat, strea
 
 async def test_named_parameters_go_into_the_body_under_the_names_of_the_api(chat, streams):
     route = streams(delta("Paris"), end())
-    await events_of(chat, asked(temperature=0.0, top_p=0.5, max_tokens=9, seed=0, reasoning="low"))
+    await events_of(
+        chat, asked(temperature=0.0, top_p=0.5, max_tokens=9, seed=0, reasoning="low", verbosity="high")
+    )
     sent = body_of(route)
-    expected = {"temperature": 0.0, "top_p": 0.5, "max_tokens": 9, "seed": 0, "reasoning_effort": "low"}
+    expected = {
+        "temperature": 0.0,
+        "top_p": 0.5,
+        "max_tokens": 9,
+        "seed": 0,
+        "reasoning_effort": "low",
+        "verbosity": "high",
+    }
     assert {name: sent[name] for name in expected} == expected
     assert "max_completion_tokens" not in sent
 

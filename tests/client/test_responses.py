@@ -149,7 +149,13 @@ async def test_without_its_end_an_answer_is_incomplete(ending):
 
 async def test_the_body_says_what_the_request_says_and_leaves_nothing_with_the_server():
     parameters = Parameters(
-        temperature=0.5, top_p=0.9, max_tokens=100, seed=7, reasoning="low", extra={"top_k": 4}
+        temperature=0.5,
+        top_p=0.9,
+        max_tokens=100,
+        seed=7,
+        reasoning="low",
+        verbosity="high",
+        extra={"top_k": 4},
     )
     messages = (system("Be brief."), question("Hi"), answer("Hello"), question("Bye"))
     _, (sent,) = await asking(
@@ -170,6 +176,7 @@ async def test_the_body_says_what_the_request_says_and_leaves_nothing_with_the_s
         "top_p": 0.9,
         "max_output_tokens": 100,
         "reasoning": {"effort": "low"},
+        "text": {"verbosity": "high"},
         "seed": 7,
         "top_k": 4,
     }
@@ -177,7 +184,10 @@ async def test_the_body_says_what_the_request_says_and_leaves_nothing_with_the_s
 
 async def test_what_the_endpoint_refuses_is_left_out():
     request = Request(
-        "small", (question("Hi"),), Parameters(seed=7, temperature=1), without=frozenset({"seed", "store"})
+        "small",
+        (question("Hi"),),
+        Parameters(seed=7, temperature=1, verbosity="low"),
+        without=frozenset({"seed", "store", "verbosity"}),
     )
     _, (sent,) = await asking(Answer([text("x"), completed()]), request=request)
     assert json.loads(sent.body).keys() == {"model", "input", "stream", "temperature"}

@@ -75,6 +75,7 @@ SAMPLES = {
     "max_tokens": ("100", 100),
     "seed": ("-7", -7),
     "reasoning": ("low", "low"),
+    "verbosity": ("low", "low"),
     "options": ('{"top_k": 40}', {"top_k": 40}),
     "max_cost": ("0.5", 0.5),
     "injection": ("block", "block"),

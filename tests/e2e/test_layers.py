@@ -102,7 +102,8 @@ def test_a_dry_run_shows_the_request_of_the_api_that_would_be_asked(program):
 def test_a_dry_run_shows_the_very_body_that_is_sent(program, api):
     options = [
         *("-O", "top_k=4", "-O", "temperature=0.1", "-O", 'tools=[{"type": "web_search"}]'),
-        *("-t", "0.5", "--seed", "7", "--max-tokens", "9", "--reasoning", "low", "--system", "Be brief."),
+        *("-t", "0.5", "--seed", "7", "--max-tokens", "9", "--reasoning", "low", "--verbosity", "low"),
+        *("--system", "Be brief."),
     ]
     with serving_in_thread(PARIS) as server:
         dry = program.run("--api", api, *options, "--dry-run", "Hi", server=server)

@@ -63,6 +63,7 @@ def request_contents(
         max_tokens=max_tokens,
         seed=settings.seed,
         reasoning=settings.reasoning,
+        verbosity=settings.verbosity,
         extra=settings.options,
     )
     texts = []

@@ -54,6 +54,11 @@ def add_sampling_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--seed", metavar="N", help="for repeatable answers")
     group.add_argument("--reasoning", metavar="EFFORT", help="low, medium, high: whatever the model accepts")
     group.add_argument(
+        "--verbosity",
+        metavar="LEVEL",
+        help="low, medium, high: how long answers are, where the model takes it",
+    )
+    group.add_argument(
         "-O",
         dest="options",
         metavar="KEY=VALUE",

@@ -388,6 +388,8 @@ def _parameters(parameters: Parameters) -> dict[str, Any]:
         "max_tokens": parameters.max_tokens,
         "seed": parameters.seed,
         "reasoning": parameters.reasoning,
+        # Without it, answers stored by older versions are found.
+        **({} if parameters.verbosity is None else {"verbosity": parameters.verbosity}),
         "extra": dict(parameters.extra),
     }
 

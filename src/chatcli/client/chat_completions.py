@@ -107,6 +107,7 @@ def _body(request: Request, messages: object, *, streamed: bool, endpoint: Endpo
         _name_of_limit(request, is_openai=endpoint.is_openai): parameters.max_tokens,
         "seed": parameters.seed,
         "reasoning_effort": parameters.reasoning,
+        "verbosity": parameters.verbosity,
         "stream_options": {"include_usage": True} if streamed else None,
         **form,
         "tools": [*tools, *form.get("tools", ())] or None,

@@ -222,6 +222,7 @@ _OPTIONAL: Final = frozenset(
         "seed",
         "reasoning_effort",
         "reasoning",
+        "verbosity",
         "stream_options",
         "store",
     }
@@ -369,6 +370,7 @@ def _left_to_endpoint(request: Request) -> set[str]:
         LIMIT_FIELDS: parameters.max_tokens,
         ("seed",): parameters.seed,
         ("reasoning", "reasoning_effort"): parameters.reasoning,
+        ("verbosity",): parameters.verbosity,
     }
     absent = {name for names, value in fields.items() if value is None for name in names}
     return absent - set(parameters.extra)

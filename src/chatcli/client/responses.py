@@ -62,7 +62,7 @@ class Responses:
             "reasoning": None if parameters.reasoning is None else {"effort": parameters.reasoning},
             "store": False,
             "tools": [{"type": "function", **tool._asdict()} for tool in request.tools] or None,
-            **(response_fields(request) if is_formed else {}),
+            "text": _text_fields(request) or None,
         }
         # The API has no seed: it is sent nevertheless, so that the refusal tells the person.
         others = {"seed": parameters.seed, **parameters.extra}
@@ -218,6 +218,14 @@ class ResponseReader:
                 model if isinstance(model, str) and model else None,
                 _usage(usage) if isinstance(usage, dict) else None,
             )
+
+
+def _text_fields(request: Request) -> dict[str, Any]:
+    """Return what the answer's text is to be like: its form, and its length."""
+    form = {} if request.response_format is None else response_fields(request).get("text", {})
+    verbosity = request.parameters.verbosity
+    is_taken = verbosity is not None and "verbosity" not in request.without
+    return {**form, "verbosity": verbosity} if is_taken else form
 
 
 def _given(values: Mapping[str, Any], without: frozenset[str]) -> dict[str, Any]:

@@ -172,6 +172,11 @@ class Settings:
         flag="--reasoning",
         harmless=True,
     )
+    verbosity: str | None = _setting(
+        "Length of the answer, where the model takes it: low, medium, high",
+        parsers.choice("low", "medium", "high"),
+        flag="--verbosity",
+    )
     thoughts_in_text: str = _setting(
         "Reasoning inside the answer text (think tags, channels): auto separates it, off leaves it in",
         parsers.choice("auto", "off"),

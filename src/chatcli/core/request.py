@@ -31,6 +31,7 @@ class Parameters:
     max_tokens: int | None = None
     seed: int | None = None
     reasoning: str | None = None
+    verbosity: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
