@@ -266,6 +266,7 @@ class _LineLoop:
                 model = sanitize_line(repl.chat.turns.connected.model_name)
                 self._terminal.warn(repl.frontend.words.greeting.format(model))
                 recap(repl.chat, repl.frontend, titled=False)
+                repl.resume_schema()
             while not repl.is_leaving and (line := self._read_line()) is not None:
                 if line.strip() and (code := self._take(runner, line)):
                     return code

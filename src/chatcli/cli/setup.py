@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from chatcli.app.run_context import INTERACTIVE, SINGLE, ChatOptions, RunContext
+from chatcli.app.run_context import SINGLE, ChatOptions, RunContext
 from chatcli.config.config_file import read_profiles
 from chatcli.config.credentials import StoredKeys
 from chatcli.config.endpoints import password_of
@@ -50,7 +50,6 @@ def chat_options(options: Namespace, *, priority: int = SINGLE) -> ChatOptions:
         dry=options.dry_run,
         priority=priority,
         response_format=options.response_format,
-        may_have_schema=priority == INTERACTIVE,
     )
 
 

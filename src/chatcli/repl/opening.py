@@ -46,7 +46,7 @@ def open_repl(
     ``encoding_hints`` help decode files that are not UTF-8. Raise a ``ChatcliError`` if the session cannot be
     opened.
     """
-    options = replace(options, offers_similar=True)
+    options = replace(options, offers_similar=True, may_have_schema=True)
     works_while_typing = frontend.idle_s() < math.inf
     repl = ReplSession(
         frontend,

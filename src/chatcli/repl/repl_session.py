@@ -136,8 +136,12 @@ class ReplSession:
         if shown and not self.is_leaving:
             self.frontend.pause()
 
-    async def play(self, events: AsyncGenerator[Event]) -> TurnEnd:
+    async def play(self, events: AsyncGenerator[Event], *, is_aside: bool = False) -> TurnEnd:
         """Show a turn and return how it ended."""
+        if self.chat.turns.response_format is not None and not is_aside:
+            from chatcli.render.structured_answer import laid_out  # noqa: PLC0415 - most answers have no schema
+
+            events = laid_out(events)
         await self.between_turns.settle()
         end = await play(events, *self.frontend.observers(verbose=self.verbose))
         is_answered = end.result.error is None and bool(end.result.text)
@@ -226,6 +230,14 @@ class ReplSession:
         before, self.chat = self.chat, chat
         before.close()
         recap(chat, self.frontend)
+        self.resume_schema()
+
+    def resume_schema(self) -> None:
+        """Ask for the form of answers that the conversation had, if it had one."""
+        if self.chat.session.schema is not None:
+            from chatcli.repl.answer_schema import resume_schema  # noqa: PLC0415 - most have none
+
+            resume_schema(self.chat, self.frontend)
 
     async def ask(
         self,

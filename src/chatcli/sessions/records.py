@@ -243,7 +243,8 @@ class MarkRecord(_AsRead):
     ``value`` by ``kind``: ``title``, ``note``: a text; ``unnote``: the id of the mark with the note; ``pin``, ``unpin``:
     a message id; ``drop``, ``undrop``: the id of a question; ``head``: the message id the conversation continues from,
     ``None`` for its beginning; ``clear``: ``None``; ``unclear``: the id of the message after which it was cleared;
-    ``summary``: ``{"from","to","text"}``; ``model``: a name; ``fork``: ``{"session","message"}``; ``refused``:
+    ``summary``: ``{"from","to","text"}``; ``model``: a name; ``schema``: ``{"given","multi","form"}``, what was typed and the JSON Schema
+    that answers fit from here on, ``None`` for any; ``fork``: ``{"session","message"}``; ``refused``:
     ``{"message","reason"}``, a question the endpoint refused for what it is, which is not sent unless it has an answer.
     """
 

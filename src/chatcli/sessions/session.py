@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import field
 from datetime import UTC, datetime
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.frozen import mutable
 from chatcli.core.messages import answer
@@ -65,6 +65,8 @@ class Session:
         """The model last asked in this conversation, or chosen for it since."""
         self.model_endpoint: str | None = None
         """The host of that model, ``None`` if not recorded."""
+        self.schema: Mapping[str, Any] | None = None
+        """The form of answers in this conversation, as its mark has it; ``None`` for any."""
         self.forked_from: str | None = None
         """The session this one was last copied from."""
         self.pinned: dict[str, None] = {}
@@ -280,8 +282,6 @@ class Session:
         self._pass_through(record)
         # Unknown kinds and values stay in ``records`` and change nothing here.
         match record.kind, record.value:
-            case "title", str(title):
-                self.title = title
             case "model", str(model):
                 self.model, self.model_endpoint = model, record.endpoint
             case "head", None:
@@ -292,6 +292,8 @@ class Session:
                 self._cleared.add(record.parent)
             case "summary", {"from": str(first_id), "to": str(last_id), "text": str(text), **more}:
                 self.summaries.append((first_id, last_id, text, more.get("wanted") is True))
+            case "schema", {"form": dict()} | None:
+                self.schema = record.value
             case "fork", {"session": str(name)}:
                 self.forked_from = name
             case "refused", {"message": str(message_id), "reason": str(reason)}:
@@ -300,8 +302,10 @@ class Session:
                 self._apply_to_context(record, kind, value)
 
     def _apply_to_context(self, record: MarkRecord, kind: str, value: str) -> None:
-        """Apply a mark that changes the model's context."""
+        """Apply a mark with a text: the title, or a change of the model's context."""
         match kind:
+            case "title":
+                self.title = value
             case "note":
                 self.notes[record.id] = value
             case "unnote":

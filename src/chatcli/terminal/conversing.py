@@ -170,6 +170,7 @@ class Conversing:
             await in_thread(_load_markdown)
             await self._theme.settle()
             recap(repl.chat, self.frontend)
+            repl.resume_schema()
             self.frontend.pause()
         repl.report_file_faults()
         if not is_model_set_up(self._start.settings, repl.options, self._start.context):

@@ -11,6 +11,7 @@ from chatcli.cli.shell_completion.grammar import (
     FILES,
     FILES_AFTER_AT,
     PROFILES,
+    SCHEMAS,
     SESSIONS,
     TEMPLATES,
     Values,
@@ -90,6 +91,10 @@ def test_names_of_sessions_profiles_and_templates_are_found_where_they_are(tmp_p
     (tmp_path / "config.toml").write_text('[profiles.fast]\nmodel = "small"\n')
     assert values(SESSIONS, environment) == ["a trip", "work"]
     assert values(PROFILES, environment) == ["fast"]
+    (tmp_path / "schemas").mkdir()
+    for name in ("person.json", "city.txt", "notes.md"):
+        (tmp_path / "schemas" / name).touch()
+    assert values(SCHEMAS, environment) == ["city", "person"]
 
 
 def test_where_they_cannot_be_found_out_there_are_none(tmp_path):

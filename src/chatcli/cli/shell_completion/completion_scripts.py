@@ -13,6 +13,7 @@ from chatcli.cli.shell_completion.grammar import (
     FILES,
     FILES_AFTER_AT,
     PROFILES,
+    SCHEMAS,
     SESSIONS,
     TEMPLATES,
 )
@@ -69,6 +70,11 @@ function __chatcli_templates
     string match -q -- '*/*' (commandline -ct); and __fish_complete_path (commandline -ct)
 end
 
+function __chatcli_schemas
+    command chatcli completion --values schemas 2>/dev/null
+    __fish_complete_path (commandline -ct)
+end
+
 function __chatcli_files_after_at
     string match -q -- '@*' (commandline -ct)
     and printf '@%s\n' (__fish_complete_path (string sub -s 2 -- (commandline -ct)))
@@ -84,6 +90,7 @@ _VALUES: Final = {
     SESSIONS: "-x -a '(__chatcli_sessions)'",
     PROFILES: "-x -a '(__chatcli_profiles)'",
     TEMPLATES: "-x -a '(__chatcli_templates)'",
+    SCHEMAS: "-x -a '(__chatcli_schemas)'",
 }
 
 
@@ -161,7 +168,7 @@ _chatcli_reply() {
             compopt -o filenames 2>/dev/null
             COMPREPLY=($(compgen -P @ -f -- "${current#@}"))
         fi ;;
-    sessions | profiles | templates)
+    sessions | profiles | templates | schemas)
         if [[ $kind != profiles && $current == */* ]]; then
             compopt -o filenames 2>/dev/null
             COMPREPLY=($(compgen -f -- "$current"))
@@ -234,7 +241,7 @@ _chatcli_reply() {
     list) compadd -- ${=list} ;;
     files) _files ;;
     'files after @') compset -P @ && _files ;;
-    sessions | profiles | templates)
+    sessions | profiles | templates | schemas)
         if [[ $kind != profiles && $PREFIX == */* ]]; then
             _files
         else

@@ -13,6 +13,8 @@ from chatcli.cli.options import Parser, add_general_options, main_parser
 from chatcli.config.config_file import FILE_NAME, read_config_file
 from chatcli.config.paths import find_paths
 from chatcli.core.errors import ChatcliError
+from chatcli.schemas.schema_source import FOLDER as SCHEMA_FOLDER
+from chatcli.schemas.schema_source import SchemaFolder
 from chatcli.sessions.folder import SUFFIX
 from chatcli.sessions.store import SessionStore
 from chatcli.templates.template_store import FOLDER, TemplateStore
@@ -29,12 +31,15 @@ FILES_AFTER_AT: Final = "files after @"
 SESSIONS: Final = "sessions"
 PROFILES: Final = "profiles"
 TEMPLATES: Final = "templates"
+SCHEMAS: Final = "schemas"
 ANYTHING: Final = "anything"
 _BY_DESTINATION: Final = {
     "session": SESSIONS,
     "sessions": SESSIONS,
     "profile": PROFILES,
     "template": TEMPLATES,
+    "schema": SCHEMAS,
+    "schema_multi": SCHEMAS,
 }
 _CHOICES: Final = re.compile(r"[a-z0-9]+(?:\|[a-z0-9]+)+")
 
@@ -169,8 +174,13 @@ def _templates(paths: Paths) -> Iterable[str]:
     return [entry.name for entry in TemplateStore(paths.config / FOLDER).entries()]
 
 
+def _schemas(paths: Paths) -> Iterable[str]:
+    return SchemaFolder(paths.config / SCHEMA_FOLDER).paths()
+
+
 _READERS: Final[Mapping[str, Callable[[Paths], Iterable[str]]]] = {
     SESSIONS: _sessions,
     PROFILES: _profiles,
     TEMPLATES: _templates,
+    SCHEMAS: _schemas,
 }

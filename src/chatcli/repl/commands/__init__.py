@@ -14,6 +14,7 @@ from chatcli.repl.commands import (
     cost_commands,
     help_commands,
     question_commands,
+    schema_commands,
     session_commands,
     setting_commands,
 )
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 COMMAND_GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
     (
         "questions and answers",
-        question_commands.COMMANDS + branch_commands.COMMANDS + answer_commands.COMMANDS,
+        question_commands.COMMANDS
+        + schema_commands.COMMANDS
+        + branch_commands.COMMANDS
+        + answer_commands.COMMANDS,
     ),
     ("conversations", session_commands.COMMANDS),
     ("what the model sees", context_commands.COMMANDS),

@@ -189,7 +189,7 @@ async def _aside(repl: ReplSession, question: str) -> None:
     allowed = await _allowed(repl, messages.question(question))
     if allowed is None:
         return
-    await repl.play(chat.turns.aside(allowed))
+    await repl.play(chat.turns.aside(allowed), is_aside=True)
     repl.frontend.remark("aside: not saved, and not part of the conversation")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.app.threads import in_thread
 from chatcli.attachments.attached import AttachedPage, path_words, quoted, shown_size
 from chatcli.core.errors import UsageError
+from chatcli.repl.answer_schema import answers_in, read_form
 from chatcli.repl.commands.command import Choice, Command, say_rows, whole_number
 from chatcli.repl.question_attachments import attached_line
 from chatcli.templates.template import Filling
@@ -133,12 +134,15 @@ async def _template(repl: ReplSession, argument: str) -> None:
             repl.frontend.remark("not sent")
             return
         answers[place] = answer
-    filled = filling.with_answers(answers)
-    await repl.ask(
-        lambda documents: template.question(replace(filled, documents=documents)),
-        files,
-        draft=f"/t {argument}",
-    )
+    filled, schema = filling.with_answers(answers), template.matter.schema
+    is_list, config = template.matter.is_schema_of_items, repl.context.paths.config
+    wanted = None if schema is None else await in_thread(lambda: read_form(config, schema, is_list=is_list))
+    with answers_in(repl.chat.turns, wanted):
+        await repl.ask(
+            lambda documents: template.question(replace(filled, documents=documents)),
+            files,
+            draft=f"/t {argument}",
+        )
 
 
 def read_filling(template: Template, written: str) -> Filling:
