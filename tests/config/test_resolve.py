@@ -92,6 +92,7 @@ SAMPLES = {
     "timeout_s": ("1.5", 1.5),
     "connect_timeout_s": ("2", 2.0),
     "idle_timeout_s": ("30", 30.0),
+    "model_hub": ("https://hub.example", "https://hub.example"),
     "ca_bundle": ("/ca.pem", "/ca.pem"),
     "fallback": ("a,b", ("a", "b")),
     "auto_continue": ("2", 2),

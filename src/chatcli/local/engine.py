@@ -1,4 +1,4 @@
-"""The engine of the embedded model: its presence, its child process, and its log."""
+"""The engine of the embedded model: its presence, the memory it has, its child process, and its log."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from io import FileIO
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from chatcli.core.errors import LocalIOError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
 ENGINE = "xllamacpp"
@@ -45,6 +45,32 @@ def _version(name: str) -> str | None:
     except PackageNotFoundError:
         return None
 
+
+def machine_memory_bytes() -> int | None:
+    """Return the memory of this machine, or the part of it that a container may use; ``None`` if it is unknown."""
+    if sys.platform == "win32":
+        return _windows_memory_bytes()
+    try:
+        total_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return None
+    with suppress(OSError, ValueError):  # "max" is no number
+        total_bytes = min(total_bytes, int(_CONTAINER_LIMIT.read_text("ascii")))
+    return total_bytes
+
+
+if sys.platform == "win32":
+
+    def _windows_memory_bytes() -> int | None:
+        import ctypes  # noqa: PLC0415 - no other platform needs it
+
+        kilobytes = ctypes.c_ulonglong()
+        found = ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(kilobytes))
+        return kilobytes.value * 1024 if found else None
+
+
+_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+"""Linux's, of control groups 2."""
 
 _STAMP = re.compile(r"^[\d.]+ (?P<level>[A-Z]) +\S+ +")
 """llama.cpp's: minutes.seconds.milliseconds.microseconds, level, component."""

