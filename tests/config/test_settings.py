@@ -12,7 +12,7 @@ from chatcli.config.paths import NO_LAZY_IMPORT, PATH_VARIABLES
 from chatcli.config.settings import SETTINGS, SETTINGS_BY_VARIABLE, Settings
 
 EXAMPLE = (Path(__file__).parents[2] / ".env.example").read_text(encoding="utf-8")
-ASSIGNMENT = re.compile(r"^# ((?:CHATCLI_|OPENAI_|ACCESSIBLE)\w*=.*)$", re.MULTILINE)
+ASSIGNMENT = re.compile(r"^# ((?:CHATCLI_|OPENAI_|HF_|ACCESSIBLE)\w*=.*)$", re.MULTILINE)
 
 
 def test_settings_have_the_attributes_of_the_table_but_not_the_bare_key():
