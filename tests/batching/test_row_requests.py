@@ -154,3 +154,16 @@ def test_lines_follow_a_prompt_that_does_not_name_them():
     assert read_row_template("Translate:", ["text"]).columns == ("text",)
     with pytest.raises(UsageError, match="names no value"):
         read_row_template("Translate:", ["a", "b"])
+
+
+def test_a_row_may_name_its_model_by_an_alias():
+    defaults = RequestDefaults("small", Parameters(), aliases={"fast": "gpt-5-mini"})
+    named = {"prompt": "Hi", "model": "fast"}
+    of_batch = {
+        "custom_id": "a",
+        "body": {"model": "fast", "messages": [{"role": "user", "content": "Hi"}]},
+    }
+    for fields in (named, of_batch):
+        row = RowReader(defaults).row(Record(0, 1, fields, 0))
+        assert row.request is not None
+        assert row.request.model == "gpt-5-mini"

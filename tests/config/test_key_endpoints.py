@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from chatcli.config.endpoints import OPENAI_URL, origin_of
-from chatcli.config.resolve import table_source, variable_source
+from chatcli.config.sources import table_source, variable_source
 from chatcli.core.errors import ConfigurationError
 
 HOST = "https://host.example/v1"

@@ -27,6 +27,7 @@ def test_settings_have_the_attributes_of_the_table_but_not_the_bare_key():
         "origins",
         "asked_for",
         "every_credential",
+        "aliases_used",
         "fallback_profiles",
         "untrusted",
         "unreadable_keys",

@@ -108,6 +108,7 @@ async def open_batch(
             (system("\n\n".join(texts)),) if texts else (),
             settings.api,
             options.response_format,
+            settings.aliases,
         )
         try:
             yield OpenBatch(resolved, defaults, settings, context)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from chatcli.core.errors import UsageError
@@ -148,7 +148,7 @@ class BatchRow:
 class RequestDefaults:
     """What rows leave open: the model, its parameters, the messages before the row's own, and the form of the answer.
 
-    ``api`` is that of the endpoint.
+    ``api`` is that of the endpoint, ``aliases`` are models by the aliases that rows may name.
     """
 
     model: str
@@ -156,6 +156,7 @@ class RequestDefaults:
     before: tuple[Message, ...] = ()
     api: str = "chat"
     response_format: ResponseFormat | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     def completed(self, request: Request) -> Request:
         """Return ``request`` with the form of its answer, unless it names one of its own."""
@@ -236,12 +237,19 @@ class RowReader:
         sent = messages if has_system else (*defaults.before, *messages)
         model, parameters = defaults.model, defaults.parameters
         if is_named and len(fields) > 1:
-            model = _model(fields.get("model"), model)
+            model = self._model(fields.get("model"))
             options = fields.get("options", {})
             if not isinstance(options, dict):
                 raise _broken("has options that are no object")
             parameters = _parameters(fields, parameters, options)
         return Request(model, sent, parameters, is_cacheable=True)
+
+    def _model(self, given: object) -> str:
+        if given is None or given == "":
+            return self._defaults.model
+        if isinstance(given, str) and given.strip():
+            return self._defaults.aliases.get(given, given)
+        raise _broken("has a model that is no name")
 
     def _of_batch_format(self, fields: Mapping[str, Any]) -> Request:
         body, url, defaults = fields["body"], fields.get("url"), self._defaults
@@ -271,7 +279,7 @@ class RowReader:
         limit = next((body[name] for name in LIMIT_FIELDS if body.get(name) is not None), None)
         values = {**body, "max_tokens": limit, "reasoning": body.get("reasoning_effort")}
         return Request(
-            _model(body.get("model"), defaults.model),
+            self._model(body.get("model")),
             messages,
             _parameters(values, defaults.parameters, extra),
             is_cacheable=True,
@@ -283,14 +291,6 @@ def _id_of(fields: Mapping[str, Any]) -> RowId:
     if identity is None or isinstance(identity, str) or type(identity) is int:
         return identity
     raise _broken("has an id that is neither text nor a whole number")
-
-
-def _model(given: object, default: str) -> str:
-    if given is None or given == "":
-        return default
-    if isinstance(given, str) and given.strip():
-        return given
-    raise _broken("has a model that is no name")
 
 
 def _parameters(fields: Mapping[str, Any], defaults: Parameters, options: Mapping[str, Any]) -> Parameters:

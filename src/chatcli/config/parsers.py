@@ -92,6 +92,24 @@ def names(value: object) -> tuple[str, ...]:
     return tuple(map(name, value))
 
 
+def aliases(value: object) -> dict[str, str]:
+    """Return names of models by their aliases. An alias has no blanks and commas: a question or another name follows."""
+    if not isinstance(value, Mapping):
+        _refuse('a table, [aliases] in config.toml: fast = "gpt-5-mini"', value)
+    for alias, model in value.items():
+        if (
+            not alias
+            or not alias.isprintable()
+            or "," in alias
+            or len(alias.split()) > 1
+            or alias != alias.strip()
+        ):
+            raise ValueError(f"must have names without blanks and commas, not {alias!r}")
+        if not isinstance(model, str) or not model.strip() or not model.isprintable():
+            raise ValueError(f"{alias} must be the name of a model, not {reprlib.repr(model)}")
+    return {alias: name(model) for alias, model in value.items()}
+
+
 def hosts(value: object) -> tuple[str, ...]:
     """Return hosts, from a list or a comma-separated text: names, addresses or networks, without port and path."""
     found = names(value)

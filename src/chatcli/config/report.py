@@ -17,8 +17,8 @@ from chatcli.config.instructions import (
 )
 from chatcli.config.key_commands import program_of
 from chatcli.config.paths import DOT_ENV
-from chatcli.config.resolve import env_file_source
 from chatcli.config.settings import PARSERS_BY_VARIABLE, SETTINGS, SETTINGS_BY_VARIABLE
+from chatcli.config.sources import env_file_source
 from chatcli.core.errors import ConfigurationError
 from chatcli.text.key_shapes import names_key, pasted_keys
 from chatcli.text.wording import counted
@@ -51,7 +51,7 @@ def rows(settings: Settings, redact: Callable[[str], str]) -> tuple[Row, ...]:
         Row(
             setting.name,
             _shown_key(settings) if setting.name == _KEY else redact(_shown(settings, setting.name)),
-            settings.origin(setting.name),
+            settings.shown_origin(setting.name),
         )
         for setting in SETTINGS
     )

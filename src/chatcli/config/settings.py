@@ -109,7 +109,8 @@ class Settings:
     was found, including those of fallback profiles. ``asked_for`` names settings of this call: its own, or of
     its profile or template. ``model_windows`` are context windows in tokens, by model, from config.toml:
     empty if a flag or a variable sets ``context_window`` for this run. ``fallback_profiles`` are the settings
-    of profiles named in ``fallback``. ``warnings`` are lines for stderr. ``untrusted`` holds variables of the
+    of profiles named in ``fallback``. ``aliases`` have the models behind them, and the settings that name models
+    have those models; ``aliases_used`` are the aliases that were written there, by setting. ``warnings`` are lines for stderr. ``untrusted`` holds variables of the
     working folder's ``.env`` that need trust, ``None`` without any. ``unreadable_keys`` is the reason why
     stored keys cannot be used, if they cannot.
     """
@@ -194,6 +195,12 @@ class Settings:
     summary_model: str | None = _setting("Model that writes the summaries, for summarize", parsers.name)
     embedding_model: str | None = _setting(
         "Embedding model that finds older turns by meaning, for recall", parsers.name
+    )
+    aliases: Mapping[str, str] = _setting(
+        'Own names for models, as a table [aliases]: fast = "gpt-5-mini"',
+        parsers.aliases,
+        file_only=True,
+        merges=True,
     )
     long: str = _setting(
         f"What to do with a question too long for the window: {', '.join(LONG_INPUT_STRATEGIES)}, or {FAIL} to refuse it",
@@ -383,12 +390,18 @@ class Settings:
     asked_for: frozenset[str] = frozenset()
     every_credential: tuple[Credential, ...] = ()
     fallback_profiles: Mapping[str, Settings] = field(default_factory=dict)
+    aliases_used: Mapping[str, str] = field(default_factory=dict)
     untrusted: Untrusted | None = None
     unreadable_keys: ConfigurationError | None = None
 
     def origin(self, name: str) -> str:
         """Return where a setting's value came from, as in ``environment CHATCLI_MODEL`` or ``default``."""
         return self.origins.get(name, "default")
+
+    def shown_origin(self, name: str) -> str:
+        """Return ``origin`` with the alias that was written there, if it was one."""
+        alias = self.aliases_used.get(name)
+        return self.origin(name) + (f", alias {alias}" if alias else "")
 
     def window_for(self, model: str) -> int | None:
         """Return the configured context window of a model, in tokens."""

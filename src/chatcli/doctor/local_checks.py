@@ -309,7 +309,7 @@ async def _endpoint(examination: Examination, settings: Settings, base_url: str)
 
 def _model(examination: Examination, settings: Settings) -> Finding:
     if settings.model is not None:
-        return ok(_CONFIG, f"model {settings.model} ({settings.origin('model')})")
+        return ok(_CONFIG, f"model {settings.model} ({settings.shown_origin('model')})")
     if examination.endpoint is not None and examination.endpoint.is_openai:
         return ok(_CONFIG, f"model {DEFAULT_MODEL} (default)")
     return ok(_CONFIG, "no model is set; the first one offered is used")

@@ -15,7 +15,7 @@ from chatcli.client.endpoint import Endpoint
 from chatcli.config.config_file import FILE_NAME, read_profiles
 from chatcli.config.endpoints import OPENAI_URL, refuse_key_in_clear
 from chatcli.config.report import instruction_rows, rows
-from chatcli.config.resolve import flag_source
+from chatcli.config.sources import flag_source
 from chatcli.core.errors import EndpointError, ExitCode, KeyRefused
 from chatcli.login import (
     check_key,
