@@ -259,6 +259,16 @@ def test_a_cut_answer_is_incomplete_and_not_repaired(program):
     assert (ended.exit_code, json.loads(ended.stdout)["data"]) == (7, None)
 
 
+def test_a_cut_answer_that_is_continued_is_checked_whole(program):
+    cut, rest = Answer(event_stream('{"name": "A', finish_reason="length")), streamed('nn", "age": 5}')
+    with serving_in_thread(cut, rest) as server:
+        ended = program.run(
+            "--schema", "name, age int", "-o", "json", "Ann", server=server, CHATCLI_AUTO_CONTINUE="1"
+        )
+        assert "response_format" not in server.requests[1].json
+    assert (ended.exit_code, json.loads(ended.stdout)["data"]) == (0, {"name": "Ann", "age": 5})
+
+
 def test_a_dry_run_shows_the_schema(program):
     with serving_in_thread() as server:
         ended = program.run("--schema", "name str", "--dry-run", "Ann", server=server)

@@ -15,7 +15,7 @@ from chatcli.core.events import (
     TurnFinished,
     TurnResult,
 )
-from chatcli.render.structured_answer import JsonLayout, held, laid_out
+from chatcli.render.structured_answer import JsonLayout, held, laid_out, laid_out_text
 from json_schemas import VALUES
 
 NOTICE = Notice("schema_repair", "asking once more")
@@ -33,7 +33,7 @@ def shown(events):
     return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
-def laid_out_text(*chunks):
+def laid_out_chunks(*chunks):
     layout = JsonLayout()
     return "".join([*map(layout.feed, chunks), layout.end()])
 
@@ -84,14 +84,14 @@ def test_json_is_laid_out_with_a_line_for_each_value(text, expected):
 
 
 def test_words_around_the_json_stay_words_and_fences_are_dropped():
-    assert laid_out_text("Here:\n```json\n", "{}", "\n```\nBye.") == "Here:\n\n```json\n{}\n```\n\nBye.\n"
-    assert laid_out_text("I can", "not.") == "I cannot."
+    assert laid_out_chunks("Here:\n```json\n", "{}", "\n```\nBye.") == "Here:\n\n```json\n{}\n```\n\nBye.\n"
+    assert laid_out_chunks("I can", "not.") == "I cannot."
 
 
 @given(VALUES, st.integers(1, 7))
 def test_what_is_laid_out_is_the_same_value_however_it_arrives(value, size):
     text = json.dumps({"it": value})
     chunks = [text[at : at + size] for at in range(0, len(text), size)]
-    inside = laid_out_text(*chunks).removeprefix("```json\n").removesuffix("\n```\n")
+    inside = laid_out_chunks(*chunks).removeprefix("```json\n").removesuffix("\n```\n")
     assert json.loads(inside) == {"it": value}
     assert inside == laid_out_text(text).removeprefix("```json\n").removesuffix("\n```\n")

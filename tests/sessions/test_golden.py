@@ -29,6 +29,7 @@ EVERY_RECORD = GOLDEN / "every-record.jsonl"
 GONE_BACK = GOLDEN / "gone-back.jsonl"
 KEPT_IN_MIND = GOLDEN / "kept-in-mind.jsonl"
 REFUSED = GOLDEN / "refused.jsonl"
+SCHEMA = GOLDEN / "schema.jsonl"
 TOOL_CALLS = GOLDEN / "tool-calls.jsonl"
 FROM_A_NEWER_VERSION = GOLDEN / "from-a-newer-version.jsonl"
 
@@ -167,6 +168,27 @@ def test_a_golden_file_replays_to_the_questions_that_are_not_sent():
     first, second, _ = session.path()
     assert session.refused == {first.id: "models.example: 400 Bad Request: bad input"}
     assert second.role == "user"
+
+
+def write_schema(log):
+    first = log.message(question("Hi"), parent=None)
+    form = {"type": "object", "properties": {"name": {"type": "string"}}}
+    log.mark("schema", {"given": "city str", "multi": False, "form": form}, parent=first)
+    log.mark("schema", None, parent=first)
+    log.mark("schema", {"given": "name str", "multi": False, "form": form}, parent=first)
+    log.close()
+
+
+def test_a_schema_is_written_as_the_golden_file_has_it(tmp_path, runtime):
+    path = tmp_path / "trip.jsonl"
+    write_schema(runtime.log(path))
+    assert path.read_bytes() == SCHEMA.read_bytes()
+
+
+def test_a_golden_file_replays_to_the_last_schema():
+    session = replayed(SCHEMA)
+    assert session.schema is not None
+    assert session.schema["given"] == "name str"
 
 
 def write_tool_calls(log):

@@ -117,7 +117,7 @@ class StructuredOutputModel:
         except ChatcliError as error:
             if second.has_begun:
                 raise
-            yield replace(before, answers=2, cost_usd=None)
+            yield replace(before, answers=before.answers + 1, cost_usd=None)
             raise mismatch(problem, f"asking once more failed: {error.clause}") from error
         if second.completion is None:
             return
@@ -125,7 +125,7 @@ class StructuredOutputModel:
             second.completion,
             usage=summed_usage(before.usage, second.completion.usage),
             cost_usd=total(before.cost_usd, second.completion.cost_usd),
-            answers=2,
+            answers=before.answers + second.completion.answers,
         )
         checked = await _checked(second, wanted)
         yield completion

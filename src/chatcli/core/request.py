@@ -80,7 +80,7 @@ def mismatch(problem: str, beside: str = "") -> SchemaMismatch:
     """Return the error of an answer with a ``problem``, ``beside`` which something else failed."""
     return SchemaMismatch(
         f"the answer does not fit the schema: {problem[:_LONGEST_PROBLEM]}{beside and f'; {beside}'}",
-        hint="a simpler schema, descriptions of its fields or another model may help",
+        hint="simplify the schema, describe its fields, or try another model",
     )
 
 

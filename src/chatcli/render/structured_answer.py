@@ -74,6 +74,12 @@ async def laid_out(events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
             yield event
 
 
+def laid_out_text(answer: str) -> str:
+    """Return an earlier answer as ``laid_out`` showed it."""
+    layout = JsonLayout()
+    return layout.feed(answer) + layout.end()
+
+
 class JsonLayout:
     """Lays JSON out in a code block of Markdown while it arrives. Words around it stay words; fences of its own are dropped."""
 

@@ -35,7 +35,8 @@ def recap(chat: Conversation, frontend: Frontend, *, titled: bool = True) -> Non
     after = path[[record.id for record in path].index(questions[-1].id) + 1 :]
     for record in after:
         if record.role == "assistant":
-            _show_answer(frontend, record, is_coming=record.id == chat.opened.answered_elsewhere)
+            is_coming = record.id == chat.opened.answered_elsewhere
+            _show_answer(frontend, record, is_coming=is_coming, is_structured=chat.session.schema is not None)
     if questions[-1].id == chat.opened.answered_elsewhere:
         frontend.remark(_BEING_ANSWERED)
 
@@ -55,9 +56,15 @@ def _show_question(frontend: Frontend, asked: MessageRecord) -> None:
         frontend.remark(f"attached: {shown}")
 
 
-def _show_answer(frontend: Frontend, answer: MessageRecord, *, is_coming: bool = False) -> None:
+def _show_answer(
+    frontend: Frontend, answer: MessageRecord, *, is_coming: bool = False, is_structured: bool = False
+) -> None:
     refusal, calls = answer.message.refusal, answer.message.tool_calls
     if (written := answer.message.answer) or (refusal is None and not calls):
+        if is_structured:
+            from chatcli.render.structured_answer import laid_out_text  # noqa: PLC0415 - most answers have no schema
+
+            written = laid_out_text(written)
         frontend.answer(written)
     if refusal is not None:
         frontend.remark(f"the model refused to answer: {refusal}")

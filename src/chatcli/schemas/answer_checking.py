@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import time
 from datetime import date, datetime
 from datetime import time as time_of_day
@@ -153,8 +154,8 @@ class AnswerChecker:
         return keywords
 
 
-class _Work:
-    """Counts the keywords checked for one answer."""
+class _Work(threading.local):
+    """Counts the keywords checked for one answer; several may be checked at once, each in its thread."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

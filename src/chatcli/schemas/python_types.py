@@ -266,7 +266,6 @@ class _Types:
                 "type": "object",
                 "properties": {each.name: self._described(each, hints[each.name]) for each in taken},
                 "required": [each.name for each in taken if _is_required(each)],
-                "additionalProperties": False,
             }
         return self._names[wanted]
 

@@ -9,7 +9,7 @@
 
 A field is a text unless it names a type, and required unless its name ends in ``?``. A comma in a description begins
 a field only if what follows reads as one; on lines of their own, descriptions hold every comma. It is the short form of
-``llm`` (https://llm.datasette.io/en/stable/schemas.html) with lists, dates, choices and optional fields.
+``llm`` (https://llm.datasette.io/en/stable/schemas.html), which lets answers have other fields as well, with lists, dates, choices and optional fields.
 """
 
 from __future__ import annotations
@@ -70,7 +70,6 @@ def read_short_form(text: str) -> dict[str, Any]:
         "type": "object",
         "properties": {field.name: field.schema for field in fields},
         "required": [field.name for field in fields if field.is_required],
-        "additionalProperties": False,
     }
 
 

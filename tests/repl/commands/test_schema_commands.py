@@ -89,6 +89,7 @@ async def test_a_resumed_conversation_keeps_its_schema(start_repl):
         assert repl.chat.turns.response_format is None
         await repl.take(f"/session {name}")
         assert repl.frontend.text.count("answers are JSON: name str (/schema off ends it)") == 2
+        assert any('{\n  "name": "Ann"\n}' in text for text in repl.frontend.output[-4:])
         await repl.take("Who again?")
         await repl.take("/schema off")
         await repl.take("/new")
