@@ -6,6 +6,7 @@ import re
 from asyncio import CancelledError
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from chatcli.attachments.encodings import NO_HINTS
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from chatcli.repl.frontend import Frontend
     from chatcli.repl.model_connection import Connection
     from chatcli.repl.queue import Submission
+    from chatcli.templates.template_store import TemplateStore
     from chatcli.text.key_shapes import Span
 
 FAREWELLS: Final = frozenset({"exit", "quit"})
@@ -87,11 +89,19 @@ class ReplSession:
         self.verbose = verbose
         self.attachments = Attachments(self._read_page, encoding_hints)
         self.is_leaving = False
+        self.typed = ""
+        """The visible part of the submission in hand: pasted and folded text is not in it."""
         self.has_cached_answer = False
         """Whether the last answer came from the cache."""
         self._run_command = run_command
         self._reload_settings = reload_settings
         self._changes: dict[str, object] = {}
+
+    @cached_property
+    def templates(self) -> TemplateStore:
+        from chatcli.templates.template_store import FOLDER, TemplateStore  # noqa: PLC0415 - many use none
+
+        return TemplateStore(self.context.paths.config / FOLDER)
 
     async def run(self, read: Callable[[], Awaitable[Submission | None]]) -> None:
         """Take submissions from ``read`` until the person leaves or it returns ``None``."""
@@ -106,6 +116,7 @@ class ReplSession:
         are attached: pasted and folded text is data.
         """
         shown = line if shown is None else shown
+        self.typed = shown or line
         if line.strip().lower() in FAREWELLS:
             self.is_leaving = True
             return
@@ -339,6 +350,7 @@ class ReplSession:
             return True
         command = split_command(line)
         if command is not None:
+            self.typed = line
             await self._obey(*command)
         return command is not None
 

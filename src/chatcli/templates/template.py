@@ -276,17 +276,14 @@ class Template:
             found = filling.typed or ("" if filling.documents else found)
         elif found is None and place.position is not None and place.position <= len(filling.words):
             found = filling.words[place.position - 1]
-        if found is not None:
-            return found
-        # The default may be at another occurrence of the name, or in the front matter.
+        return self.default(place.name) if found is None else found
+
+    def default(self, name: str) -> str | None:
+        """Return the default of a placeholder, beside any occurrence of its name or in the front matter."""
         beside = (
-            each.default
-            for each in self.segments
-            if isinstance(each, Placeholder) and each.name == place.name
+            each.default for each in self.segments if isinstance(each, Placeholder) and each.name == name
         )
-        return next(
-            (default for default in beside if default is not None), self.matter.defaults.get(place.name)
-        )
+        return next((default for default in beside if default is not None), self.matter.defaults.get(name))
 
 
 def read_template(name: str, text: str, where: str) -> Template:

@@ -59,6 +59,7 @@ class TemplateStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._summaries: dict[Path, tuple[int, int, str]] = {}
 
     def entries(self) -> list[TemplateEntry]:
         """Return every template by name. Raise ``LocalIOError`` if the folder cannot be read."""
@@ -72,6 +73,17 @@ class TemplateStore:
             TemplateEntry(name, path, is_shipped=True) for name, path in shipped.items() if name not in own
         ]
         return sorted(found, key=lambda entry: entry.name)
+
+    def summary(self, entry: TemplateEntry) -> str:
+        """Return ``entry.summary()``, read once for each state of the file."""
+        try:
+            found = entry.path.stat()
+        except OSError:
+            return entry.summary()
+        known = self._summaries.get(entry.path)
+        if known is None or known[:2] != (found.st_mtime_ns, found.st_size):
+            known = self._summaries[entry.path] = (found.st_mtime_ns, found.st_size, entry.summary())
+        return known[2]
 
     def find(self, name: str) -> TemplateEntry:
         """Return the template ``name``, a name or a path. Raise ``UsageError`` if there is none."""

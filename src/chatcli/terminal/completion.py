@@ -64,13 +64,16 @@ class CommandCompleter(Completer):
 
         name, blank, argument = before[1:].partition(" ")
         if not blank:
-            return [
+            commands = [
                 _completion(f"/{begun}", each.summary, len(before))
                 for each in COMMANDS
                 if (begun := _name_beginning(name, each)) and each.applies(repl)
             ]
+            return [*commands, *await _template_names(repl, name, before)]
         meant = named(name)
-        if meant is None or not meant.applies(repl):
+        if meant is None:
+            return await _of_template(repl, name, argument)
+        if not meant.applies(repl):
             return []
         written = argument.lstrip()
         found = [
@@ -89,6 +92,34 @@ class CommandCompleter(Completer):
         except ChatcliError:
             # The person asked for nothing yet. The command itself will report the error.
             return ()
+
+
+async def _template_names(repl: ReplSession, begun: str, before: str) -> list[Completion]:
+    from chatcli.repl.commands import named  # noqa: PLC0415 - as above
+    from chatcli.repl.commands.template_commands import all_templates, summarized  # noqa: PLC0415
+
+    entries = [
+        entry
+        for entry in await all_templates(repl)
+        if entry.name.startswith(begun) and named(entry.name) is None
+    ]
+    found = await summarized(repl, entries)
+    return [_completion(f"/{choice.text}", choice.meaning, len(before)) for choice in found]
+
+
+async def _of_template(repl: ReplSession, name: str, argument: str) -> list[Completion]:
+    from chatcli.repl.commands.template_commands import all_templates, variables  # noqa: PLC0415 - as above
+
+    if all(entry.name != name for entry in await all_templates(repl)):
+        return []
+    if (mention := open_mention(argument)) is not None:
+        return await _paths(mention)
+    begun = argument.rpartition(" ")[2]
+    return [
+        _completion(choice.text, choice.meaning, len(begun))
+        for choice in await variables(repl, name)
+        if choice.text.startswith(begun) and f" {choice.text}" not in f" {argument}"
+    ]
 
 
 async def _paths(word: str) -> list[Completion]:

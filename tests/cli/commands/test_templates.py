@@ -76,3 +76,12 @@ def test_without_an_action_the_help_is_named(command):
     code, screen = command("templates")
     assert code == ExitCode.USAGE
     assert "chatcli templates --help" in screen.err
+
+
+def test_one_that_is_hidden_by_a_command_is_reported_when_saved_and_listed(command, own):
+    code, screen = command("templates", "new", "help", stdin=b"Help {{ input }}\n")
+    assert code == ExitCode.DONE
+    assert "/help is a command in conversations; the template help is used by /t help" in screen.err
+    _, screen = command("templates", "list")
+    assert screen.err == "/help is a command in conversations; the template help is used by /t help\n"
+    assert command("templates", "list", "-q")[1].err == ""

@@ -19,6 +19,7 @@ from chatcli.text.sanitizer import sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterable
     from typing import Any
 
     from chatcli.cli.options import Parser
@@ -48,6 +49,8 @@ def _list(options: Namespace, store: TemplateStore, terminal: Terminal) -> ExitC
         return ExitCode.DONE
     rows = [(entry.name, "shipped" if entry.is_shipped else "yours", entry.summary()) for entry in entries]
     terminal.stdout.write(table(rows, terminal.listing_columns()) + "\n")
+    if not options.quiet:
+        report_hidden([entry.name for entry in entries], terminal)
     return ExitCode.DONE
 
 
@@ -147,8 +150,21 @@ def keep(name: str, text: str, store: TemplateStore, terminal: Terminal) -> Exit
     """Save a template. An unusable one is saved as well, since it was work to write, and reported."""
     path = store.save(name, text)
     terminal.warn(f"written: {sanitize_line(str(path))}")
+    report_hidden([name], terminal)
     store.find(name).template()
     return ExitCode.DONE
+
+
+def report_hidden(names: Iterable[str], terminal: Terminal) -> None:
+    """Mention the templates that are no slash command, because a command has that name."""
+    from chatcli.repl.commands import named  # noqa: PLC0415 - most actions need no command
+
+    for name in names:
+        if named(name) is not None:
+            shown = sanitize_line(name)
+            terminal.warn(
+                f"/{shown} is a command in conversations; the template {shown} is used by /t {shown}"
+            )
 
 
 def _template_store(terminal: Terminal) -> AbstractContextManager[TemplateStore]:

@@ -17,13 +17,15 @@ from chatcli.repl.commands import (
     schema_commands,
     session_commands,
     setting_commands,
+    template_commands,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from chatcli.repl.commands.command import Command
     from chatcli.repl.repl_session import ReplSession
+    from chatcli.templates.template_store import TemplateEntry
 
 
 COMMAND_GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
@@ -31,6 +33,7 @@ COMMAND_GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
         "questions and answers",
         question_commands.COMMANDS
         + schema_commands.COMMANDS
+        + template_commands.COMMANDS
         + branch_commands.COMMANDS
         + answer_commands.COMMANDS,
     ),
@@ -42,7 +45,7 @@ COMMAND_GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
         "help",
         # The table it explains is defined below.
         (
-            help_commands.help_of(lambda: COMMAND_GROUPS, lambda name, repl: known(name, repl)),  # noqa: PLW0108
+            help_commands.help_of(lambda: COMMAND_GROUPS, lambda *about: no_such_command(*about)),  # noqa: PLW0108
             *help_commands.COMMANDS,
         ),
     ),
@@ -86,21 +89,30 @@ def named(name: str) -> Command | None:
     return next((command for command in COMMANDS if name == command.name or name in command.aliases), None)
 
 
-def known(name: str, repl: ReplSession) -> Command:
-    """Return a command, usable now or not; raise ``UsageError`` with a suggestion if there is none."""
-    if command := named(name):
-        return command
-    suggested = _suggested(name)
+def no_such_command(name: str, repl: ReplSession, templates: Sequence[TemplateEntry] = ()) -> UsageError:
+    """Return the error for a name that neither a command nor one of the ``templates`` has."""
+    suggested = _suggested(name, [entry.name for entry in templates])
     hint = "/help lists the commands"
-    if (command := named(suggested)) is not None:
-        not_now = "" if command.applies(repl) else f" (not now: {command.when})"
+    if suggested:
+        command = named(suggested)
+        not_now = "" if command is None or command.applies(repl) else f" (not now: {command.when})"
         hint = f"did you mean /{suggested}?{not_now}"
-    raise UsageError(f"there is no command /{name}", hint=hint, code="no_such_command")
+    return UsageError(f"there is no command /{name}", hint=hint, code="no_such_command")
 
 
 async def run_command(repl: ReplSession, name: str, argument: str) -> None:
-    """Run a command. Raise ``UsageError`` if there is none of that name, or it does not apply now."""
-    command = known(name, repl)
+    """Run a command, else use the template of that name.
+
+    Raise ``UsageError`` if there is neither, or the command does not apply now.
+    """
+    command = named(name)
+    if command is None:
+        templates = await template_commands.all_templates(repl)
+        if all(entry.name != name for entry in templates):
+            raise no_such_command(name, repl, templates)
+        draft = f"/{name} {argument}".rstrip()
+        await template_commands.ask_with_template(repl, name, argument, draft=draft)
+        return
     if not command.applies(repl):
         raise UsageError(f"/{name}: {command.when}", hint="/help lists what can be done now")
     if argument and not command.argument:
@@ -108,10 +120,11 @@ async def run_command(repl: ReplSession, name: str, argument: str) -> None:
     await command.run(repl, argument)
 
 
-def _suggested(name: str) -> str:
-    """Return the nearest command's name, empty if none is near."""
+def _suggested(name: str, templates: Sequence[str]) -> str:
+    """Return the nearest name of a command or template, empty if none is near."""
     written = name.lower()
     names = [each for command in COMMANDS for each in (command.name, *command.aliases)]
+    names += [each for each in templates if each not in names]
     starting = sorted((each for each in names if written and each.startswith(written)), key=len)
     near = difflib.get_close_matches(written, names, n=1, cutoff=0.5)
     return next(iter([*filter(None, [_MEANT.get(written)]), *starting, *near]), "")

@@ -6,18 +6,23 @@ from itertools import chain
 from textwrap import wrap
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from chatcli.app.threads import in_thread
 from chatcli.config.key_bindings import KEY_ACTIONS, KeyTable, shown_keys
 from chatcli.render.text_columns import explained
 from chatcli.repl.commands.command import Choice, Command, answers_are_drawn
+from chatcli.repl.commands.template_commands import all_templates, summarized, template_help
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from chatcli.config.key_bindings import KeyAction
+    from chatcli.core.errors import UsageError
     from chatcli.render.themes import StyledRow
     from chatcli.repl.repl_session import ReplSession
+    from chatcli.templates.template_store import TemplateEntry
 
     Groups: TypeAlias = tuple[tuple[str, tuple[Command, ...]], ...]
+    Templates: TypeAlias = Sequence[TemplateEntry]
 
 _USAGE_COLUMNS: Final = 18
 _NAME_COLUMNS: Final = 12
@@ -25,47 +30,83 @@ _NARROW_COLUMNS: Final = 60
 _MORE: Final = "..."
 _NO_KEY: Final = "no key"
 _CHANGED: Final = " (changed)"
+_YOURS: Final = "your templates"
+_MOST_TEMPLATES: Final = 20
+_OTHERS: Final = "and {} more templates of yours: /t lists them"
 _SHARE_OF_KEYS: Final = 3
 _EDITORS: Final = {"emacs": "Emacs", "vi": "vi"}
 
 
-def help_of(groups: Callable[[], Groups], known: Callable[[str, ReplSession], Command]) -> Command:
-    """Return the ``/help`` command of a table that contains it."""
-    shown = _Help(groups, known)
+def help_of(
+    groups: Callable[[], Groups], unknown: Callable[[str, ReplSession, Templates], UsageError]
+) -> Command:
+    """Return the ``/help`` command of a table that contains it; ``unknown`` makes the error for another name."""
+    shown = _Help(groups, unknown)
     return Command("help", "list the commands and keys", shown.run, "[COMMAND]", shown.choices)
 
 
 class _Help:
-    def __init__(self, groups: Callable[[], Groups], known: Callable[[str, ReplSession], Command]) -> None:
+    def __init__(
+        self, groups: Callable[[], Groups], unknown: Callable[[str, ReplSession, Templates], UsageError]
+    ) -> None:
         self._groups = groups
-        self._known = known
+        self._unknown = unknown
 
     async def run(self, repl: ReplSession, argument: str) -> None:
+        templates = await all_templates(repl)
         if argument:
-            self._explain(repl, argument)
+            await self._explain(repl, argument.removeprefix("/"), templates)
             return
+        own = [entry for entry in templates if not entry.is_shipped]
+        listed = [
+            (self._usage_of(choice.text), choice.meaning)
+            for choice in await summarized(repl, own[:_MOST_TEMPLATES])
+        ]
+        more = _OTHERS.format(f"{len(own) - len(listed):,}") if len(own) > len(listed) else ""
+        shipped = ", ".join(self._usage_of(entry.name) for entry in templates if entry.is_shipped)
+        further = list(filter(None, [more, f"built-in templates: {shipped}" if shipped else ""]))
         if repl.frontend.draws:
             columns = repl.frontend.columns()
-            repl.frontend.picture(self._in_columns(repl, columns))
+            repl.frontend.picture(
+                chain(self._in_columns(repl, columns), _templates_in_columns(listed, further, columns))
+            )
         else:
-            repl.frontend.say("\n".join(self._in_sentences(repl)))
+            own_lines = (
+                [f"{_YOURS}:", *(f"{usage}: {summary}" for usage, summary in listed)] if listed else []
+            )
+            repl.frontend.say("\n".join([*self._in_sentences(repl), *own_lines, *further]))
         repl.frontend.pause()
         repl.frontend.say(f"/help COMMAND explains one\n{repl.frontend.words.keys}")
 
-    async def choices(self, _: ReplSession) -> Iterable[Choice]:
-        """Return all commands: unusable ones can be explained too."""
-        return [Choice(command.name, command.summary) for command in self._commands()]
+    async def choices(self, repl: ReplSession) -> Iterable[Choice]:
+        """Return all commands and templates: unusable ones can be explained too."""
+        commands = [Choice(command.name, command.summary) for command in self._commands()]
+        return [*commands, *await summarized(repl, await all_templates(repl))]
+
+    def _named(self, name: str) -> Command | None:
+        return next((each for each in self._commands() if name == each.name or name in each.aliases), None)
+
+    def _usage_of(self, template: str) -> str:
+        return f"/{template}" if self._named(template) is None else f"/t {template}"
 
     def _commands(self) -> Iterator[Command]:
         return (command for _, commands in self._groups() for command in commands)
 
-    def _explain(self, repl: ReplSession, name: str) -> None:
-        command = self._known(name.removeprefix("/").lower(), repl)
-        lines = [command.usage, f"  {command.summary}"]
-        if command.aliases:
-            lines.append(f"  also called {', '.join(f'/{alias}' for alias in command.aliases)}")
-        if not command.applies(repl):
-            lines.append(f"  not now: {command.when}")
+    async def _explain(self, repl: ReplSession, name: str, templates: Templates) -> None:
+        entry = next((entry for entry in templates if entry.name == name), None)
+        command = self._named(name) or (self._named(name.lower()) if entry is None else None)
+        lines = []
+        if command is not None:
+            lines += [command.usage, f"  {command.summary}"]
+            if command.aliases:
+                lines.append(f"  also called {', '.join(f'/{alias}' for alias in command.aliases)}")
+            if not command.applies(repl):
+                lines.append(f"  not now: {command.when}")
+        if entry is not None:
+            usage = self._usage_of(name)
+            lines += await in_thread(lambda: template_help(entry, usage=usage))
+        if not lines:
+            raise self._unknown(name, repl, templates)
         repl.frontend.say("\n".join(lines))
 
     def _in_columns(self, repl: ReplSession, columns: int) -> Iterator[StyledRow]:
@@ -96,6 +137,18 @@ class _Help:
                 reasons.setdefault(command.when, []).append(f"/{command.name}")
         for reason, names in reasons.items():
             yield f"not now ({reason}): {', '.join(names)}"
+
+
+def _templates_in_columns(
+    listed: Sequence[tuple[str, str]], further: Sequence[str], columns: int
+) -> Iterator[StyledRow]:
+    if listed:
+        yield [(_YOURS, "heading")]
+        wide = _USAGE_COLUMNS if columns >= _NARROW_COLUMNS else _NAME_COLUMNS
+        for rows in explained([(f"  {usage}", summary) for usage, summary in listed], columns, wide):
+            yield from ([(row, "")] for row in rows)
+    for line in further:
+        yield from ([(row, "label")] for row in wrap(line, columns, subsequent_indent="  "))
 
 
 def _shown_usage(command: Command, columns: int) -> str:
