@@ -32,6 +32,7 @@ EVERYTHING = {
     "fallbacks": (Fallback("other", open),),
     "auto_continue": 1,
     "abilities": lambda _: None,
+    "marks_prompts": True,
     "caching": Caching(AnswerCache(lambda: MemoryAnswers(StoreLimits(60, 1_000))), None),
 }
 NOTHING = {"retries": 0, "separates_reasoning": False}
@@ -43,6 +44,7 @@ ALL = [
     "OthersTextModel",
     "ReasoningSeparatingModel",
     "RetryingModel",
+    "PromptCachingModel",
     "Budgeted",
     "UsageCalibrationModel",
     "UnsupportedParametersModel",

@@ -79,6 +79,7 @@ SAMPLES = {
     "options": ('{"top_k": 40}', {"top_k": 40}),
     "max_cost": ("0.5", 0.5),
     "injection": ("block", "block"),
+    "prompt_caching": ("off", False),
     "cache": ("memory", "memory"),
     "cache_ttl": ("12h", 43_200.0),
     "cache_size_mb": ("7", 7),

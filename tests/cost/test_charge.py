@@ -73,6 +73,22 @@ async def test_a_refused_request_costs_nothing_and_a_cancelled_one_its_input(emb
     assert there.spending.reserved == {}
 
 
+@pytest.mark.parametrize(("is_cached", "is_sent"), [(False, True), (True, False)])
+async def test_what_may_be_written_into_a_cache_is_reserved_at_its_higher_price(tmp_path, is_cached, is_sent):
+    budget = Budget({"run": 0.11}, Account(Spending()), Ledger(tmp_path / "spending.jsonl"))
+    own = {"small": {"input": 1_000, "cached": 100, "output": 0}}
+    cashier = Cashier(Pricing("models.example", is_free=False, own=own), budget)
+    order = Order("small", lambda: 100, lambda: 1, is_cached=is_cached)
+    with closing(cashier.charge(order)) as charge:
+        try:
+            async with aclosing(charge.admission()) as waits:
+                assert [wait async for wait in waits] == []
+        except BudgetReached:
+            assert not is_sent
+        else:
+            assert is_sent
+
+
 @pytest.mark.parametrize("period", ["run", "session", "day", "month"])
 async def test_what_the_budget_does_not_leave_is_not_sent_and_nobody_is_asked(embeddings, period):
     there = embeddings({period: 0.15})

@@ -40,6 +40,13 @@ def test_a_tenth_of_a_dollar_is_exactly_that():
     assert Price.of({"input": 0.1, "output": 0.2}).cost_of(Usage(1_000_000, 1_000_000)) == Decimal("0.3")
 
 
+def test_what_is_written_into_a_cache_costs_a_quarter_more_unless_its_price_is_known():
+    usage = Usage(1_000_000, 0, cached_tokens=400_000, cache_write_tokens=200_000)
+    assert MINI.cost_of(usage) == Decimal("0.1") + Decimal("0.01") + Decimal("0.0625")
+    dear = Price.of({"input": 1, "cached": 0, "output": 1, "written": 2})
+    assert dear.cost_of(usage) == Decimal("0.4") + Decimal("0.4")
+
+
 @pytest.mark.parametrize(
     "usage", [Usage(), Usage(5), Usage(None, 5), Usage(output_tokens=1, cached_tokens=1)]
 )

@@ -60,6 +60,10 @@ def test_reasoning_beside_the_answer_is_added_to_it():
         (Usage(400, 1_000_000_000), Usage(400, 131_072)),
         (Usage(400, 20, reasoning_tokens=1_000_000_000), Usage(400, 131_072, reasoning_tokens=1_000_000_000)),
         (Usage(400, 200, cached_tokens=1_000_000_000), Usage(400, 200, cached_tokens=14_000)),
+        (
+            Usage(400, 200, cache_write_tokens=1_000_000_000),
+            Usage(400, 200, cache_write_tokens=14_000),
+        ),
         (Usage(10**9, 200, cached_tokens=10**9), Usage(14_000, 200, cached_tokens=14_000)),
     ],
 )

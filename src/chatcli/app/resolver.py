@@ -221,6 +221,7 @@ class ModelResolver:
                 is_unwatched=self._options.unwatched,
                 caching=self._caching(terms if may_offer else None),
                 abilities=self._abilities(terms.entry.endpoint),
+                marks_prompts=settings.prompt_caching,
             ),
         )
 

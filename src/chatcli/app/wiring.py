@@ -89,9 +89,12 @@ async def open_catalog(
 
 
 def body_to_send(
-    request: Request, endpoint: Endpoint, settings: Settings, context: RunContext
+    request: Request, endpoint: Endpoint, settings: Settings, context: RunContext, *, is_turn: bool = False
 ) -> dict[str, Any]:
-    """Return the JSON body of ``request``, without the fields the model is known to refuse."""
+    """Return the JSON body of ``request``, without the fields the model is known to refuse.
+
+    ``is_turn``: it is one of a conversation.
+    """
     from chatcli.client.endpoint_facts import refused_before  # noqa: PLC0415 - openai takes half a second to import
     from chatcli.client.pipeline import dialect_for  # noqa: PLC0415 - as above
 
@@ -105,6 +108,12 @@ def body_to_send(
         without |= forms_not_taken(endpoint, settings.api, request.model, abilities)
     frames = frames_for(context.paths.data, is_saved=settings.save, may_write=False)
     sent = replace(request, without=without, messages=frames.messages(request.messages))
+    if is_turn and settings.prompt_caching:
+        from chatcli.client.prompt_caching import CONVERSATION, prompt_cache_of  # noqa: PLC0415 - as above
+
+        sent = replace(
+            sent, prompt_cache=prompt_cache_of(endpoint, settings.api, request.model, CONVERSATION)
+        )
     return dialect_for(settings.api).body(sent, streamed=settings.stream, endpoint=endpoint)
 
 

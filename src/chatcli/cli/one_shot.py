@@ -159,7 +159,7 @@ def _dry_run(chat: Conversation, settings: Settings, question: Message, context:
     if (long := chat.turns.long(question)) is not None:
         return _long_dry_run(chat, long, context)
     request, plan = chat.manager.prepare(question)
-    body = body_to_send(request, chat.turns.connected.endpoint, settings, context)
+    body = body_to_send(request, chat.turns.connected.endpoint, settings, context, is_turn=True)
     resolved, longest = chat.resolved, longest_answer_tokens(request.parameters)
     shown = {
         "endpoint": context.redactor.redact(chat.turns.connected.endpoint.base_url),

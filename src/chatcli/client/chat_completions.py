@@ -387,11 +387,20 @@ def _cost_usd(usage: Mapping[str, Any]) -> float | None:
 
 def _usage(usage: Mapping[str, Any]) -> Usage:
     reasoning_tokens = count(usage.get("completion_tokens_details"), "reasoning_tokens")
+    details = usage.get("prompt_tokens_details")
+    cached_tokens = count(details, "cached_tokens")
+    if cached_tokens is None:  # Anthropic's gateways, DeepSeek, Moonshot
+        names = ("cache_read_input_tokens", "prompt_cache_hit_tokens", "cached_tokens")
+        cached_tokens = next((read for name in names if (read := count(usage, name)) is not None), None)
+    written_tokens = count(details, "cache_write_tokens")  # OpenRouter; the other is LiteLLM's
+    if written_tokens is None:
+        written_tokens = count(usage, "cache_creation_input_tokens")
     return Usage(
         input_tokens=count(usage, "prompt_tokens"),
         output_tokens=_output_tokens(usage, reasoning_tokens),
-        cached_tokens=count(usage.get("prompt_tokens_details"), "cached_tokens"),
+        cached_tokens=cached_tokens,
         reasoning_tokens=reasoning_tokens,
+        cache_write_tokens=written_tokens or None,
     )
 
 

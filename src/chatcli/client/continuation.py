@@ -227,7 +227,12 @@ def summed_usage(first: Usage | None, second: Usage | None) -> Usage | None:
         total(first.cached_tokens, second.cached_tokens),
         total(first.reasoning_tokens, second.reasoning_tokens),
         estimated=first.estimated or second.estimated,
+        cache_write_tokens=_total_of_known(first.cache_write_tokens, second.cache_write_tokens),
     )
+
+
+def _total_of_known(first: int | None, second: int | None) -> int | None:
+    return second if first is None else first + (second or 0)
 
 
 def total(first: _Number | None, second: _Number | None) -> _Number | None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from chatcli.client.answer_forms import FORMS, form_in_force, ignored_forms, next_form, refused_forms
+from chatcli.client.prompt_caching import CACHE_CONTROL, refuses_marks
 from chatcli.client.wire_messages import (
     ANSWER_ALONE,
     ROLES,
@@ -228,7 +229,7 @@ _OPTIONAL: Final = frozenset(
     }
 )
 _STREAM: Final = "stream"
-_KEPT: Final = _OPTIONAL | ROLES | {_STREAM, ANSWER_ALONE, *FORMS}
+_KEPT: Final = _OPTIONAL | ROLES | {_STREAM, ANSWER_ALONE, CACHE_CONTROL, *FORMS}
 _NEEDED: Final = frozenset({"model", "messages", "input"})
 # The last: Moonshot's "invalid temperature: only 1 is allowed for this model".
 _NOT_TAKEN: Final = lazy_pattern(
@@ -326,6 +327,8 @@ def _sent_without(request: Request, without: frozenset[str]) -> Request:
 def _refused(error: EndpointError, request: Request, without: frozenset[str]) -> frozenset[str]:
     if refuses_answer_alone(error, request, without):
         return frozenset({ANSWER_ALONE})
+    if refuses_marks(error, request, without):
+        return frozenset({CACHE_CONTROL})
     found = refused_role(error, request, without)
     if found is None and isinstance(error, RequestRefused):
         found = refused_field(error, request, without)
@@ -388,6 +391,10 @@ def _notice(request: Request, all_refused: frozenset[str], without: frozenset[st
     if refused == ANSWER_ALONE:
         return Notice(
             "reasoning_sent_back", f"{model} wants the reasoning of earlier answers back; sending it"
+        )
+    if refused == CACHE_CONTROL:
+        return Notice(
+            "parameter_dropped", f"{model} does not take marks for its prompt cache; retried without"
         )
     if refused == _STREAM:
         return Notice("parameter_dropped", f"{model} does not stream its answers: they come whole")

@@ -16,6 +16,7 @@ from chatcli.client.continuation import ContinuationModel
 from chatcli.client.endpoint_facts import UnsupportedParametersModel, UsageCalibrationModel
 from chatcli.client.metered_model import MeteredModel
 from chatcli.client.openai_model import OpenAIModel
+from chatcli.client.prompt_caching import CONVERSATION, ONE_REQUEST, PromptCachingModel
 from chatcli.client.reasoning_separation import ReasoningSeparatingModel
 from chatcli.client.responses import Responses
 from chatcli.client.retry import FallbackModel, RetryingModel
@@ -53,7 +54,8 @@ class ModelOptions(NamedTuple):
     ``screen`` checks that text, ``None`` if nobody wants it. ``is_unwatched``: nobody watches the answers arrive, as in a
     batch, so that ``Waiting`` is not reported, and whole answers take the cheapest connection. ``caching`` has answers
     from before, ``None`` for none. ``abilities`` returns those of a model of the endpoint;
-    ``None`` if no answer is to fit a schema.
+    ``None`` if no answer is to fit a schema. ``marks_prompts``: requests say what the provider is to cache, where it wants
+    to be told.
     """
 
     api: str
@@ -73,6 +75,7 @@ class ModelOptions(NamedTuple):
     is_unwatched: bool = False
     caching: Caching | None = None
     abilities: Callable[[str], frozenset[str] | None] | None = None
+    marks_prompts: bool = False
 
 
 class OthersTextModel:
@@ -182,6 +185,17 @@ LAYERS: Final = (
         lambda options: options.retries > 0,
         lambda inner, _, options: RetryingModel(
             inner, retries=options.retries, budget_s=options.retry_budget_s, sleep=options.sleep
+        ),
+    ),
+    # Marks what the provider is to cache; outside of the budget, as writing a cache costs more.
+    Layer(
+        "prompt caching",
+        lambda options: options.marks_prompts,
+        lambda inner, endpoint, options: PromptCachingModel(
+            inner,
+            endpoint,
+            api=options.api,
+            what=ONE_REQUEST if options.is_unwatched else CONVERSATION,
         ),
     ),
     # Books costs, caps answers, and stops before a budget is exceeded.

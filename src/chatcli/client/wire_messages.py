@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from chatcli.client.prompt_caching import marked_places, with_mark
 from chatcli.core.errors import BadResponse, RequestRefused, ServerFailed, UsageError
 from chatcli.core.json_values import as_object
 from chatcli.core.messages import (
@@ -100,8 +101,12 @@ def refuses_answer_alone(error: EndpointError, request: Request, without: frozen
 
 def chat_messages(request: Request, endpoint: Endpoint) -> list[dict[str, Any]]:
     """Return the messages of ``request`` for ``/chat/completions``; raise ``UsageError`` for unsupported parts."""
+    messages = sent_messages(request)
+    marked = marked_places(messages, request)
     return [
-        wired for message in sent_messages(request) for wired in wired_messages(message, request, endpoint)
+        with_mark(wired) if place in marked else wired
+        for place, message in enumerate(messages)
+        for wired in wired_messages(message, request, endpoint)
     ]
 
 
@@ -127,7 +132,7 @@ class MessageEncodings:
         self._basis: tuple[object, ...] = ()
         # By identity: comparing long texts takes as long as encoding them. The message is kept, so that no other
         # gets its identity.
-        self._kept: dict[int, tuple[Message, bytes]] = {}
+        self._kept: dict[int, tuple[Message, bool, bytes]] = {}
 
     def encoded(self, request: Request, endpoint: Endpoint) -> bytes:
         """Return the JSON of ``chat_messages``; raise like it."""
@@ -135,12 +140,16 @@ class MessageEncodings:
         if basis != self._basis:
             self._basis, self._kept = basis, {}
         kept, used, contents = self._kept, {}, []
-        for message in sent_messages(request):
-            known = kept.get(id(message))
-            if known is None or known[0] is not message:
-                known = message, b",".join(map(encoded, wired_messages(message, request, endpoint)))
+        messages = sent_messages(request)
+        marked = marked_places(messages, request)
+        for place, message in enumerate(messages):
+            known, is_marked = kept.get(id(message)), place in marked
+            if known is None or known[0] is not message or known[1] is not is_marked:
+                wired = wired_messages(message, request, endpoint)
+                wired = [with_mark(each) for each in wired] if is_marked else wired
+                known = message, is_marked, b",".join(map(encoded, wired))
             used[id(message)] = known
-            contents.append(known[1])
+            contents.append(known[2])
         # A small request between two questions, as for a title, does not replace the conversation.
         self._kept = used if len(used) * 2 >= len(kept) else {**kept, **used}
         return b"[%b]" % b",".join(filter(None, contents))

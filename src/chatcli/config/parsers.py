@@ -23,7 +23,7 @@ Parser: TypeAlias = Callable[[object], object]
 
 NO_PROFILE = "none"
 
-PRICED = ("input", "cached", "output", "image", "audio")
+PRICED = ("input", "cached", "output", "image", "audio", "written")
 """The kinds of tokens that have prices."""
 
 PERIODS = ("session", "day", "month", "prefetch")

@@ -280,6 +280,11 @@ class Settings:
         in_profile=False,
         merges=True,
     )
+    prompt_caching: bool = _setting(
+        "Have Claude cache the beginning of prompts, behind endpoints that want it marked",
+        parsers.switch,
+        True,
+    )
     cache: str = _setting(
         "Answers to equal questions from before: off, memory, sqlite, or the URL of a Redis server",
         parsers.cache,

@@ -8,7 +8,8 @@
               {"type": "tool_call", "id", "name", "arguments"} and, where there is some, "provider_data": {...}
               {"type": "tool_result", "id", "parts": [text or attachment, ...]}
               {"type": "image" | "audio" | "file", "sha256", "media_type", "name"}
-    usage     {"input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "estimated"}
+    usage     {"input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "estimated"},
+              and "cache_write_tokens" where the endpoint reports them
     source    {"n", "title", "url" | "path"}
 
 Reading ignores unknown fields, and raises ``TypeError`` if a known field has an invalid type.
@@ -98,6 +99,7 @@ def usage_fields(usage: Usage) -> dict[str, Any]:
         "cached_tokens": usage.cached_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
         "estimated": usage.estimated,
+        **({} if usage.cache_write_tokens is None else {"cache_write_tokens": usage.cache_write_tokens}),
     }
 
 
@@ -159,6 +161,7 @@ def read_usage(fields: Any) -> Usage | None:
         optional_count(fields.get("cached_tokens")),
         optional_count(fields.get("reasoning_tokens")),
         estimated=fields.get("estimated") is True,
+        cache_write_tokens=optional_count(fields.get("cache_write_tokens")),
     )
 
 

@@ -24,7 +24,8 @@ class Usage:
     """Tokens of one turn; ``None`` if not reported.
 
     ``cached_tokens`` are part of ``input_tokens`` and ``reasoning_tokens`` part of ``output_tokens``, as in
-    the OpenAI API. ``estimated``: counted by chatcli, because the endpoint did not report them.
+    the OpenAI API. ``estimated``: counted by chatcli, because the endpoint did not report them. ``cache_write_tokens``
+    are the part of ``input_tokens`` that the endpoint put into its cache.
     """
 
     input_tokens: int | None = None
@@ -32,6 +33,7 @@ class Usage:
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     estimated: bool = False
+    cache_write_tokens: int | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -45,6 +47,7 @@ class Usage:
             self.cached_tokens,
             self.reasoning_tokens,
             estimated=self.estimated or not self.is_complete,
+            cache_write_tokens=self.cache_write_tokens,
         )
 
 

@@ -107,7 +107,8 @@ class Request:
     the length of the messages by the model's vocabulary, if counted. ``tools`` are the tools offered,
     ``response_format`` is the required form of the answer. ``is_capped``: ``max_tokens`` is what a budget
     leaves, and says nothing about the length of the answer. ``receipt`` collects what is booked for it.
-    ``is_cacheable``: the answer may come from a cache and be stored in it.
+    ``is_cacheable``: the answer may come from a cache and be stored in it. ``prompt_cache`` says what shares its
+    beginning with later requests, where the provider is told what to cache (``client.prompt_caching``).
     """
 
     model: str
@@ -122,3 +123,4 @@ class Request:
     is_capped: bool = False
     receipt: Receipt | None = field(default=None, compare=False, repr=False)
     is_cacheable: bool = field(default=False, compare=False)
+    prompt_cache: str = ""

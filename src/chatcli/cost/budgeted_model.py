@@ -153,6 +153,7 @@ class BudgetedModel:
             partial(longest_answer_tokens, request.parameters),
             answers_at_once(request.parameters) if has_options else 1,
             request.messages,
+            bool(request.prompt_cache),
         )
 
     def _priced(self, request: Request, model: str) -> Request:
@@ -377,7 +378,8 @@ class _PaidAnswer:
         """Return ``usage`` with cached tokens as all others, or left out."""
         free = usage.cached_tokens or 0 if is_cache_free else 0
         sent = max(usage.input_tokens or 0, usage.cached_tokens or 0)
-        return Usage(max(0, sent - free), usage.output_tokens)
+        written = None if is_cache_free else usage.cache_write_tokens
+        return Usage(max(0, sent - free), usage.output_tokens, cache_write_tokens=written)
 
 
 def _may_blame_cap(error: EndpointError) -> bool:

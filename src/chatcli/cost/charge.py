@@ -45,7 +45,7 @@ _PATIENCE_OF_PERSON_S: Final = 10.0
 class Order(NamedTuple):
     """A request to be paid for: about ``input_tokens`` are sent; the person limits the answer to ``answer_tokens``.
 
-    Both are counted when a budget needs them. ``answers`` is the number of answers asked for at once. Requests of one ``content`` are attempts at the same.
+    Both are counted when a budget needs them. ``is_cached``: the endpoint may put all of the input into its cache. ``answers`` is the number of answers asked for at once. Requests of one ``content`` are attempts at the same.
     """
 
     model: str
@@ -53,6 +53,7 @@ class Order(NamedTuple):
     answer_tokens: Callable[[], int | None]
     answers: int = 1
     content: object = None
+    is_cached: bool = False
 
 
 @dataclass(eq=False)
@@ -80,8 +81,11 @@ class Cashier:
         """Return what ``order`` costs, ``None`` if its price is unknown."""
         price = partial(self.pricing.cost_of, requested=order.model)
         input_tokens = order.input_tokens()
-        input_usd = price(Usage(input_tokens, 0))
-        with_million_usd = price(Usage(input_tokens, _MILLION)) if most_tokens else input_usd
+        written = input_tokens if order.is_cached else None
+        input_usd = price(Usage(input_tokens, 0, cache_write_tokens=written))
+        with_million_usd = (
+            price(Usage(input_tokens, _MILLION, cache_write_tokens=written)) if most_tokens else input_usd
+        )
         if input_usd is None or with_million_usd is None:
             return None
         token_usd = (with_million_usd - input_usd) / _MILLION * order.answers

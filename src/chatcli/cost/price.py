@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 _TOKENS: Final = 1_000_000
+_WRITTEN_SHARE: Final = Decimal("1.25")
 
 
 @frozen
@@ -24,7 +25,7 @@ class Price:
     ``input`` are tokens sent and not cached, ``cached`` those in the endpoint's cache, ``output`` those
     received, reasoning included. ``image`` and ``audio`` are prices of picture and sound tokens where they
     differ from ``input``; usage does not separate them yet. A request of more than ``up_to_tokens`` is
-    charged entirely at ``beyond``.
+    charged entirely at ``beyond``. ``written`` are tokens put into the endpoint's cache.
     """
 
     input: Decimal | None = None
@@ -34,6 +35,7 @@ class Price:
     audio: Decimal | None = None
     up_to_tokens: int | None = None
     beyond: Price | None = None
+    written: Decimal | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
@@ -41,7 +43,7 @@ class Price:
         beyond, up_to_tokens = row.get("beyond"), row.get("up_to_tokens")
         return cls(
             # Parsed from the text, so that 0.1 is exactly a tenth.
-            **{kind: Decimal(str(row[kind])) for kind in KINDS if kind in row},
+            **{kind: Decimal(str(row[kind])) for kind in (*KINDS, "written") if kind in row},
             up_to_tokens=None if up_to_tokens is None else int(up_to_tokens),
             beyond=None if beyond is None else Price.of(beyond),
         )
@@ -54,21 +56,33 @@ class Price:
         """Return the cost of ``usage`` in US dollars, ``None`` if a required count or price is unknown.
 
         Cached tokens are part of the input, reasoning tokens part of the output. No report of cached tokens
-        means none.
+        means none. Without a price, tokens written into the cache cost a quarter more than others, as Anthropic asks.
         """
         sent, answered, cached = usage.input_tokens, usage.output_tokens, usage.cached_tokens or 0
+        written = usage.cache_write_tokens or 0
         if sent is None or answered is None:
             return None
         if self.up_to_tokens is not None and sent > self.up_to_tokens:
             return None if self.beyond is None else self.beyond.cost_of(usage)
         # Some endpoints count cached tokens beside the input, which must not make them free.
-        parts = ((max(0, sent - cached), self.input), (cached, self.cached), (answered, self.output))
+        parts = (
+            (max(0, sent - cached - written), self.input),
+            (cached, self.cached),
+            (answered, self.output),
+            (written, self._written),
+        )
         total = Decimal(0)
         for tokens, price in parts:
             if tokens and price is None:
                 return None
             total += tokens * (price or 0)
         return total / _TOKENS
+
+    @property
+    def _written(self) -> Decimal | None:
+        if self.written is not None or self.input is None:
+            return self.written
+        return self.input * _WRITTEN_SHARE
 
 
 KINDS: Final = ("input", "cached", "output", "image", "audio")

@@ -156,7 +156,7 @@ def is_credible(reported: Usage, *, most_input: int, most_answer: int, limit_tok
     sent, answered = reported.input_tokens, reported.output_tokens
     if sent is None or answered is None or (reported.reasoning_tokens or 0) > answered:
         return False
-    read = max(sent, reported.cached_tokens or 0)
+    read = _read_tokens(reported)
     return (
         not (_is_too_few(answered, most_answer) or _is_too_few(read, most_input))
         and answered <= LONGEST_ANSWER_TOKENS
@@ -185,13 +185,16 @@ def believed_usage(reported: Usage, counted: Counted) -> Believed:
     sent = reported.input_tokens
     if sent is not None:
         most, cached = counted.most_input_tokens, reported.cached_tokens
-        read = max(sent, cached or 0)
+        written = reported.cache_write_tokens
+        read = _read_tokens(reported)
         if _is_too_few(read, counted.input_tokens):
             usage = replace(usage, input_tokens=counted.input_tokens)
             doubts.append(_of(read, counted.input_tokens, "input"))
         elif read > most:
-            cached = None if cached is None else min(cached, most)
-            usage = replace(usage, input_tokens=min(sent, most), cached_tokens=cached)
+            cached, written = (None if tokens is None else min(tokens, most) for tokens in (cached, written))
+            usage = replace(
+                usage, input_tokens=min(sent, most), cached_tokens=cached, cache_write_tokens=written
+            )
             doubts.append(_more_than(read, most, "input"))
     if not doubts:
         return Believed(usage)
@@ -224,6 +227,12 @@ def dearest(usage: Usage) -> Decimal:
 def _most_within(counted: Counted) -> int:
     """Return the most tokens of an answer with the reasoning that endpoints may not count as part of the limit."""
     return (counted.limit_tokens or 0) * counted.answers * _TIMES_MORE + _MORE_TOKENS
+
+
+def _read_tokens(reported: Usage) -> int:
+    """Return the tokens of the input: some endpoints count those of their cache beside it."""
+    beside = (reported.cached_tokens or 0) + (reported.cache_write_tokens or 0)
+    return max(reported.input_tokens or 0, beside)
 
 
 def _is_too_few(reported: int, counted: int) -> bool:

@@ -22,7 +22,7 @@ from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.times import in_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from chatcli.core.errors import ChatcliError
     from chatcli.core.events import CitedSource, Event, TurnResult, Usage
@@ -245,18 +245,21 @@ def _reference(error: ChatcliError) -> str:
 
 
 def _input(usage: Usage) -> str | None:
-    return _tokens(usage.input_tokens, "in", usage.cached_tokens, "cached", estimated=usage.estimated)
+    parts = ((usage.cached_tokens, "cached"), (usage.cache_write_tokens, "written to its cache"))
+    return _tokens(usage.input_tokens, "in", parts, estimated=usage.estimated)
 
 
 def _output(usage: Usage) -> str | None:
-    return _tokens(usage.output_tokens, "out", usage.reasoning_tokens, "reasoning", estimated=usage.estimated)
+    return _tokens(
+        usage.output_tokens, "out", ((usage.reasoning_tokens, "reasoning"),), estimated=usage.estimated
+    )
 
 
 def _tokens(
-    count: int | None, direction: str, part: int | None, part_name: str, *, estimated: bool
+    count: int | None, direction: str, parts: Iterable[tuple[int | None, str]], *, estimated: bool
 ) -> str | None:
     if count is None:
         return None
     about = "~" if estimated else ""
-    of_which = f" ({part:,} {part_name})" if part else ""
-    return f"{about}{count:,} {direction}{of_which}"
+    of_which = ", ".join(f"{part:,} {name}" for part, name in parts if part)
+    return f"{about}{count:,} {direction}{of_which and f' ({of_which})'}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import timedelta
 from decimal import Decimal
 
@@ -90,6 +92,32 @@ async def test_what_is_free_is_reported_to_be(repl):
         await there.connection.close()
     assert lines[:2] == ["this answer      free", "this session     free"]
     assert lines[-1] == "price of small: free in, free cached, free out per million tokens (config.toml)"
+
+
+@pytest.mark.parametrize(
+    ("read", "written", "row"),
+    [
+        (500, 100, "prompt cache saved $400.00 500 tokens read, 100 written"),
+        (0, 100, "prompt cache saved -$25.00 100 tokens written"),
+        (0, 0, None),
+    ],
+)
+async def test_what_the_providers_cache_of_prompts_saved_is_a_row(repl, read, written, row):
+    usage = {
+        "prompt_tokens": 1_000,
+        "completion_tokens": 1,
+        "prompt_tokens_details": {"cached_tokens": read, "cache_write_tokens": written},
+    }
+    *words, done = event_stream("Paris.")
+    chunk = json.dumps({"object": "chat.completion.chunk", "model": "small", "choices": [], "usage": usage})
+    prices = {"small": {"input": 1_000_000, "cached": 150_000, "output": 1_000_000}}
+    async with serving(Answer([*words, f"data: {chunk}\n\n".encode(), done])) as server:
+        there = repl(server, prices=prices)
+        await there.take("Capital?")
+        lines = await shown(there)
+        await there.connection.close()
+    found = [re.sub(r" +", " ", line) for line in lines if line.startswith("prompt cache")]
+    assert found == ([] if row is None else [row])
 
 
 async def test_a_ledger_that_cannot_be_read_is_reported(repl):

@@ -45,7 +45,11 @@ async def _cost(repl: ReplSession, _: str) -> None:
     budget = budget_of(repl.settings, repl.context, repl.chat)
     try:
         prefetch_usd = Decimal(str(repl.settings.budget.get(PREFETCH, PREFETCH_USD)))
-        rows = [*_periods(repl.chat, budget, prefetch_usd), *_models(budget.month())]
+        rows = [
+            *_periods(repl.chat, budget, prefetch_usd),
+            *_prompt_cache(repl.chat),
+            *_models(budget.month()),
+        ]
     except OSError as error:
         repl.frontend.remark(f"cannot read {budget.ledger.path}: {error.strerror or error}")
         rows = list(_conversation(repl.chat, {}))
@@ -104,6 +108,31 @@ def _conversation(
     if session_usd > (spent.usd if spent else 0):
         spent = Total(session_usd, spent.unknown if spent else 0)
     yield "this session", _amount(spent), _notes(_of(limits.get(SESSION)), _unknown(spent, "answer"))
+
+
+def _prompt_cache(chat: Conversation) -> Iterator[_Row]:
+    """Yield what the provider's cache of prompts saved in this conversation, if it says that it has one."""
+    replies = [record.reply for record in chat.session.messages() if record.reply is not None]
+    usages = [
+        (reply.model, reply.usage) for reply in replies if reply.usage is not None and reply.cost_usd != 0
+    ]
+    read = sum(usage.cached_tokens or 0 for _, usage in usages)
+    written = sum(usage.cache_write_tokens or 0 for _, usage in usages)
+    if not read and not written:
+        return
+    pricing = chat.resolved and chat.resolved.pricing
+    saved, amount = Decimal(0), "unknown"
+    if pricing:
+        for model, usage in usages:
+            uncached = replace(usage, cached_tokens=None, cache_write_tokens=None)
+            costs = [pricing.cost_of(each, model or "") for each in (uncached, usage)]
+            if None in costs:
+                break
+            saved += (costs[0] or 0) - (costs[1] or 0)
+        else:
+            amount = f"{'-' if saved < 0 else ''}{dollars(abs(saved)) if saved else 'nothing'}"
+    notes = ((read, "tokens read" if read else ""), (written, "written" if read else "tokens written"))
+    yield "prompt cache saved", amount, ", ".join(f"{tokens:,} {what}" for tokens, what in notes if tokens)
 
 
 def _models(expenses: Iterable[Expense]) -> Iterator[_Row]:
