@@ -16,8 +16,10 @@ from chatcli.client.answer_forms import (
     response_fields,
     with_words,
 )
+from chatcli.client.chat_completions import CompletionReader
 from chatcli.client.endpoint import Endpoint
 from chatcli.core.errors import RequestRefused
+from chatcli.core.events import TextDelta
 from chatcli.core.messages import question
 from chatcli.core.request import Request, ResponseFormat
 
@@ -104,3 +106,42 @@ def test_an_answer_in_words_shows_that_the_form_was_ignored():
     assert ignored_forms(SCHEMA, "S") == {SCHEMA, BASIC_SCHEMA}
     assert ignored_forms(TOOL, "S") == {TOOL}
     assert ignored_forms(SCHEMA, "{") == ignored_forms(SCHEMA, "<") == ignored_forms(WORDS, "S") == set()
+
+
+def read(asked, *messages):
+    reader = CompletionReader(asked)
+    texts = []
+    for message in messages:
+        choice = {"index": 0, "delta": message, "finish_reason": None}
+        texts += [event.text for event in reader.read_event({"choices": [choice]})]
+    list(reader.read_event({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}))
+    texts += [event.text for event in reader.rest() if isinstance(event, TextDelta)]
+    return "".join(texts), reader.completion()
+
+
+def call(arguments, **function):
+    return {"tool_calls": [{"index": 0, "id": "1", "function": {"arguments": arguments, **function}}]}
+
+
+@pytest.mark.parametrize("without", [(), (SCHEMA, BASIC_SCHEMA)])
+def test_the_arguments_of_the_tool_are_the_answer_whichever_form_was_sent(without):
+    text, end = read(request(*without), call('{"a":', name="person"), call(" 1}"))
+    assert (text, end.finish_reason, end.message.tool_calls) == ('{"a": 1}', "stop", ())
+
+
+def test_text_beside_a_forced_tool_is_no_part_of_the_answer():
+    text, _ = read(
+        request(SCHEMA, BASIC_SCHEMA), {"content": "So: "}, call("{}", name="person"), {"content": "!"}
+    )
+    assert text == "{}"
+    text, _ = read(request(SCHEMA, BASIC_SCHEMA), {"content": "I will "}, {"content": "not."})
+    assert text == "I will not."
+
+
+def test_a_call_of_another_tool_stays_a_call():
+    text, end = read(request(SCHEMA, BASIC_SCHEMA), call("{}", name="weather"))
+    assert (text, end.finish_reason, [each.name for each in end.message.tool_calls]) == (
+        "",
+        "tool_calls",
+        ["weather"],
+    )

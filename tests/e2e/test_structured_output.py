@@ -72,6 +72,19 @@ def responses(request):
     return Answer([b"data: " + json.dumps(each).encode() + b"\n\n" for each in [*deltas, end]])
 
 
+def responses_in_json_mode(request):
+    body = request.json
+    if body.get("text", {}).get("format", {}).get("type") == "json_schema":
+        return refusal(
+            "Invalid parameter: 'text.format' of type 'json_schema' is not supported with this model."
+        )
+    assert body["text"]["format"] == {"type": "json_object"}
+    assert "tools" not in body
+    assert "JSON" in body["input"][-1]["content"]
+    end = {"status": "completed", "output": [{"type": "message", "content": [{"text": WRITTEN}]}]}
+    return json_answer(end)
+
+
 def json_mode(request):
     """DeepSeek, and OpenAI's models before structured outputs."""
     body = request.json
@@ -135,6 +148,7 @@ def grammar(request):
 DIALECTS = {
     "OpenAI, strict": (openai, 1, {}),
     "Responses": (responses, 1, {"CHATCLI_API": "responses"}),
+    "Responses in JSON mode": (responses_in_json_mode, 2, {"CHATCLI_API": "responses"}),
     "JSON mode": (json_mode, 3, {}),
     "a forced tool": (forced_tool, 2, {}),
     "words alone": (words_only, 4, {}),

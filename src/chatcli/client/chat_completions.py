@@ -146,8 +146,9 @@ class CompletionReader:
         self._trailing = TrailingParts(request)
         self._content_key: str | None = None
         wanted = request.response_format
-        is_tool = wanted is not None and form_in_force(request) == TOOL
-        self._form = ToolAnswer(wanted.name) if wanted is not None and is_tool else None
+        self._form = (
+            None if wanted is None else ToolAnswer(wanted.name, is_forced=form_in_force(request) == TOOL)
+        )
 
     def read_event(self, event: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
         # Gateways that only simulate streaming send a whole message; those of the older API send its text.
@@ -310,13 +311,14 @@ class CompletionReader:
 
 
 class ToolAnswer:
-    """The answer in the arguments of the tool ``name`` that the model had to call; text beside it is no part of it.
+    """The answer in the arguments of the tool ``name``. Where its call ``is_forced``, text beside it is no part of the answer.
 
     A model that calls no tool has answered in the text, which is held back until that is certain.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, is_forced: bool) -> None:
         self._name = name
+        self._is_forced = is_forced
         self._place: object = None
         self._beside: list[str] = []
         self.held = 0
@@ -332,6 +334,8 @@ class ToolAnswer:
 
     def take(self, text: str, calls: object) -> str:
         """Take what a delta holds, and return what of it is the answer; ``calls`` have been through ``is_answer``."""
+        if not self._is_forced and text:
+            return text
         if text and not self.was_called:
             self._beside.append(text)
             self.held += len(text)

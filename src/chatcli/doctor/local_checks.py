@@ -48,6 +48,7 @@ _LIBRARIES = (
     "rich",
     "prompt_toolkit",
     "keyring",
+    "jsonschema",
     "socksio",
     "truststore",
     "xllamacpp",
