@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.structured_output import StructuredOutputModel
-from chatcli.core.errors import BudgetReached, SchemaMismatch
+from chatcli.core.errors import BudgetReached, SchemaMismatch, ServerFailed
 from chatcli.core.events import Completion, Notice, PartialData, Retrying, TextDelta, TextReclassified, Usage
 from chatcli.core.messages import Message, RefusalPart, question
 from chatcli.core.request import CheckedAnswer, Request, ResponseFormat
@@ -89,7 +89,13 @@ async def test_a_first_answer_stays_where_no_second_begins():
     assert isinstance(error, SchemaMismatch)
     assert "no money left" in error.message
     assert shown(events) == "no"
-    assert isinstance(events[-1], Completion)
+    assert events[-1] == DONE
+
+
+async def test_a_second_answer_that_is_refused_was_an_attempt():
+    model, _ = structured([TextDelta("no"), DONE], [ServerFailed("busy")])
+    events, _ = await failure_of(model, ASKED)
+    assert events[-1] == replace(DONE, answers=2)
 
 
 @pytest.mark.parametrize(

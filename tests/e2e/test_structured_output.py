@@ -186,6 +186,7 @@ def test_an_answer_that_does_not_fit_is_asked_for_once_more_with_the_error(progr
     result = json.loads(ended.stdout)
     assert (ended.exit_code, result["text"], result["data"]) == (0, '{"name": "Ann"}', {"name": "Ann"})
     assert result["attempts"] == 2
+    assert result["usage"]["output_tokens"] >= 8
     assert [message["role"] for message in again] == ["user", "assistant", "user"]
     assert again[1]["content"] == '{"name": 1}'
     assert "name: 1 is not of type 'string'" in again[2]["content"]
@@ -193,6 +194,30 @@ def test_an_answer_that_does_not_fit_is_asked_for_once_more_with_the_error(progr
         "the answer does not fit the schema (name: 1 is not of type 'string'); asking once more"
         in ended.stderr
     )
+
+
+def counted(text):
+    usage = {"prompt_tokens": 1_000, "completion_tokens": 100}
+    chunk = b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n"
+    return Answer([*event_stream(text)[:-1], chunk, b"data: [DONE]\n\n"])
+
+
+def test_tokens_and_cost_of_both_answers_count(program):
+    (program.config_folder / "config.toml").write_text("[prices.small]\ninput = 1\noutput = 10\n")
+    with serving_in_thread(counted("no"), counted('{"name": "Ann"}')) as server:
+        ended = program.run("--schema", "name str", "-o", "json", "Ann", server=server)
+    result = json.loads(ended.stdout)
+    assert (result["usage"]["input_tokens"], result["usage"]["output_tokens"]) == (2_000, 200)
+    assert result["cost_usd"] == pytest.approx(0.004)
+
+
+def test_a_budget_that_leaves_nothing_for_a_second_answer_leaves_the_first(program):
+    (program.config_folder / "config.toml").write_text("[prices.small]\ninput = 1\noutput = 10\n")
+    with serving_in_thread(counted("no"), counted('{"name": "Ann"}')) as server:
+        ended = program.run("--max-cost", "0.0021", "--schema", "name str", "Ann", server=server)
+        assert len(server.requests) == 1
+    assert (ended.exit_code, ended.stdout) == (10, "no\n")
+    assert "asking once more failed" in ended.stderr
 
 
 def test_an_answer_that_never_fits_is_printed_with_exit_code_10(program):

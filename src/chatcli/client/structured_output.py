@@ -17,7 +17,7 @@ from jiter import from_json
 from chatcli.client.answer_forms import forms_not_taken
 from chatcli.client.continuation import summed_usage, total
 from chatcli.core import messages
-from chatcli.core.errors import ChatcliError
+from chatcli.core.errors import ChatcliError, EndpointError
 from chatcli.core.events import Completion, Notice, PartialData, Retrying, TextDelta, TextReclassified
 from chatcli.core.request import mismatch
 from chatcli.text.lazy_pattern import lazy_pattern
@@ -117,7 +117,8 @@ class StructuredOutputModel:
         except ChatcliError as error:
             if second.has_begun:
                 raise
-            yield replace(before, answers=before.answers + 1, cost_usd=None)
+            # What never left, as for want of money, was no attempt.
+            yield replace(before, answers=before.answers + isinstance(error, EndpointError))
             raise mismatch(problem, f"asking once more failed: {error.clause}") from error
         if second.completion is None:
             return

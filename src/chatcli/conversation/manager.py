@@ -361,10 +361,12 @@ class ConversationManager:
 
     def _result(self, turn: RunningTurn) -> TurnResult:
         """Return the result, with estimates for counts that a complete answer lacks."""
-        if (result := turn.result()).usage.is_complete or turn.completion is None:
+        if (result := turn.result()).usage.is_complete or (done := turn.completion) is None:
             return result
-        counted = Usage(turn.sent_tokens, self._tokens.estimate_text(turn.text))
-        return replace(result, usage=result.usage.filled(counted))
+        sent, written, again = turn.sent_tokens, self._tokens.estimate_text(turn.text), done.answers - 1
+        if sent is not None:
+            sent += again * (sent + written)  # what did not fit its schema was sent back
+        return replace(result, usage=result.usage.filled(Usage(sent, written * done.answers)))
 
     def _with_data(self, result: TurnResult) -> TurnResult:
         """Return ``result`` with the value of a whole answer; raise ``SchemaMismatch`` if it does not fit."""
