@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.chat.long_questions import LongQuestions
+from chatcli.chat.session_history import history_of
 from chatcli.conversation.manager import ConversationManager
 from chatcli.conversation.strategies.strategy import STRATEGIES, does_not_fit
+from chatcli.core import messages
 
 if TYPE_CHECKING:
     from chatcli.chat.resolved_model import ResolvedModel
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
     from chatcli.core.messages import Message
     from chatcli.core.ports import Journal
     from chatcli.core.request import ResponseFormat
+    from chatcli.sessions.session import Session
+
+
+_SHORT_TOKENS: Final = 1_000
+"""A shorter text counts as a question, however small the window is."""
 
 
 class ModelInUse(NamedTuple):
@@ -25,6 +32,18 @@ class ModelInUse(NamedTuple):
     tokens: MessageTokens
     window: Window
     response_format: ResponseFormat | None = None
+
+    def history_of(self, session: Session) -> History:
+        """Return the history of ``session`` as this model is sent it."""
+        history = history_of(
+            session,
+            # The length up to which a question is sent again in full later.
+            longest_tokens=max(self.window.budget_tokens, _SHORT_TOKENS),
+            separates_reasoning=self.resolved.separates_reasoning,
+        )
+        if self.resolved.instructions:
+            history.instructions = messages.system(self.resolved.instructions)
+        return history
 
     def manager(
         self, history: History, journal: Journal, tokens: MessageTokens | None = None

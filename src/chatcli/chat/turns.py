@@ -13,7 +13,6 @@ from chatcli.chat.model_in_use import ModelInUse
 from chatcli.chat.session_history import history_of
 from chatcli.conversation.context import Window
 from chatcli.conversation.counting import VocabularyTokens
-from chatcli.core import messages
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.messages import TextPart
 from chatcli.sessions.log import SessionLog
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
     from chatcli.safety.screening import Suspect
     from chatcli.sessions.records import MessageRecord
 
-
-_SHORT_TOKENS: Final = 1_000
-"""A shorter text counts as a question, however small the window is."""
 
 _SHORT_BYTES: Final = 100_000
 """A text of this size is counted within a hundredth of a second."""
@@ -119,13 +115,14 @@ class Turns:
     def connect(self, resolved: ResolvedModel) -> None:
         """Ask ``resolved`` from now on; the conversation stays as it is."""
         self.resolved = resolved
-        self._model = self._model_at(resolved)
+        self._model = self.model_at(resolved)
         self._long_questions = None
         self._applied_changes = self._opened.changes
         self._manager = self._model.manager(self._history(), self._opened.journal)
         self._opened.apply_system(resolved.default_system)
 
-    def _model_at(self, resolved: ResolvedModel) -> ModelInUse:
+    def model_at(self, resolved: ResolvedModel) -> ModelInUse:
+        """Return ``resolved`` as this conversation asks it."""
         counts, model = resolved.counts, resolved.model_name
         share = None if counts is None else partial(counts.share, model)
         tokens = self._vocabularies.tokens_for(model, share, resolved.as_sent)
@@ -145,7 +142,7 @@ class Turns:
         """Return the context of the model, or of ``resolved`` in its place, with ``question`` or the next one."""
         manager = self.manager
         if resolved is not None:
-            manager = self._model_at(resolved).manager(manager.history, self._opened.journal)
+            manager = self.model_at(resolved).manager(manager.history, self._opened.journal)
         return context_report(manager, resolved or self.connected, self._opened.session, question)
 
     def counted_beyond(self) -> float:
@@ -191,7 +188,7 @@ class Turns:
             return ()
         manager = self.manager
         if replaced is not None or resolved is not None:
-            model = self.model_in_use if resolved is None else self._model_at(resolved)
+            model = self.model_in_use if resolved is None else self.model_at(resolved)
             manager = model.manager(self.history_before(replaced), self._opened.journal)
         plan = manager.context(question)
         return await screen.blocked([message for part in plan.parts for message in part.messages])
@@ -290,6 +287,20 @@ class Turns:
         model = self.model_in_use._replace(response_format=None)
         return model.manager(history, SessionLog(None, app="aside"))
 
+    def go_back_to(self, asked: MessageRecord, question: Message) -> str | None:
+        """Go back for another answer to ``asked``; return its id if it is what ``question`` says, else go before it."""
+        session, path = self._opened.session, self._opened.session.path()
+        at = self.branches.place(asked)
+        if asked.id in session.dropped:
+            # A retried question is sent even if the person had dropped it.
+            self._opened.mark("undrop", asked.id)
+        # If the system prompt was set after the question, the question is asked anew after it.
+        if question == asked.message and all(record.role != "system" for record in path[at:]):
+            self.branches.go_on_from(asked.id)
+            return asked.id
+        self.branches.go_before(asked)
+        return None
+
     def _ask_again(
         self,
         question_record: MessageRecord,
@@ -299,23 +310,11 @@ class Turns:
         resolved: ResolvedModel | None = None,
     ) -> AsyncGenerator[Event]:
         question = question or question_record.message
-        session, path = self._opened.session, self._opened.session.path()
-        stood, at = session.head, self.branches.place(question_record)
-        if question_record.id in session.dropped:
-            # A retried question is sent even if the person had dropped it.
-            self._opened.mark("undrop", question_record.id)
-        # If the system prompt was set after the question, the question is asked anew after it.
-        is_stored = question == question_record.message and all(
-            record.role != "system" for record in path[at:]
-        )
-        stored_id = question_record.id if is_stored else None
-        if stored_id is None:
-            self.branches.go_before(question_record)
-        else:
-            self.branches.go_on_from(question_record.id)
+        stood = self._opened.session.head
+        stored_id = self.go_back_to(question_record, question)
         model, manager, history = self.model_in_use, self.manager, self.manager.history
         if resolved is not None:
-            model = self._model_at(resolved)
+            model = self.model_at(resolved)
             manager = model.manager(history, self._opened.journal)
         long, long_questions = None, None
         if model.cannot_fit(question, history):
@@ -357,18 +356,8 @@ class Turns:
         )
 
     def _history(self) -> History:
-        model = self._model
-        if model is None:
-            return history_of(self._opened.session)
-        history = history_of(
-            self._opened.session,
-            # The length up to which a question is sent again in full later.
-            longest_tokens=max(model.window.budget_tokens, _SHORT_TOKENS),
-            separates_reasoning=model.resolved.separates_reasoning,
-        )
-        if model.resolved.instructions:
-            history.instructions = messages.system(model.resolved.instructions)
-        return history
+        session = self._opened.session
+        return history_of(session) if self._model is None else self._model.history_of(session)
 
     def _adopt_history(self, manager: ConversationManager, history: History) -> None:
         manager.resume(history)

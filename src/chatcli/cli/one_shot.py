@@ -80,7 +80,7 @@ class _OneShot:
                         answer.write(_dry_run(chat, self._settings, question, self._context))
                         return ExitCode.DONE
                     if "context" in self._settings.asked_for:
-                        await _get_ready(chat, question, shown.notify)
+                        await get_ready(chat, question, shown.notify)
                     asked = await self._examined(chat, question) if self._terminal.is_attended else question
                     if asked is None:
                         return ExitCode.INTERRUPTED
@@ -90,9 +90,7 @@ class _OneShot:
                         turn if self._options.response_format is None else shown.displayed(turn), *observers
                     )
                     chat.branches.take_back_unsent(end)
-                    must_be_saved = bool(self._options.session or self._options.resume_last)
-                    is_to_be_kept = self._settings.save or self._settings.origin("save") == NO_PLACE
-                    is_lost = must_be_saved and is_to_be_kept and chat.opened.name is None
+                    is_lost = is_unsaved(chat, self._options, self._settings)
             except ChatcliError as error:
                 end = await self._failed(shown, error)
             chosen = self._settings.origin("max_tokens") != "default"
@@ -138,7 +136,14 @@ class _OneShot:
             return agrees(message, self._terminal)
 
 
-async def _get_ready(chat: Conversation, question: Message, notify: Notify) -> None:
+def is_unsaved(chat: Conversation, options: Namespace, settings: Settings) -> bool:
+    """Whether a session named on the command line was not saved, though it was to be."""
+    must_be_saved = bool(options.session or options.resume_last)
+    is_to_be_kept = settings.save or settings.origin("save") == NO_PLACE
+    return must_be_saved and is_to_be_kept and chat.opened.name is None
+
+
+async def get_ready(chat: Conversation, question: Message, notify: Notify) -> None:
     """Summarize the turns that would be left out, as a conversation does between two questions.
 
     A caller that did not choose a context strategy in this call skips the wait.

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add_model_options(parser: argparse.ArgumentParser) -> None:
+def add_model_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add which model is asked, and return the group."""
     group = parser.add_argument_group("which model")
     group.add_argument("-m", "--model", metavar="NAME", help="the model to ask")
     group.add_argument("-p", "--profile", metavar="NAME", help="a [profiles.NAME] of config.toml")
@@ -23,6 +24,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--retries", metavar="N", help="how often to retry after a failure")
     group.add_argument("--env-file", metavar="PATH", help="read settings from this file")
+    return group
 
 
 def add_system_option(group: argparse._ArgumentGroup) -> None:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 RESERVED_OPTIONS = (
     *(
         "--web-search",
-        "--compare",
         "--tool",
         "--allow-tool",
         "--load",
@@ -212,7 +211,11 @@ def main_parser(commands: str) -> Parser:
         add_help=False,
     )
     parser.add_argument("prompt", nargs="*", metavar="PROMPT", help=argparse.SUPPRESS)
-    add_model_options(parser)
+    add_model_options(parser).add_argument(
+        "--compare",
+        metavar="NAME,NAME",
+        help="ask these models, or profiles, at the same time; with one, or -m, the model in use as well",
+    )
     _add_session_options(parser)
     _add_input_options(parser)
     add_parameter_options(parser)

@@ -44,7 +44,7 @@ _LOOK_AGAIN_S: Final = 0.05
 _LONGEST_PART: Final = 1_000  # in UTF-8 at most what a pipe with room accepts at once
 
 
-class _Destination(NamedTuple):
+class Destination(NamedTuple):
     """The answer's destination, with callbacks for its end and for releasing the keyboard before that."""
 
     file: Stream | OutputFile
@@ -62,7 +62,7 @@ class AnswerOutput:
     def __init__(
         self,
         render: Observer,
-        destination: _Destination,
+        destination: Destination,
         *,
         complain: Callable[[LocalIOError], None],
         before_text: Callable[[], object],
@@ -182,7 +182,7 @@ class Outputs(NamedTuple):
             return events
         from chatcli.render.structured_answer import held, laid_out  # noqa: PLC0415 - most answers are not structured
 
-        shown = self.options.output or _default_format(self.options, self.settings, self.terminal)
+        shown = self.options.output or default_format(self.options, self.settings, self.terminal)
         return laid_out(events) if shown == "markdown" else held(events)
 
     def notify(self, notice: Notice) -> None:
@@ -221,11 +221,7 @@ def turn_outputs(
     ``verbose`` overrides the option of that name; ``speaker`` is written before a plain answer.
     """
     status = status_output(options, settings, terminal, verbose=verbose, is_one_shot=is_one_shot)
-    destination = _Destination(terminal.stdout, ExitStack(), ExitStack())
-    if options.out:
-        file = OutputFile(options.out)
-        destination = destination._replace(file=file)
-        destination.at_close.callback(file.close)
+    destination = destination_of(options, terminal)
     say = line_writer(terminal, plain=settings.plain)
     # On a screen a gap separates answer and lines; it means nothing when read aloud.
     shows_gap = terminal.stderr.is_terminal and terminal.stdout.is_terminal and not settings.plain
@@ -239,12 +235,22 @@ def turn_outputs(
             terminal.warn("")
 
     notices: list[Notice] = []
-    render = _renderer(options, settings, terminal, destination, speaker, notices=notices)
+    render = renderer_of(options, settings, terminal, destination, speaker, notices=notices)
     # Pushed last, it is called first.
     destination.at_close.callback(destination.keyboard.close)
     answer = AnswerOutput(render, destination, complain=complain, before_text=leave_gap)
-    always: tuple[Observer, ...] = (answer, status, *_beside(options, settings, terminal))
+    always: tuple[Observer, ...] = (answer, status, *beside(options, settings, terminal))
     return Outputs(answer, status, always, options, settings, terminal, notices)
+
+
+def destination_of(options: Namespace, terminal: Terminal) -> Destination:
+    """Return standard output, or the file of ``--out``."""
+    destination = Destination(terminal.stdout, ExitStack(), ExitStack())
+    if options.out:
+        file = OutputFile(options.out)
+        destination = destination._replace(file=file)
+        destination.at_close.callback(file.close)
+    return destination
 
 
 def status_output(
@@ -254,11 +260,13 @@ def status_output(
     *,
     verbose: bool | None = None,
     is_one_shot: bool = False,
+    about: str = "",
 ) -> StatusRenderer:
-    """Return the renderer that writes lines about turns to stderr."""
+    """Return the renderer that writes lines about turns to stderr, each with ``about`` before it."""
     colors = None if settings.plain else terminal.stderr_colors
+    write_line = line_writer(terminal, plain=settings.plain, styled=True)
     return StatusRenderer(
-        line_writer(terminal, plain=settings.plain, styled=True),
+        (lambda line: write_line(about + line)) if about else write_line,
         theme=theme_of(ANY_BACKGROUND, colors) if colors else None,
         verbose=options.verbose if verbose is None else verbose,
         quiet=options.quiet,
@@ -268,7 +276,7 @@ def status_output(
     )
 
 
-def _beside(options: Namespace, settings: Settings, terminal: Terminal) -> Iterator[Observer]:
+def beside(options: Namespace, settings: Settings, terminal: Terminal) -> Iterator[Observer]:
     """Yield further observers: spoken progress in plain mode, and failures with ``--debug``."""
     if settings.plain and not options.quiet and terminal.stderr.is_terminal:
         keys = "Enter tries at once, " if terminal.stdin_is_terminal else ""
@@ -352,11 +360,11 @@ def _retry_now(
     return (RetryNow(terminal.stdin, retry_now, keep),)
 
 
-def _renderer(
+def renderer_of(
     options: Namespace,
     settings: Settings,
     terminal: Terminal,
-    destination: _Destination,
+    destination: Destination,
     speaker: str,
     *,
     notices: list[Notice],
@@ -364,7 +372,7 @@ def _renderer(
     write, say = destination.file.write, line_writer(terminal, plain=settings.plain)
     if options.extract:
         return _Extraction(write, say, raw=options.raw)
-    match options.output or _default_format(options, settings, terminal):
+    match options.output or default_format(options, settings, terminal):
         case "json":
             from chatcli.render.json_output import JsonRenderer  # noqa: PLC0415
 
@@ -403,7 +411,7 @@ def _text_renderer(
     return PlainRenderer(write_text, sanitize=not options.raw, say=say)
 
 
-def _live_answer(settings: Settings, terminal: Terminal, destination: _Destination) -> Observer:
+def _live_answer(settings: Settings, terminal: Terminal, destination: Destination) -> Observer:
     """Return the renderer that redraws the end of the answer as it arrives."""
     from chatcli.cli.live_screen import LiveScreen  # noqa: PLC0415 - only for a terminal
     from chatcli.render.live_answer import LiveAnswer  # noqa: PLC0415
@@ -429,5 +437,5 @@ def _redraws(settings: Settings, terminal: Terminal) -> bool:
     return terminal.stdout.is_terminal and not terminal.is_dumb and not settings.plain
 
 
-def _default_format(options: Namespace, settings: Settings, terminal: Terminal) -> str:
+def default_format(options: Namespace, settings: Settings, terminal: Terminal) -> str:
     return "markdown" if _redraws(settings, terminal) and not (options.out or options.raw) else "text"

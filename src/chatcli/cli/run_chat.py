@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from chatcli.attachments.encodings import EncodingHints
     from chatcli.attachments.web_texts import WebText
     from chatcli.cli.standard_streams import Terminal
-    from chatcli.config.settings import Settings
+    from chatcli.config.settings import Settings, TemplateSettings
     from chatcli.core.messages import Message
     from chatcli.core.request import ResponseFormat
     from chatcli.templates.template import Template
@@ -64,12 +64,8 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
             hint="to ask one question in a session, use -s NAME or -c",
         )
     if question is not None:
-        if options.only_word and not options.quiet and (hint := word_hint(options.only_word)):
-            terminal.warn(hint)
-        from chatcli.cli.one_shot import ask  # noqa: PLC0415 - as above
-
-        return ask(question, options, settings, context, terminal)
-    for name in ("dry_run", "extract", "out", "output"):
+        return _answer(question, options, settings, context, terminal, template=set_by_template)
+    for name in ("dry_run", "extract", "out", "output", "compare"):
         if getattr(options, name):
             raise UsageError(f"--{name.replace('_', '-')} needs a prompt", hint='chatcli [OPTIONS] "PROMPT"')
     if settings.plain or options.raw or terminal.is_dumb or not terminal.stdout.is_terminal:
@@ -84,6 +80,26 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
             reload_settings=_settings_reloader(options, context, terminal),
         )
     return _repl(options, settings, context, terminal)
+
+
+def _answer(
+    question: Message,
+    options: Namespace,
+    settings: Settings,
+    context: RunContext,
+    terminal: Terminal,
+    *,
+    template: TemplateSettings | None,
+) -> ExitCode:
+    if options.only_word and not options.quiet and (hint := word_hint(options.only_word)):
+        terminal.warn(hint)
+    if options.compare is not None:
+        from chatcli.cli.comparing import compare  # noqa: PLC0415 - most questions go to one model
+
+        return compare(question, options, settings, context, terminal, template=template)
+    from chatcli.cli.one_shot import ask  # noqa: PLC0415 - as above
+
+    return ask(question, options, settings, context, terminal)
 
 
 def _asks_nothing(options: Namespace, terminal: Terminal) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from asyncio import CancelledError
 from contextlib import aclosing
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from chatcli.core.events import (
 from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from chatcli.core.events import Event, TurnEnd
     from chatcli.core.ports import Observer
@@ -49,6 +50,20 @@ async def play(events: AsyncGenerator[Event], *observers: Observer) -> TurnEnd:
     if so_far.end is None:
         raise RuntimeError("a turn ended without its last event")
     return so_far.end
+
+
+async def play_together(turns: Sequence[tuple[AsyncGenerator[Event], Sequence[Observer]]]) -> list[TurnEnd]:
+    """Play several turns at the same time, each to its own observers, and return their last events in order.
+
+    On cancellation, or if an observer raises, all of them are stopped; their partial answers are stored by then.
+    """
+    tasks = [asyncio.ensure_future(play(events, *observers)) for events, observers in turns]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class SoFar:

@@ -7,6 +7,8 @@ which JSON readers decode; so are lone surrogates, which UTF-8 cannot hold.
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.codec import source_fields, tool_call_fields, usage_fields
@@ -31,10 +33,11 @@ from chatcli.core.events import (
 from chatcli.text.sanitizer import json_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from chatcli.core.errors import ChatcliError
     from chatcli.core.events import Event
+    from chatcli.core.ports import Observer
 
 _PROGRESS: Final[dict[type, str]] = {
     TurnStarted: "turn_started",
@@ -85,7 +88,8 @@ class JsonRenderer:
 class JsonLinesRenderer:
     """Writes each event as a JSON object on its own line; the last has the fields of ``-o json``.
 
-    ``redact`` and ``notices`` as for ``JsonRenderer``.
+    ``redact`` and ``notices`` as for ``JsonRenderer``. ``beside`` are further fields of each line, where it has none
+    of that name.
     """
 
     def __init__(
@@ -93,7 +97,10 @@ class JsonLinesRenderer:
         write: Callable[[str], object],
         redact: Callable[[str], str] = str,
         notices: list[Notice] | None = None,
+        *,
+        beside: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
+        self._beside = beside
         self._write = write
         self._redact = redact
         self._notices = [] if notices is None else notices
@@ -103,7 +110,49 @@ class JsonLinesRenderer:
             self._notices.append(event)
         line = _event_object(event, self._redact, self._notices)
         if line is not None:
-            self._write(json_line(line) + "\n")
+            self._write(
+                json_line({**line, **{k: v for k, v in self._beside.items() if k not in line}}) + "\n"
+            )
+
+
+class ComparedJson:
+    """Writes one JSON object when ``count`` turns have ended: that of the first, with those of all in ``compared``.
+
+    ``redact`` and ``notices`` as for ``JsonRenderer``.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        write: Callable[[str], object],
+        redact: Callable[[str], str] = str,
+        notices: Sequence[Notice] = (),
+    ) -> None:
+        self._write = write
+        self._redact = redact
+        self._notices = notices
+        self._of_turns: list[list[Notice]] = [[] for _ in range(count)]
+        self._results: dict[int, TurnResult] = {}
+
+    def turn(self, at: int) -> Observer:
+        """Return the observer of the turn at this place."""
+        return partial(self._see, at)
+
+    async def _see(self, at: int, event: Event) -> None:
+        if isinstance(event, Notice):
+            self._of_turns[at].append(event)
+        elif isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
+            self._results[at] = event.result
+            if len(self._results) == len(self._of_turns):
+                self._write(json_line(self._compared()) + "\n")
+
+    def _compared(self) -> dict[str, Any]:
+        first = result_object(self._results[0], self._redact, [*self._notices, *self._of_turns[0]])
+        each = [
+            result_object(self._results[at], self._redact, notices)
+            for at, notices in enumerate(self._of_turns)
+        ]
+        return {**first, "compared": each}
 
 
 def result_object(

@@ -54,7 +54,7 @@ class Session:
 
     def __init__(self) -> None:
         self.records: list[Record] = []
-        """The records a copy consists of: all but the parts of completed replies."""
+        """The records a copy consists of: all but the parts of completed replies, and some of replies that came together."""
         self.header: HeaderRecord | None = None
         self.head: str | None = None
         """The message the next one follows; ``None`` at the beginning."""

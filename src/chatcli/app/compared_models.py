@@ -1,0 +1,112 @@
+"""The models of a comparison: which they are, and the connection to each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from chatcli.app.resolver import ModelResolver
+from chatcli.core.errors import ChatcliError, UsageError
+from chatcli.core.events import TurnFailed, TurnResult, TurnStarted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+    from contextlib import AsyncExitStack
+
+    from chatcli.app.run_context import ChatOptions, Notify, RunContext
+    from chatcli.chat import Conversation
+    from chatcli.chat.comparison import Comparison
+    from chatcli.chat.resolved_model import ResolvedModel
+    from chatcli.config.settings import Settings
+    from chatcli.core.events import Event
+    from chatcli.cost.budget import Approve
+
+
+class ComparedModel(NamedTuple):
+    """A model to compare, and how it is asked: its connection, or why there is none. ``name`` is as the person gave it."""
+
+    name: str
+    resolved: ResolvedModel | None
+    error: ChatcliError | None = None
+
+    @property
+    def model_name(self) -> str:
+        return self.name if self.resolved is None else self.resolved.model_name
+
+    def asked_in(self, comparison: Comparison) -> AsyncGenerator[Event]:
+        """Return the events of the model's turn."""
+        return self._failing() if self.resolved is None else comparison.ask(self.resolved)
+
+    async def _failing(self) -> AsyncGenerator[Event]:
+        yield TurnStarted(self.name)
+        yield TurnFailed(TurnResult("", self.name, error=self.error))
+
+
+def names_in(given: str) -> list[str]:
+    """Return the names in a list with commas. Raise ``UsageError`` if there is none."""
+    names = [name for each in given.split(",") if (name := each.strip())]
+    if not names:
+        raise UsageError(
+            "no model to compare", hint="name models or profiles with commas between: --compare gpt-5,work"
+        )
+    return names
+
+
+class ModelsToCompare:
+    """Finds each model: a name is a profile of config.toml, else a model at the endpoint in use.
+
+    ``settings_with`` returns the settings in force with changes. ``profiles`` are the names of all.
+    """
+
+    def __init__(
+        self,
+        settings_with: Callable[[Mapping[str, object]], Settings],
+        options: ChatOptions,
+        context: RunContext,
+        *,
+        profiles: Collection[str],
+        notify: Notify,
+        approve: Approve | None,
+    ) -> None:
+        self._settings_with = settings_with
+        self._options = options
+        self._context = context
+        self._profiles = profiles
+        self._notify = notify
+        self._approve = approve
+
+    async def in_use(self, settings: Settings, chat: Conversation, stack: AsyncExitStack) -> ComparedModel:
+        """Connect to the model of ``settings``."""
+        found = await self._resolved(settings, self._options, chat, stack, name=settings.model or "")
+        return found if found.resolved is None else found._replace(name=found.resolved.model_name)
+
+    async def named(
+        self, names: Sequence[str], chat: Conversation, stack: AsyncExitStack
+    ) -> list[ComparedModel]:
+        """Connect to each of the models, one after the other: a program that prints a key may ask the person."""
+        options = replace(self._options, embedded=False)
+        return [
+            await self._resolved(
+                self._settings_with({"profile" if name in self._profiles else "model": name}),
+                options,
+                chat,
+                stack,
+                name=name,
+            )
+            for name in names
+        ]
+
+    async def _resolved(
+        self,
+        settings: Settings,
+        options: ChatOptions,
+        chat: Conversation,
+        stack: AsyncExitStack,
+        *,
+        name: str,
+    ) -> ComparedModel:
+        resolver = ModelResolver(settings, options, self._context, self._notify, stack, approve=self._approve)
+        try:
+            return ComparedModel(name, await resolver.resolve(chat))
+        except ChatcliError as error:
+            return ComparedModel(name, None, error)
