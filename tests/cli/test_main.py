@@ -109,7 +109,6 @@ def test_a_reserved_word_is_refused_with_the_way_to_ask_it(name):
             "--schema",
             "--schema-multi",
             "--web-search",
-            "--compare",
             "--tool",
             "--allow-tool",
             "--load",
