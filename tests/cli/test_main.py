@@ -106,8 +106,6 @@ def test_a_reserved_word_is_refused_with_the_way_to_ask_it(name):
     "option",
     [
         *(
-            "--schema",
-            "--schema-multi",
             "--web-search",
             "--tool",
             "--allow-tool",
