@@ -89,6 +89,7 @@ def test_every_command_and_option_a_reader_may_type_is_there(document: Path) -> 
 def test_every_slash_command_of_a_document_is_there(document: Path) -> None:
     commands = [command for _, group in COMMAND_GROUPS for command in group]
     known = {f"/{name}" for command in commands for name in (command.name, *command.aliases)}
+    known |= {f"/{template.stem}" for template in (ROOT / "src/chatcli/templates/shipped").iterdir()}
     named_here = {
         word
         for code in _CODE.findall(_CODE_BLOCK.sub("", document.read_text("utf-8")))

@@ -230,7 +230,7 @@ def template_options(*words, **given):
         "files": None,
         "encoding": None,
         "variables": None,
-        "template": None,
+        "templates": None,
         "output": None,
         "extract": False,
     }
@@ -327,18 +327,35 @@ def context(tmp_path):
 
 
 def test_a_template_sets_what_the_person_does_not(context):
-    given = template_options(template="mine")
-    _, settings = chosen_template(given, context)
+    given = template_options(templates=["mine"])
+    _, settings = chosen_template(given, context, terminal())
     assert (settings.place, settings.table) == ("template mine", {"model": "small"})
     assert (given.extract, given.output) == (True, "json")
-    given = template_options(template="mine", output="text")
-    chosen_template(given, context)
+    given = template_options(templates=["mine"], output="text")
+    chosen_template(given, context, terminal())
     assert (given.extract, given.output) == (False, "text")
+
+
+def test_several_templates_are_one_and_say_where_they_differ(context):
+    (context.paths.config / "templates" / "other.md").write_text(
+        '+++\nmodel = "large"\nsystem = "Be brief."\n+++\nBye {{ input }}', encoding="utf-8"
+    )
+    asking = terminal()
+    template, settings = chosen_template(template_options(templates=["mine", "other"]), context, asking)
+    assert (settings.place, settings.table) == (
+        "template mine + other",
+        {"model": "large", "system": "Be brief."},
+    )
+    assert template.takes_input
+    assert asking.err == "model comes from the template other, not from mine\n"
+    quiet = terminal()
+    chosen_template(template_options(templates=["mine+other"], quiet=True), context, quiet)
+    assert quiet.err == ""
 
 
 def test_without_a_template_there_are_no_variables(context):
     with pytest.raises(UsageError, match="--var only works with a template"):
-        chosen_template(template_options(variables=["a=b"]), context)
+        chosen_template(template_options(variables=["a=b"]), context, terminal())
 
 
 def test_a_page_is_a_document_in_the_order_it_was_named(tmp_path):

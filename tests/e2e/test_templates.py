@@ -135,3 +135,20 @@ def test_a_shipped_one_is_edited_as_ones_own(program):
     broken = program.run("templates", "new", "mine", EDITOR=str(editor))
     assert (broken.exit_code, "line 1: cannot read {{" in broken.stderr) == (3, True)
     assert program.run("templates", "show", "mine").stdout == "Broken {{\n"
+
+
+def test_several_templates_ask_one_question_and_include_others(program):
+    write(program, "rules.md", "Answer in {{ language }}.")
+    write(program, "a.md", '+++\nsystem = "One."\ntemperature = 1\n+++\nReview {{ input }}')
+    write(
+        program,
+        "b.md",
+        '+++\nsystem = "Two."\ntemperature = 0\ntop_p = 0.5\n+++\nTest {{ input }}\n{{> rules }}',
+    )
+    with serving_in_thread(FINE) as server:
+        done = program.run("-T", "a", "-T", "b", "--var", "language=French", server=server, stdin="x = 1")
+    assert (done.exit_code, done.stderr) == (0, "temperature comes from the template b, not from a\n")
+    assert (server.requests[-1].json["temperature"], server.requests[-1].json["top_p"]) == (0, 0.5)
+    system, (_, text) = unframed_messages(asked(server))
+    assert system == ("system", "One.\n\nTwo.")
+    assert text == 'Review\n\n<document name="stdin">\nx = 1</document>\n\nTest\nAnswer in French.'

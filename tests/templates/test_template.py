@@ -14,6 +14,7 @@ from chatcli.templates.template import (
     Filling,
     FrontMatter,
     Placeholder,
+    TemplateText,
     read_places,
     read_template,
     split_front_matter,
@@ -256,3 +257,74 @@ def test_reading_ends_in_segments_or_in_the_error_that_is_meant_for_it(text):
     except ConfigurationError:
         return
     assert "{{" in text or "".join(map(str, segments)) == text
+
+
+def text_of(template, **filling):
+    return template.question(Filling(**filling)).person_text
+
+
+def reading(texts, name="main"):
+    def find(wanted):
+        if wanted not in texts:
+            raise UsageError(f"there is no template {wanted}", hint="did you mean rules?")
+        return TemplateText(wanted, texts[wanted], f"{wanted}.md")
+
+    return read_template(name, texts[name], f"{name}.md", find=find)
+
+
+def test_an_included_template_brings_its_text_and_defaults_and_nothing_else():
+    template = reading(
+        {
+            "main": '+++\nmodel = "m"\n[defaults]\ntone = "warm"\n+++\nHello.\n{{> rules }}\n{{ input }}',
+            "rules": '+++\nmodel = "x"\ndescription = "d"\n[defaults]\nlines = "5"\ntone = "cold"\n+++\n'
+            "\nAt most {{ lines }} lines, {{ tone }}.\n\n",
+        }
+    )
+    assert text_of(template, typed="Hi") == "Hello.\nAt most 5 lines, warm.\nHi"
+    assert template.matter.settings == {"model": "m"}
+    assert template.variables == ("lines", "tone")
+
+
+def test_braces_that_come_from_an_included_text_are_read_once():
+    template = reading({"main": "{{>a}}", "a": '{{ "{{> b }}" }}'})
+    assert text_of(template) == "{{> b }}"
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ({"main": "a\n{{> gone }}"}, "main.md, line 2: there is no template gone"),
+        ({"main": "{{> main }}"}, "main.md, line 1: templates include each other: main includes main"),
+        (
+            {"main": "{{> a }}", "a": "{{> b }}", "b": "{{> a }}"},
+            "b.md, line 1: .* main includes a includes b includes a",
+        ),
+        ({"main": "{{> a }}", "a": ""}, "a.md is empty"),
+        ({"main": "{{> a }}", "a": "{{ oops"}, "a.md, line 1: cannot read {{ oops"),
+        ({"main": "{{> a }}", "a": "+++\nx = 1\n+++\nb"}, "a.md: unknown key 'x'"),
+        ({"main": "{{> ../a }}"}, "main.md, line 1: cannot read"),
+        ({"main": "{{> a }}" * 51, "a": "b"}, "main.md, line 1: it includes more than 50 templates"),
+        ({"main": "{{> a }}{{> a }}", "a": "b" * 600_000}, "or 1,000,000 characters"),
+        (
+            {"main": "{{> a0 }}", **{f"a{n}": f"{{{{> a{n + 1} }}}}" for n in range(20)}, "a20": "b"},
+            "a7.md, line 1: more than 8 templates inside each other",
+        ),
+    ],
+)
+def test_what_cannot_be_included_is_reported_with_its_place(texts, message):
+    with pytest.raises(ConfigurationError, match=message):
+        reading(texts)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("abcd"),
+        st.lists(
+            st.sampled_from(["{{> a }}", "{{> b }}", "{{> c }}", "{{> d }}", "x", "{{ y }}"]), max_size=6
+        ).map("".join),
+    )
+)
+def test_whatever_includes_whatever_ends_in_a_template_or_the_error_for_it(texts):
+    with suppress(ConfigurationError):
+        template = reading({"main": "{{> a }}{{> b }}", **texts})
+        assert not any("{{>" in segment for segment in template.segments if isinstance(segment, str))

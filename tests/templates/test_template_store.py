@@ -120,3 +120,23 @@ def test_a_pipe_is_a_template_only_where_it_is_named(store, tmp_path):
     writer.start()
     assert store.find(str(store.folder / "own.md")).text() == "Say hello."
     writer.join()
+
+
+def test_a_template_includes_others_of_the_folder_and_shipped_ones(store, tmp_path):
+    store.save("rules", "Be brief.")
+    store.save("mine", "{{> rules }} {{> explain }}")
+    assert store.find("mine").template().segments[0] == "Be brief."
+    (tmp_path / "elsewhere.md").write_text("{{> rules }}", encoding="utf-8")
+    assert store.find(str(tmp_path / "elsewhere.md")).template().segments == ("Be brief.",)
+    store.save("mine", "{{> ruels }}")
+    with pytest.raises(ConfigurationError, match=r"mine\.md, line 1: there is no template ruels") as raised:
+        store.find("mine").template()
+    assert raised.value.hint == "did you mean rules?"
+    assert store.find("mine").summary().startswith("cannot be used: ")
+
+
+def test_several_are_named_with_a_plus_between(store):
+    store.save("mine", "Hello")
+    assert [entry.name for entry in store.find_all(["mine+review", "fix"])] == ["mine", "review", "fix"]
+    with pytest.raises(UsageError, match="no template was named"):
+        store.find_all(["mine+"])

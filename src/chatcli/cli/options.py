@@ -259,7 +259,14 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         "--prompt", dest="prompt_option", metavar="TEXT", help="a prompt, even if it begins with -"
     )
     add_system_option(group)
-    group.add_argument("-T", "--template", metavar="NAME|PATH", help="use a prompt template")
+    group.add_argument(
+        "-T",
+        "--template",
+        dest="templates",
+        metavar="NAME|PATH",
+        action="append",
+        help="use a prompt template; several are combined",
+    )
     group.add_argument(
         "--var", dest="variables", metavar="NAME=VALUE", action="append", help="fill in one of its variables"
     )

@@ -107,23 +107,34 @@ def template_store_of(context: RunContext) -> TemplateStore:
     return TemplateStore(context.paths.config / FOLDER)
 
 
-def chosen_template(options: Namespace, context: RunContext) -> tuple[Template, TemplateSettings]:
-    """Return the template of ``-T`` and its settings; store its output format in ``options``.
+def chosen_template(
+    options: Namespace, context: RunContext, terminal: Terminal
+) -> tuple[Template, TemplateSettings]:
+    """Return the templates of ``-T`` as one, and its settings; store its output format in ``options``.
 
-    Raise a ``ChatcliError`` if it does not exist or cannot be used.
+    Raise a ``ChatcliError`` if one does not exist or they cannot be used.
     """
-    if options.template is None:
+    if not options.templates:
         raise UsageError(
             "--var only works with a template", hint="name one: chatcli -T NAME --var NAME=VALUE"
         )
-    entry = template_store_of(context).find(as_typed(options.template))
-    template = entry.template()
+
+    def notify(conflict: str) -> None:
+        if not options.quiet:
+            terminal.warn(sanitize_line(conflict))
+
+    from chatcli.templates.combining import combined  # noqa: PLC0415 - as below
+
+    entries = template_store_of(context).find_all(map(as_typed, options.templates))
+    template = combined([entry.template() for entry in entries], notify)
     # Options given on the command line take precedence.
     if options.output is None and not options.extract:
         options.output = template.matter.output
         options.extract = template.matter.extract
     return template, TemplateSettings(
-        f"template {template.name}", template.matter.settings, f"Edit {entry.path}."
+        f"template {template.name}",
+        template.matter.settings,
+        f"Edit {' or '.join(str(entry.path) for entry in entries)}.",
     )
 
 

@@ -42,10 +42,10 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
     context = run_context(terminal)
     _check_which_conversation(options, context, terminal)
     template, set_by_template = None, None
-    if options.template is not None or options.variables:
+    if options.templates or options.variables:
         from chatcli.cli.questions import chosen_template  # noqa: PLC0415 - most conversations use none
 
-        template, set_by_template = chosen_template(options, context)
+        template, set_by_template = chosen_template(options, context, terminal)
     options.response_format = _response_format(options, context, template)
     settings = settings_of(options, context, terminal, template=set_by_template)
     try:
@@ -104,7 +104,7 @@ def _answer(
 
 def _asks_nothing(options: Namespace, terminal: Terminal) -> bool:
     """Whether there is surely no question: then nothing is imported that reads one."""
-    given = (options.prompt, options.prompt_option, options.files, options.template, options.variables)
+    given = (options.prompt, options.prompt_option, options.files, options.templates, options.variables)
     # What is given beside a conversation is checked where a question is composed.
     beside = (options.system, options.encoding)
     return terminal.stdin_is_terminal and not any(given) and all(each is None for each in beside)

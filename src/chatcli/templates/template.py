@@ -7,6 +7,7 @@ The front matter is TOML between two lines of ``+++``, the language of config.to
     {{ name = "text" }}    a variable with a default
     {{ 1 }}                the first of the words that were typed
     {{ "{{" }}             text as it stands between the quotes
+    {{> name }}            the text of another template
 
 There is nothing else: no expressions, no code. Inserted values are never parsed again.
 """
@@ -16,17 +17,27 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from chatcli.core.errors import ConfigurationError, UsageError
 from chatcli.core.messages import Message, TextPart
 from chatcli.text.hints import nearest, toml_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 
-SETTINGS: Final = ("model", "profile", "system", "temperature", "max_tokens")
+SETTINGS: Final = (
+    "model",
+    "profile",
+    "system",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "seed",
+    "reasoning",
+    "verbosity",
+)
 """Settings a template may make for its call: how to ask, but never which endpoint or key."""
 OUTPUTS: Final = ("text", "markdown", "json", "jsonl")
 _KEYS: Final = ("description", *SETTINGS, "extract", "output", "schema", "schema_multi", "defaults")
@@ -124,23 +135,30 @@ def _read(table: Mapping[str, Any], where: str) -> FrontMatter:
 
 
 INPUT: Final = "input"
+NAME: Final = r"\w(?:[\w.-]{0,98}\w)?"
+"""The pattern of a template's name."""
 _OPENING: Final = "{{"
 _QUOTED: Final = r'"(?:[^"\\\n]|\\.)*"'
 _PLACE: Final = re.compile(
-    rf"\{{\{{\s*(?:(?P<name>[^\W\d][\w-]*|[1-9][0-9]?)(?:\s*=\s*(?P<default>{_QUOTED}))?|(?P<text>{_QUOTED}))\s*\}}\}}"
+    rf"\{{\{{\s*(?:>\s*(?P<include>{NAME})|(?P<name>[^\W\d][\w-]*|[1-9][0-9]?)(?:\s*=\s*(?P<default>{_QUOTED}))?|(?P<text>{_QUOTED}))\s*\}}\}}"
 )
 _LONGEST_SHOWN: Final = 30
 _HOW: Final = (
-    'a place is {{ input }}, {{ name }}, {{ name = "default" }} or {{ 1 }}; {{ "{{" }} writes the braces'
+    'a place is {{ input }}, {{ name }}, {{ name = "default" }}, {{ 1 }} or {{> template }}; '
+    '{{ "{{" }} writes the braces'
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """A placeholder: ``input``, a variable, or the number of a word."""
+    """A placeholder: ``input``, a variable, or the number of a word.
+
+    ``is_further``: an earlier template has a place for the input, so documents are not attached here again.
+    """
 
     name: str
     default: str | None = None
+    is_further: bool = False
 
     @property
     def position(self) -> int | None:
@@ -148,10 +166,18 @@ class Placeholder:
         return int(self.name) if self.name.isdecimal() else None
 
 
+@dataclass(frozen=True, slots=True)
+class Include:
+    """The place of another template's text; ``line`` is where it stands."""
+
+    name: str
+    line: int
+
+
 Segment: TypeAlias = str | Placeholder
 
 
-def read_places(text: str, where: str, *, first_line: int = 1) -> tuple[Segment, ...]:
+def read_places(text: str, where: str, *, first_line: int = 1) -> tuple[Segment | Include, ...]:
     """Split ``text`` into segments.
 
     Raise ``ConfigurationError``, mentioning ``where``, for an invalid placeholder.
@@ -159,15 +185,15 @@ def read_places(text: str, where: str, *, first_line: int = 1) -> tuple[Segment,
     return tuple(_segments(text, where, first_line))
 
 
-def _segments(text: str, where: str, first_line: int) -> Iterator[Segment]:
+def _segments(text: str, where: str, first_line: int) -> Iterator[Segment | Include]:
     at = 0
     while (opening := text.find(_OPENING, at)) >= 0:
         if opening > at:
             yield text[at:opening]
         match = _PLACE.match(text, opening)
-        segment = None if match is None else _segment(match)
+        line = first_line + text.count("\n", 0, opening)
+        segment = None if match is None else _segment(match, line)
         if match is None or segment is None:
-            line = first_line + text.count("\n", 0, opening)
             shown = text[opening:].partition("\n")[0][:_LONGEST_SHOWN]
             raise ConfigurationError(f"{where}, line {line}: cannot read {shown}", hint=_HOW)
         yield segment
@@ -176,8 +202,10 @@ def _segments(text: str, where: str, first_line: int) -> Iterator[Segment]:
         yield text[at:]
 
 
-def _segment(match: re.Match[str]) -> Segment | None:
+def _segment(match: re.Match[str], line: int) -> Segment | Include | None:
     """Return the segment, ``None`` if a quoted text is not valid JSON."""
+    if match["include"] is not None:
+        return Include(match["include"], line)
     try:
         if match["name"] is None:
             return str(json.loads(match["text"]))
@@ -250,6 +278,8 @@ class Template:
         for segment in self.segments:
             if isinstance(segment, str):
                 own += segment
+            elif segment.name == INPUT and filling.documents and segment.is_further:
+                own = own.rstrip()
             elif segment.name == INPUT and filling.documents:
                 parts += [*_own_part(own.rstrip()), *_document_parts(filling)]
                 own = ""
@@ -286,13 +316,29 @@ class Template:
         return next((default for default in beside if default is not None), self.matter.defaults.get(name))
 
 
-def read_template(name: str, text: str, where: str) -> Template:
-    """Parse a template. Raise ``ConfigurationError``, mentioning ``where``, if it is invalid."""
-    matter, body, first_line = split_front_matter(text, where)
-    first_line += len(body) - len(body.lstrip("\n"))
-    template = Template(name, matter, read_places(body.strip("\n"), where, first_line=first_line))
-    if not body.strip():
-        raise ConfigurationError(f"{where} is empty", hint="write the prompt below its front matter")
+class TemplateText(NamedTuple):
+    """The file of a template: its name, its text, and its path for messages."""
+
+    name: str
+    text: str
+    where: str
+
+
+def _no_others(name: str) -> TemplateText:
+    raise UsageError(f"there is no template {name}", hint="only stored templates can be included")
+
+
+def read_template(
+    name: str, text: str, where: str, *, find: Callable[[str], TemplateText] = _no_others
+) -> Template:
+    """Parse a template, with the texts it includes, which ``find`` returns by name.
+
+    An included template brings its text and its defaults; its other settings do not count. Raise
+    ``ConfigurationError``, mentioning ``where``, if it or an included one is invalid.
+    """
+    reader = _IncludingReader(find)
+    matter, segments = reader.read(TemplateText(name, text, where), ())
+    template = Template(name, replace(matter, defaults=reader.defaults), segments)
     known = [place.name for place in template.places]
     for variable in matter.defaults:
         if variable not in known:
@@ -301,6 +347,62 @@ def read_template(name: str, text: str, where: str) -> Template:
                 hint=f"variables in the text: {', '.join(known) or 'none'}",
             )
     return template
+
+
+_MOST_INCLUDES: Final = 50
+_DEEPEST: Final = 8
+_MOST_CHARACTERS: Final = 1_000_000
+
+
+class _IncludingReader:
+    """Reads one template with what it includes; ``defaults`` are those of all, the outermost first."""
+
+    def __init__(self, find: Callable[[str], TemplateText]) -> None:
+        self._find = find
+        self._included = 0
+        self._characters = 0
+        self.defaults: dict[str, str] = {}
+
+    def read(
+        self, source: TemplateText, above: tuple[TemplateText, ...]
+    ) -> tuple[FrontMatter, tuple[Segment, ...]]:
+        """Return front matter and segments of ``source``, which is included by the last of ``above``."""
+        matter, body, first_line = split_front_matter(source.text, source.where)
+        self.defaults = {**matter.defaults, **self.defaults}
+        first_line += len(body) - len(body.lstrip("\n"))
+        segments: list[Segment] = []
+        for segment in read_places(body.strip("\n"), source.where, first_line=first_line):
+            if isinstance(segment, Include):
+                segments += self._included_by((*above, source), segment)
+            else:
+                segments.append(segment)
+        if not body.strip():
+            raise ConfigurationError(
+                f"{source.where} is empty", hint="write the prompt below its front matter"
+            )
+        return matter, tuple(segments)
+
+    def _included_by(self, above: tuple[TemplateText, ...], include: Include) -> tuple[Segment, ...]:
+        place = f"{above[-1].where}, line {include.line}"
+        try:
+            source = self._find(include.name)
+        except UsageError as error:
+            raise ConfigurationError(f"{place}: {error.message}", hint=error.hint) from error
+        if any(source.where == each.where for each in above):
+            chain = " includes ".join([*(each.name for each in above), source.name])
+            raise ConfigurationError(f"{place}: templates include each other: {chain}", hint="remove one")
+        self._included += 1
+        self._characters += len(source.text)
+        if len(above) > _DEEPEST:
+            raise ConfigurationError(
+                f"{place}: more than {_DEEPEST} templates inside each other", hint="include fewer"
+            )
+        if self._included > _MOST_INCLUDES or self._characters > _MOST_CHARACTERS:
+            raise ConfigurationError(
+                f"{place}: it includes more than {_MOST_INCLUDES} templates or {_MOST_CHARACTERS:,} characters",
+                hint="attach what is to be read: -f PATH",
+            )
+        return self.read(source, above)[1]
 
 
 def _own_part(text: str) -> list[TextPart]:

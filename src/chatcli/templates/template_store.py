@@ -5,37 +5,46 @@ from __future__ import annotations
 import errno
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError, UsageError
 from chatcli.storage import private_files
 from chatcli.storage.private_files import read_regular_or_pipe
-from chatcli.templates.template import read_template
+from chatcli.templates.template import NAME, TemplateText, read_template
 from chatcli.text.hints import nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from chatcli.templates.template import Template
 
 FOLDER: Final = "templates"
 """The folder's name in the configuration folder."""
 
+PLUS: Final = "+"
+"""Between the names of several templates."""
+
 SUFFIXES: Final = (".md", ".txt")
 
 _SHIPPED: Final = Path(__file__).parent / "shipped"
-_NAME: Final = re.compile(r"\w(?:[\w.-]{0,98}\w)?")
+_NAME: Final = re.compile(NAME)
 _LONGEST_BYTES: Final = 1_000_000
 _PATIENCE_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateEntry:
-    """A template by its name; ``is_shipped`` marks the program's, ``overrides`` one that replaces such."""
+    """A template by its name; ``is_shipped`` marks the program's, ``overrides`` one that replaces such.
+
+    ``find`` returns the templates it includes by their names.
+    """
 
     name: str
     path: Path
     is_shipped: bool
+    find: Callable[[str], TemplateEntry] = field(compare=False, repr=False)
     overrides: bool = False
 
     def text(self) -> str:
@@ -44,7 +53,7 @@ class TemplateEntry:
 
     def template(self) -> Template:
         """Read the template. Raise ``ConfigurationError`` if it is invalid."""
-        return read_template(self.name, self.text(), str(self.path))
+        return read_template(self.name, self.text(), str(self.path), find=self._source)
 
     def summary(self) -> str:
         """Return its description in a line, or why it is invalid."""
@@ -52,6 +61,10 @@ class TemplateEntry:
             return self.template().matter.description
         except ChatcliError as error:
             return f"cannot be used: {error.message}"
+
+    def _source(self, name: str) -> TemplateText:
+        included = self.find(name)
+        return TemplateText(name, included.text(), str(included.path))
 
 
 class TemplateStore:
@@ -66,11 +79,13 @@ class TemplateStore:
         shipped = _files(_SHIPPED)
         own = _files(self.folder)
         found = [
-            TemplateEntry(name, path, is_shipped=False, overrides=name in shipped)
+            TemplateEntry(name, path, is_shipped=False, find=self._called, overrides=name in shipped)
             for name, path in own.items()
         ]
         found += [
-            TemplateEntry(name, path, is_shipped=True) for name, path in shipped.items() if name not in own
+            TemplateEntry(name, path, is_shipped=True, find=self._called)
+            for name, path in shipped.items()
+            if name not in own
         ]
         return sorted(found, key=lambda entry: entry.name)
 
@@ -91,8 +106,13 @@ class TemplateStore:
             raise UsageError("no template was named", hint="chatcli templates lists them")
         if _is_path(name):
             path = _expanded(name)
-            return TemplateEntry(path.stem, path, is_shipped=False)
+            return TemplateEntry(path.stem, path, is_shipped=False, find=self._called)
         return self._called(name)
+
+    def find_all(self, names: Iterable[str]) -> list[TemplateEntry]:
+        """Return the templates called ``names``, each a name, names joined by ``+``, or a path; as ``find`` does."""
+        single = (each for name in names for each in ([name] if _is_path(name) else name.split(PLUS)))
+        return [self.find(name) for name in single]
 
     def path_for(self, name: str) -> Path:
         """Return the path of the person's template ``name``, existing or not.

@@ -102,6 +102,22 @@ async def test_a_template_is_a_command_of_its_name(start_repl, templates, name):
     assert repl.frontend.output[0] == f"> /{name} who=Ann  Hello\nthere"
 
 
+async def test_several_templates_are_asked_with_as_one(start_repl, templates):
+    (templates / "strict.md").write_text(
+        '+++\nsystem = "Be strict."\nmodel = "large"\n+++\nLook at {{ input }} again.', encoding="utf-8"
+    )
+    async with serving(PARIS) as server:
+        repl = start_repl(server)
+        await repl.take("/plain+strict the roof")
+        await repl.take("/t strict+plain the door")
+        await repl.connection.close()
+    assert messages(server, 0) == [("user", "Be strict.\n\nLook around.\n\nLook at the roof again.")]
+    assert messages(server, 1)[-1] == ("user", "Be strict.\n\nLook at the door again.\n\nLook around.")
+    assert "the conversation keeps its own model; that of a template counts with -T" in repl.frontend.output
+    await repl.take("/plain+gone x")
+    assert "error: there is no command /plain+gone" in repl.frontend.output
+
+
 async def test_a_name_of_a_command_stays_the_commands(start_repl, templates):
     (templates / "undo.md").write_text("Undo {{ input }}", encoding="utf-8")
     (templates / "quit.md").write_text("Quit {{ input }}", encoding="utf-8")

@@ -38,6 +38,7 @@ _BY_DESTINATION: Final = {
     "sessions": SESSIONS,
     "profile": PROFILES,
     "template": TEMPLATES,
+    "templates": TEMPLATES,
     "schema": SCHEMAS,
     "schema_multi": SCHEMAS,
 }

@@ -19,6 +19,7 @@ from chatcli.repl.commands import (
     setting_commands,
     template_commands,
 )
+from chatcli.templates.template_store import PLUS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -108,7 +109,7 @@ async def run_command(repl: ReplSession, name: str, argument: str) -> None:
     command = named(name)
     if command is None:
         templates = await template_commands.all_templates(repl)
-        if all(entry.name != name for entry in templates):
+        if not {entry.name for entry in templates}.issuperset(name.split(PLUS)):
             raise no_such_command(name, repl, templates)
         draft = f"/{name} {argument}".rstrip()
         await template_commands.ask_with_template(repl, name, argument, draft=draft)

@@ -10,6 +10,7 @@ from chatcli.app.threads import in_thread
 from chatcli.core.errors import ChatcliError, UsageError
 from chatcli.repl.answer_schema import answers_in, read_form
 from chatcli.repl.commands.command import Choice, Command, say_rows
+from chatcli.templates.combining import combined, in_conversation
 from chatcli.templates.template import Filling
 from chatcli.text.shortening import shortened
 
@@ -43,10 +44,16 @@ async def _template(repl: ReplSession, argument: str) -> None:
 async def ask_with_template(repl: ReplSession, name: str, written: str, *, draft: str) -> None:
     """Ask the question that the template ``name`` makes of ``written``; ask for missing values first.
 
-    Raise a ``ChatcliError`` if there is none, or it cannot be used.
+    Its system prompt stands above it, as the conversation keeps its own. ``name`` may be several joined by
+    ``+``. Raise a ``ChatcliError`` if there is none of them, or they cannot be used.
     """
-    store = repl.templates
-    template = await in_thread(lambda: store.find(name).template())
+    store, notes = repl.templates, list[str]()
+    found = await in_thread(lambda: [entry.template() for entry in store.find_all([name])])
+    template = in_conversation(combined(found, notes.append))
+    for note in notes:
+        repl.frontend.remark(note)
+    if unused := ", ".join(template.matter.settings):
+        repl.frontend.remark(f"the conversation keeps its own {unused}; that of a template counts with -T")
     # Pasted text is data: what it mentions is not attached.
     files = repl.attachments.of(repl.typed)
     # Files are read last; until then only their presence counts.
