@@ -54,7 +54,7 @@ from chatcli.core.messages import (
     question,
     system,
 )
-from chatcli.core.request import Parameters, Request
+from chatcli.core.request import CheckedAnswer, Parameters, Request, ResponseFormat
 from conversation.fakes import CharacterCounter, ManualClock, ScriptedJournal, ScriptedModel, Stall
 
 DONE = Completion("stop", "small-2026", Usage(12, 3))
@@ -916,3 +916,55 @@ class TestTheScreen:
         *_, notice, end = await turn(manager)
         assert notice == Notice("outgoing_link", "Par")
         assert isinstance(end, TurnFailed)
+
+
+class TestAnAnswerThatIsToFitASchema:
+    @staticmethod
+    def fitting(text, words=""):
+        def check(answered):
+            return (
+                CheckedAnswer({"is": answered}) if answered == text else CheckedAnswer(problem="it is wrong")
+            )
+
+        return ResponseFormat("it", {}, words=words, check=check)
+
+    async def test_has_data(self):
+        manager, model, _ = conversation(PARIS)
+        manager.response_format = self.fitting("Paris")
+        end = (await turn(manager))[-1]
+        assert end.result.data == {"is": "Paris"}
+        assert model.requests[0].response_format == manager.response_format
+
+    async def test_is_a_failure_that_is_kept_if_it_does_not(self):
+        manager, _, journal = conversation(PARIS)
+        manager.response_format = self.fitting("Rome")
+        end = (await turn(manager))[-1]
+        assert isinstance(end, TurnFailed)
+        assert (end.result.text, end.result.data, end.result.error.code) == ("Paris", None, "schema_mismatch")
+        assert journal.replies[0].texts == ["Par", "is"]
+
+    async def test_that_was_cut_has_no_data_and_no_error(self):
+        manager, _, _ = conversation((*PARIS[:2], Completion("length")))
+        manager.response_format = self.fitting("Rome")
+        end = (await turn(manager))[-1]
+        assert (end.result.error, end.result.data) == (None, None)
+
+    async def test_that_replaced_one_counts_both(self):
+        replaced = TextReclassified("Rome", is_reasoning=False)
+        again = Completion("stop", answers=2)
+        manager, _, _ = conversation((TextDelta("Rome"), replaced, TextDelta("Paris"), again))
+        result = (await turn(manager))[-1].result
+        once, _, _ = conversation((TextDelta("Paris"), Completion("stop")))
+        before = (await turn(once))[-1].result.usage
+        assert (result.text, result.attempts) == ("Paris", 2)
+        assert result.usage.output_tokens == 2 * before.output_tokens
+        assert result.usage.input_tokens == 2 * before.input_tokens + before.output_tokens
+
+    async def test_leaves_room_for_the_schema(self):
+        history = history_of(30)
+        manager, model, _ = conversation(PARIS, PARIS, history=history)
+        await turn(manager)
+        manager.response_format = self.fitting("Paris", words="x" * 1_000)
+        await turn(manager)
+        first, second = (sum(len(each.text) for each in request.messages) for request in model.requests)
+        assert first - second > 600

@@ -69,4 +69,6 @@ class ModelInUse(NamedTuple):
 
     def cannot_fit(self, question: Message, history: History) -> bool:
         """Return whether ``question`` does not fit, whatever else is omitted."""
-        return does_not_fit(question, history, self.window.budget_tokens, self.tokens)
+        form = self.response_format
+        form_tokens = 0 if form is None else self.tokens.estimate_text(form.words)
+        return does_not_fit(question, history, self.window.budget_tokens - form_tokens, self.tokens)

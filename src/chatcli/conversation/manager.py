@@ -95,6 +95,12 @@ class ConversationManager:
         self._anticipated: _Anticipated | None = None
         self.response_format: ResponseFormat | None = None
 
+    @property
+    def _budget_tokens(self) -> int:
+        """The tokens that messages may take beside the schema of the answer."""
+        form = self.response_format
+        return self._window.budget_tokens - (0 if form is None else self._tokens.estimate_text(form.words))
+
     def resume(self, history: History) -> None:
         """Continue from another history, as after undo; the caller has stored the change."""
         self.history = history
@@ -121,7 +127,7 @@ class ConversationManager:
 
         Computed without loading a vocabulary, by estimate if necessary.
         """
-        next_question, budget_tokens = question or messages.question(""), self._window.budget_tokens
+        next_question, budget_tokens = question or messages.question(""), self._budget_tokens
         try:
             return self._strategy.fold(self.history, next_question, budget_tokens, self._tokens.at_once())
         except InputTooLong:
@@ -129,7 +135,7 @@ class ConversationManager:
 
     def whole_fold(self) -> Fold | None:
         """Return the turns to summarize next if all but the newest are to be summarized."""
-        return whole_fold(self.history, self._window.budget_tokens, self._tokens.at_once())
+        return whole_fold(self.history, self._budget_tokens, self._tokens.at_once())
 
     def set_summary(self, summary: Summary | None) -> None:
         """Set the ``summary`` of the first turns; the caller has stored it."""
@@ -139,7 +145,7 @@ class ConversationManager:
     @property
     def most_summary_tokens(self) -> int:
         """The maximum length of a summary's text."""
-        return max(0, summary_tokens(self._window.budget_tokens, self._tokens.at_once()))
+        return max(0, summary_tokens(self._budget_tokens, self._tokens.at_once()))
 
     def tokens_of_text(self, text: str) -> int:
         """Return the tokens of ``text``: counted if that is quick, else estimated."""
@@ -147,20 +153,20 @@ class ConversationManager:
 
     async def look_ahead(self) -> None:
         """Do the preparation for the next question, while the person reads or types."""
-        await self._strategy.prepare(self.history, self._window.budget_tokens, self._tokens)
+        await self._strategy.prepare(self.history, self._budget_tokens, self._tokens)
 
     def prepare(self, question: Message) -> tuple[Request, ContextFitted]:
         """Return the request that ``send`` would make, without storing or sending anything.
 
         Raise ``InputTooLong`` if the question does not fit.
         """
-        budget_tokens = self._window.budget_tokens
+        budget_tokens = self._budget_tokens
         plan = self._fit(question, budget_tokens)
         return self._request(plan), _context_fitted(plan, budget_tokens)
 
     def request_ahead(self) -> Request | None:
         """Return the request of an empty next question, ``None`` if there is no history, or to fit it takes long."""
-        question, budget_tokens = messages.question(""), self._window.budget_tokens
+        question, budget_tokens = messages.question(""), self._budget_tokens
         is_quick = self._tokens.counter.loaded or surely_fits(
             self.history, question, budget_tokens, self._tokens
         )
@@ -176,7 +182,7 @@ class ConversationManager:
         Return the request, ``None`` if to fit it takes long. Nothing is stored or sent, and no server asked. No vocabulary is loaded either: that would keep keys waiting.
         Raise ``InputTooLong`` if the question does not fit.
         """
-        budget_tokens, tokens = self._window.budget_tokens, self._tokens
+        budget_tokens, tokens = self._budget_tokens, self._tokens
         if not tokens.counter.loaded:
             if not surely_fits(self.history, question, budget_tokens, tokens):
                 return None
@@ -237,7 +243,7 @@ class ConversationManager:
         self, turn: RunningTurn, question: Message, stored_id: str | None
     ) -> AsyncGenerator[Event]:
         """Fit the question, have it checked, store it, and yield what the model answers."""
-        budget_tokens = self._window.budget_tokens
+        budget_tokens = self._budget_tokens
         notice = await self._strategy.prepare(self.history, budget_tokens, self._tokens, question)
         if notice is not None:
             yield notice
@@ -276,7 +282,7 @@ class ConversationManager:
 
         Once some of the answer was received, asking again would repeat it.
         """
-        budget_tokens, began = self._window.budget_tokens, False
+        budget_tokens, began = self._budget_tokens, False
         for refits_left in range(REFITS, -1, -1):
             self._strategy.sent(self.history, plan)
             yield _context_fitted(plan, budget_tokens)
@@ -302,7 +308,7 @@ class ConversationManager:
         if error.window_tokens is not None and error.window_tokens < self._window.tokens:
             self._window = Window.of(error.window_tokens, self._parameters.max_tokens)
             self._usage = None
-        allowed_tokens = self._window.budget_tokens
+        allowed_tokens = self._budget_tokens
         return allowed_tokens if 0 < allowed_tokens < sent_tokens else int(sent_tokens * REFIT_SHARE)
 
     def _fit(self, question: Message, budget_tokens: int) -> ContextPlan:
@@ -328,7 +334,7 @@ class ConversationManager:
     def _next(self, question: Message) -> ContextPlan:
         tokens = self._tokens.at_once()
         try:
-            plan = self._strategy.fit(self.history, question, self._window.budget_tokens, tokens)
+            plan = self._strategy.fit(self.history, question, self._budget_tokens, tokens)
         except InputTooLong:
             plan = mandatory_only(self.history, question, tokens)
         return replace(plan, estimated=tokens is not self._tokens)
@@ -341,7 +347,7 @@ class ConversationManager:
         system_tokens = sum(tokens[kind] for kind in ("instructions", "system", "note", "framing"))
         return ContextUsage(
             window_tokens=self._window.tokens,
-            budget_tokens=self._window.budget_tokens,
+            budget_tokens=self._budget_tokens,
             system_tokens=system_tokens,
             turns_tokens=tokens.total() - system_tokens - tokens["question"],
             estimated=plan.estimated,
