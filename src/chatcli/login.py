@@ -145,7 +145,8 @@ async def check_key(
 
 async def _checked(base_url: str, key: str | None, settings: Settings, context: RunContext) -> Checked:
     # What resolves models imports the whole conversation, which config show must not wait for.
-    from chatcli.app.resolver import endpoint_at, list_offered  # noqa: PLC0415
+    from chatcli.app.model_lists import list_offered  # noqa: PLC0415
+    from chatcli.app.resolver import endpoint_at  # noqa: PLC0415
 
     entry = context.shared.pool.entry(endpoint_at(base_url, settings, context, key=key), context.environment)
     return Checked(base_url, await list_offered(entry), proven=True)

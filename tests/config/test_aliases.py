@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.config.aliases import aliases_of, matching, resolved_aliases
+from chatcli.config.aliases import aliases_of, candidates, is_name_of, listing, matching, resolved_aliases
 from chatcli.core.errors import ConfigurationError
 
 TABLE = """
@@ -59,8 +59,8 @@ def test_a_profile_has_aliases_of_its_own_over_the_outer_ones(machine):
     assert machine.resolve(config=config, flags={"model": "fast"}).model == "gpt-5-mini"
     there = machine.resolve(config=config, flags={"model": "fast", "profile": "desk"})
     assert there.model == "qwen3"
-    # An outer alias leads through the profile's, and one that names itself is taken back.
-    assert there.aliases == {"fast": "qwen3", "quick": "qwen3"}
+    # An outer alias leads through the profile's, and one that names itself is a whole name.
+    assert there.aliases == {"fast": "qwen3", "quick": "qwen3", "gpt-5": "gpt-5"}
 
 
 def test_a_fallback_profile_is_asked_by_its_own_aliases(machine):
@@ -111,8 +111,8 @@ def test_resolved_aliases_never_lead_to_an_alias_or_there_is_a_circle(aliases):
         assert any(_is_endless(alias, aliases) for alias in aliases)
         return
     assert not any(_is_endless(alias, aliases) for alias in aliases)
-    assert resolved.keys().isdisjoint(resolved.values())
-    assert resolved.keys() == {alias for alias, target in aliases.items() if target != alias}
+    assert resolved.keys() == aliases.keys()
+    assert all(resolved.get(model, model) == model for model in resolved.values())
 
 
 def _is_endless(alias: str, aliases: dict[str, str]) -> bool:
@@ -151,4 +151,37 @@ def test_what_a_query_finds_are_models_in_their_order_and_each_is_found_by_its_o
 
 
 def test_a_model_may_have_several_aliases():
-    assert aliases_of("m", {"a": "m", "b": "n", "c": "m"}) == ("a", "c")
+    assert aliases_of("m", {"a": "m", "b": "n", "c": "m", "m": "m"}) == ("a", "c")
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("qwen3", "qwen3"),
+        ("qwen3", "qwen3:latest"),
+        ("mistral-large", "mistral-large-latest"),
+        ("mistral-large", "mistral-large-2411"),
+        ("gpt-4o", "gpt-4o-2024-08-06"),
+        ("claude-sonnet-4", "claude-sonnet-4-20250514"),
+        ("gemini-2.5-pro", "models/gemini-2.5-pro"),
+    ],
+)
+def test_a_name_that_its_endpoint_may_complete_is_a_whole_one(name, model):
+    assert is_name_of(name, model)
+    assert candidates(name, [model, f"{name}-mini"]) == []
+
+
+@pytest.mark.parametrize("name", ["sonn", "claude", "claude-sonnet-4", "5", "GPT-5-MINI", "haiku claude"])
+def test_a_part_of_a_name_has_candidates(name):
+    assert candidates(name, MODELS)
+
+
+@given(st.text(), st.lists(st.text()))
+def test_what_is_listed_has_no_candidates_and_no_other_name_is_made_up(name, models):
+    assert candidates(name, [*models, name]) == []
+    assert set(candidates(name, models)) <= set(models)
+
+
+def test_many_names_are_counted():
+    assert listing(["a", "b"]) == "a, b"
+    assert listing([str(number) for number in range(1_010)]).endswith(", 7 and 1,002 more")

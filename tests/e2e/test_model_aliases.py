@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+
+import pytest
 
 from scripted_server import Answer, event_stream, json_answer, serving_in_thread
 
@@ -60,3 +63,122 @@ def test_aliases_in_a_circle_are_wrong_configuration_and_doctor_says_so(program)
     assert (done.exit_code, done.stdout) == (3, "")
     assert "config.toml aliases go in a circle: a → b → a" in done.stderr
     assert "go in a circle" in program.run("doctor").stdout
+
+
+LISTED = json_answer(
+    {
+        "data": [
+            {"id": "vendor/claude-sonnet-4.5"},
+            {"id": "vendor/claude-haiku-4.5"},
+            {"id": "gpt-5-mini"},
+            {"id": "gpt-4o-2024-08-06"},
+            {"id": "qwen3:latest"},
+        ]
+    }
+)
+
+
+def with_list(request):
+    return LISTED if request.path == "/v1/models" else FINE
+
+
+def models_asked(server):
+    return [request.json["model"] for request in server.requests if request.method == "POST"]
+
+
+def test_a_part_of_a_name_is_never_asked_by_a_script_once_the_list_is_known(program):
+    with serving_in_thread(choose=with_list) as server:
+        configure(program, server)
+        before = program.run("-m", "claude", "Hi")
+        program.run("models")
+        several = program.run("-m", "CLAUDE", "Hi")
+        one = program.run("-m", "sonn", "-o", "json", "Hi")
+    # Nothing was known of the endpoint's models, so the name was sent as it is.
+    assert (before.exit_code, models_asked(server)) == (0, ["claude"])
+    assert (several.exit_code, several.stdout) == (2, "")
+    assert "lists no model CLAUDE, but vendor/claude-sonnet-4.5, vendor/claude-haiku-4.5\n" in several.stderr
+    assert "→ give a whole name, or an alias" in several.stderr
+    assert (one.exit_code, json.loads(one.stdout)["error"]["code"]) == (2, "part_of_a_name")
+
+
+def test_names_that_are_none_of_the_list_or_a_short_form_of_one_are_sent_as_they_are(program):
+    names = ["gpt-5-mini", "other", "claude-haiku-4.5", "gpt-4o", "qwen3", "best"]
+    with serving_in_thread(choose=with_list) as server:
+        configure(program, server)
+        program.run("models")
+        for name in names:
+            assert program.run("-m", name, "Hi").exit_code == 0
+    assert models_asked(server) == [*names[:-1], "gpt-5-mini"]
+
+
+def test_what_an_alias_leads_to_is_a_whole_name(program):
+    with serving_in_thread(choose=with_list) as server:
+        configure(program, server)
+        program.run("models")
+        assert program.run("-m", "claude", "Hi").exit_code == 2
+        with (program.config_folder / "config.toml").open("a", encoding="utf-8") as file:
+            file.write('claude = "claude"\nsonn = "claude-s"\n')
+        for name in ("claude", "sonn"):
+            assert program.run("-m", name, "Hi").exit_code == 0
+    assert models_asked(server) == ["claude", "claude-s"]
+
+
+def test_a_list_from_earlier_is_read_again_before_a_name_is_refused(program):
+    newer = json_answer({"data": [{"id": "gpt-5"}, {"id": "gpt-5-mini"}]})
+    lists = [LISTED, newer, json_answer({}, status=500)]
+    with serving_in_thread(choose=lambda r: lists.pop(0) if r.path == "/v1/models" else FINE) as server:
+        configure(program, server)
+        program.run("models")
+        assert program.run("-m", "gpt-5", "Hi").exit_code == 0
+        # Where it cannot be read, the endpoint decides.
+        assert program.run("-m", "mini", "Hi").exit_code == 0
+    assert models_asked(server) == ["gpt-5", "mini"]
+
+
+def test_a_run_that_keeps_nothing_keeps_no_list(program):
+    with serving_in_thread(choose=with_list) as server:
+        configure(program, server, "save = false\n")
+        program.run("models")
+        assert program.run("-m", "claude", "Hi").exit_code == 0
+
+
+def test_models_are_found_by_words_of_their_names_and_aliases(program):
+    with serving_in_thread(choose=with_list) as server:
+        configure(program, server)
+        both = program.run("models", "CLAUDE", "son")
+        by_alias = json.loads(program.run("models", "bes", "-o", "json").stdout)
+        nothing = program.run("models", "gemini")
+    assert both.stdout.split()[:1] == ["vendor/claude-sonnet-4.5"]
+    assert [model["id"] for model in by_alias] == ["gpt-5-mini"]
+    assert by_alias[0]["aliases"] == ["fast", "best"]
+    assert list(by_alias[0])[-1] == "aliases"
+    assert (nothing.exit_code, nothing.stdout) == (0, "")
+    assert nothing.stderr.endswith(" lists no models with gemini in their name\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal of POSIX")
+@pytest.mark.parametrize(
+    ("columns", "shown"), [(120, "(fast, best)"), (80, " (fast, best)"), (40, "… (fast, b…")]
+)
+def test_a_list_of_models_shows_their_aliases_at_every_width(program, terminal, columns, shown):
+    with serving_in_thread(choose=with_list) as server:
+        configure(program, server)
+        with terminal("models", columns=columns) as screen:
+            screen.wait_for("qwen3")
+            rows = screen.shown.split("\n")
+    row = next(row for row in rows if "(fast" in row)
+    assert row.startswith("gpt-5-m")
+    assert shown in row
+
+
+def test_doctor_names_aliases_that_lead_to_no_model_or_hide_one(program):
+    with serving_in_thread(choose=with_list) as server:
+        configure(program, server)
+        with (program.config_folder / "config.toml").open("a", encoding="utf-8") as file:
+            file.write('gone = "claude-2"\n"qwen3:latest" = "gpt-4o"\nqwen4 = "qwen4"\n')
+        found = json.loads(program.run("doctor", "-o", "json").stdout)
+    texts = [finding["text"] for finding in found["checks"] if finding["text"].startswith("alias ")]
+    assert texts == [
+        "alias gone: claude-2 is not among them",
+        "alias qwen3:latest: gpt-4o is asked, not the model of that name",
+    ]

@@ -49,7 +49,7 @@ def test_programs_get_json(program, how):
         done = program.run("models", *how, server=server)
     listed = {model["id"]: model for model in json.loads(done.stdout)}
     mini = listed["openai/gpt-5-mini"]
-    assert list(mini) == ["id", "context_window", "price", "price_source", "abilities"]
+    assert list(mini) == ["id", "context_window", "price", "price_source", "abilities", "aliases"]
     assert mini["price"] == {"input": 0.25, "cached": 0.025, "output": 2.0}
     assert "may ask something else" in mini["price_source"]
     assert "pictures" in mini["abilities"]
@@ -59,6 +59,7 @@ def test_programs_get_json(program, how):
         "price": None,
         "price_source": None,
         "abilities": None,
+        "aliases": [],
     }
 
 

@@ -7,9 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from chatcli.app.model_lists import FILE_NAME as LISTS_FILE
+from chatcli.app.model_lists import ModelLists, list_offered, refuse_part
 from chatcli.app.request_contents import Guards, guards_of, request_contents
 from chatcli.app.run_context import BULK, DEFAULT_MODEL, cashier_of, embedded_model, own_limits_of
-from chatcli.app.windows import WindowFinder
+from chatcli.app.windows import ANSWER_TO_ANY_NAME, WHOLE_SERVER, WindowFinder
 from chatcli.chat.resolved_model import ResolvedModel, usd_of
 from chatcli.client.endpoint import Endpoint, proxy_for
 from chatcli.config.endpoints import OPENAI_URL, is_loopback, refuse_key_in_clear, with_version
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
 
 EMBEDDED_SYSTEM_PROMPT = "You are a helpful assistant."
 
-_CATALOG_TIMEOUT_S = 5.0
 _NOT_FOUND = 404
 
 
@@ -352,10 +353,11 @@ class ModelResolver:
         # Another endpoint may not have the model, or have another one of that name.
         before = f"; before it was {remembered} at {session.model_endpoint}"
         if named is not None:
+            await self._refuse_part(named, entry)
             if remembered not in {None, named}:
                 self._notify_once("model_elsewhere", f"model {named} at {endpoint.host}{before}")
             return named, ()
-        offered = await list_offered(entry)
+        offered = await list_offered(entry, self._lists())
         if any(model.id == remembered for model in offered):
             self._notify_once("model_remembered", f"model {remembered}, as before in this conversation")
             return str(remembered), offered
@@ -372,6 +374,18 @@ class ModelResolver:
             )
         )
         return first, offered
+
+    async def _refuse_part(self, named: str, entry: PoolEntry) -> None:
+        """Raise ``UsageError`` if ``named`` is only a part of a name; what an alias leads to is a whole one."""
+        is_whole = self._settings.model is None or named in self._settings.aliases.values()
+        if is_whole or not (self._context.paths.cache / LISTS_FILE).exists():
+            return
+        _, server = self._facts(entry).windows.recall(WHOLE_SERVER)
+        if server not in ANSWER_TO_ANY_NAME:
+            await refuse_part(named, entry, self._lists())
+
+    def _lists(self) -> ModelLists:
+        return ModelLists(self._context.paths.cache, is_kept=self._settings.save)
 
     def _notify_once(self, code: str, message: str) -> None:
         if self._context.shared.spending.is_first_report(message):
@@ -390,12 +404,6 @@ def loaded_counter(model: str) -> Callable[[str], int]:
     counter = TiktokenCounter(vocabulary_for(model))
     counter.load()
     return counter.count
-
-
-async def list_offered(entry: PoolEntry) -> tuple[OfferedModel, ...]:
-    from chatcli.client.catalog import offered_models  # noqa: PLC0415
-
-    return await offered_models(entry, timeout_s=_CATALOG_TIMEOUT_S)
 
 
 def endpoint_at(

@@ -6,8 +6,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from chatcli.app.model_lists import ModelLists, list_offered
 from chatcli.app.request_contents import frames_for
-from chatcli.app.resolver import ModelResolver, list_offered
+from chatcli.app.resolver import ModelResolver
 from chatcli.app.windows import with_served_windows
 from chatcli.chat import Conversation
 from chatcli.core.errors import ConfigurationError
@@ -85,7 +86,12 @@ async def open_catalog(
     async with AsyncExitStack() as stack:
         resolver = ModelResolver(settings, options, context, notify, stack)
         entry = await resolver.connected(await resolver.endpoint())
-        yield entry.endpoint, await with_served_windows(entry, await list_offered(entry))
+        yield (
+            entry.endpoint,
+            await with_served_windows(
+                entry, await list_offered(entry, ModelLists(context.paths.cache, is_kept=settings.save))
+            ),
+        )
 
 
 def body_to_send(

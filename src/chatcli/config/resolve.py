@@ -246,7 +246,8 @@ def _resolve_aliases(settled: dict[str, FoundSetting], profiles: Collection[str]
         return {}
     aliases = resolved_aliases(given.value, given.origin)
     settled["aliases"] = replace(given, value=aliases)
-    used = {name: settled[name].value for name in _MODEL_SETTINGS if settled[name].value in aliases}
+    written = {name: settled[name].value for name in _MODEL_SETTINGS}
+    used = {name: alias for name, alias in written.items() if aliases.get(alias, alias) != alias}
     for name, alias in used.items():
         settled[name] = replace(settled[name], value=aliases[alias])
     fallback = settled["fallback"]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from chatcli.app.threads import in_thread
+from chatcli.config.aliases import is_name_of
 from chatcli.core.errors import EndpointError, RequestRefused
 from chatcli.core.messages import question
 from chatcli.core.request import Parameters, Request
@@ -21,7 +22,7 @@ from chatcli.doctor.examination import of_error, ok, problem, skipped, warning
 from chatcli.text.times import in_milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.inspection import TLS, AnswerTimes, Certificate, Visit
@@ -216,11 +217,34 @@ async def check_models(examination: Examination) -> Iterable[Finding]:
     offered = f"{len(models):,} offered"
     if chosen is None:
         return [problem("models", "the server offers none", "load one into the server, or name one with -m")]
-    if any(model.id == chosen for model in models):
-        return [ok("models", f"{offered}, {chosen} among them")]
-    return [
-        warning("models", f"{offered}, {chosen} not among them", "chatcli models lists them; -m names one")
-    ]
+    names = [model.id for model in models]
+    found = (
+        ok("models", f"{offered}, {chosen} among them")
+        if chosen in names
+        else warning(
+            "models", f"{offered}, {chosen} not among them", "chatcli models lists them; -m names one"
+        )
+    )
+    aliases = {} if examination.settings is None else examination.settings.aliases
+    return [found, *_doubtful_aliases(aliases, names)]
+
+
+def _doubtful_aliases(aliases: Mapping[str, str], names: Sequence[str]) -> Iterator[Finding]:
+    """Yield a warning for each alias that leads to no model of the server, or hides one."""
+    own = {alias: model for alias, model in aliases.items() if alias != model}
+    for alias, model in own.items():
+        if not any(is_name_of(model, name) for name in names):
+            yield warning(
+                "models",
+                f"alias {alias}: {model} is not among them",
+                "correct it in [aliases], or move it to the profile of its endpoint",
+            )
+        elif alias in names:
+            yield warning(
+                "models",
+                f"alias {alias}: {model} is asked, not the model of that name",
+                "give the alias another name",
+            )
 
 
 async def check_answer(examination: Examination) -> Iterable[Finding]:

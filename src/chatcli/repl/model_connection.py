@@ -6,7 +6,8 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from chatcli.app.resolver import ModelResolver, list_offered
+from chatcli.app.model_lists import ModelLists, list_offered
+from chatcli.app.resolver import ModelResolver
 from chatcli.app.threads import in_thread
 from chatcli.app.windows import with_served_windows
 from chatcli.core.errors import ChatcliError
@@ -102,7 +103,9 @@ class Connection:
         if self._offered is None:
             async with AsyncExitStack() as stack:
                 entry = await self._resolver(settings, stack).connected(chat.turns.connected.endpoint)
-                listed = await list_offered(entry)
+                listed = await list_offered(
+                    entry, ModelLists(self._context.paths.cache, is_kept=settings.save)
+                )
                 self._offered = await with_served_windows(entry, listed)
                 self.learn(entry.endpoint.base_url, [model.id for model in listed])
         return self._offered

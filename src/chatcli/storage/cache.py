@@ -110,6 +110,9 @@ class JsonFileCache:
         entry = self._fresh().get(key)
         return default if entry is None else entry.get("value")
 
+    def values(self) -> list[object]:
+        return [entry.get("value") for entry in self._fresh().values()]
+
     def put(self, key: str, value: object) -> None:
         self._write(self._fresh() | {key: {"value": value, "at": self._clock_s()}})
 

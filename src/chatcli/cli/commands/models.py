@@ -6,13 +6,16 @@ import asyncio
 import json
 from argparse import RawDescriptionHelpFormatter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from wcwidth import width
 
 from chatcli.app.resolver import endpoint_at
 from chatcli.app.run_context import ChatOptions, pricing_at
 from chatcli.app.wiring import open_catalog
 from chatcli.cli.option_groups import add_model_options
 from chatcli.cli.setup import run_context, settings_of
+from chatcli.config.aliases import aliases_of, matching
 from chatcli.config.endpoints import is_loopback
 from chatcli.core.errors import ConfigurationError, ExitCode, LocalIOError, UsageError
 from chatcli.cost.model_table import ABILITIES, FILE_NAME, MOST_BYTES, DamagedTable, keep_table
@@ -35,7 +38,8 @@ if TYPE_CHECKING:
 
 _EXAMPLES: Final = """\
 examples:
-  chatcli models                             names, windows, prices per million tokens, abilities
+  chatcli models                             names, windows, prices per million tokens, abilities, aliases
+  chatcli models claude son                  those with both words in their name or an alias
   chatcli models -o json | jq '.[].id'       for programs
   chatcli models --update models.jsonl       use a newer table of windows and prices
 """
@@ -55,6 +59,9 @@ _SIGNS: Final = {
 
 
 def add_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "query", nargs="*", metavar="QUERY", help="only models with all these words in their name or an alias"
+    )
     parser.add_argument("--json", action="store_true", help="as a JSON list")
     parser.add_argument(
         "-o", "--output", choices=["text", "json"], default="text", help="as lines or as JSON"
@@ -82,38 +89,64 @@ async def _list(options: Namespace, terminal: Terminal) -> None:
         endpoint,
         offered,
     ):
-        pricing = pricing_at(endpoint, settings, context)
+        pricing, query = pricing_at(endpoint, settings, context), " ".join(options.query)
+        wanted = set(matching(query, [model.id for model in offered], settings.aliases))
         found = [
-            (terminal.redactor.redact(model.id), pricing.facts_of(model.id, _window(settings, model)))
+            _Listed(
+                terminal.redactor.redact(model.id),
+                pricing.facts_of(model.id, _window(settings, model)),
+                aliases_of(model.id, settings.aliases),
+            )
             for model in offered
+            if model.id in wanted
         ]
     if options.json or options.output == "json":
-        listed = [_as_json(name, known) for name, known in found]
+        listed = [_as_json(model) for model in found]
         terminal.stdout.write(json.dumps(listed, ensure_ascii=False, indent=2) + "\n")
         return
     if not found:
-        terminal.warn(f"{endpoint.name} lists no models")
+        terminal.warn(
+            f"{endpoint.name} lists no models" + (f" with {query} in their name" if offered and query else "")
+        )
         return
     columns = terminal.listing_columns()
-    rows = [_row(name, known, columns) for name, known in found]
+    rows = [_row(model, columns) for model in found]
     terminal.stdout.write(table(rows, columns, right={1}) + "\n")
-    if terminal.stdout.is_terminal and any(known.price for _, known in found):
+    if terminal.stdout.is_terminal and any(model.known.price for model in found):
         terminal.warn(f"prices in/out per million tokens, as of {context.table.date} (--update: newer ones)")
+
+
+class _Listed(NamedTuple):
+    """A model by the name shown, what is known about it, and its aliases."""
+
+    name: str
+    known: ModelFacts
+    aliases: tuple[str, ...]
 
 
 def _window(settings: Settings, model: OfferedModel) -> int | None:
     return settings.model_windows.get(model.id, model.window_tokens)
 
 
-def _row(name: str, known: ModelFacts, columns: int) -> tuple[str, ...]:
-    shown = sanitize_line(name)
+def _row(model: _Listed, columns: int) -> tuple[str, ...]:
+    known, aliases = model.known, ", ".join(model.aliases)
     if columns < _NARROW_COLUMNS:
-        name_columns = max(_SHORTEST_NAME, columns - _BESIDE_NAME_NARROW)
-        return shortened(shown, name_columns), _short(known.window_tokens), _price(known, briefly=True)
+        name = _with_aliases(model, max(_SHORTEST_NAME, columns - _BESIDE_NAME_NARROW))
+        return name, _short(known.window_tokens), _price(known, briefly=True)
     signs = " ".join(sign for ability, sign in _SIGNS.items() if ability in (known.abilities or ()))
     window = f"{known.window_tokens:,}" if known.window_tokens else ""
-    price = _price(known, briefly=columns < _WIDE_COLUMNS)
-    return shortened(shown, columns - _BESIDE_NAME), window, price, signs
+    if columns < _WIDE_COLUMNS:
+        name = _with_aliases(model, columns - _BESIDE_NAME)
+        return name, window, _price(known, briefly=True), signs
+    name = shortened(sanitize_line(model.name), columns - _BESIDE_NAME)
+    return name, window, _price(known), signs, f"({aliases})" if aliases else ""
+
+
+def _with_aliases(model: _Listed, columns: int) -> str:
+    """Return the name with its aliases behind it, which are shown in full as long as a part of the name is too."""
+    name, aliases = sanitize_line(model.name), f" ({', '.join(model.aliases)})" if model.aliases else ""
+    least = min(width(name), _SHORTEST_NAME // 2)
+    return shortened(name, max(least, columns - width(aliases))) + shortened(aliases, columns - least)
 
 
 def _price(known: ModelFacts, *, briefly: bool = False) -> str:
@@ -129,16 +162,18 @@ def _short(tokens: int | None) -> str:
     return f"{tokens / thousand:.3g}k" if tokens >= thousand else str(tokens)
 
 
-def _as_json(name: str, known: ModelFacts) -> dict[str, Any]:
+def _as_json(model: _Listed) -> dict[str, Any]:
+    known = model.known
     can = (
         None if known.abilities is None else [word for word in ABILITIES.values() if word in known.abilities]
     )
     return {
-        "id": name,
+        "id": model.name,
         "context_window": known.window_tokens,
         "price": None if known.price is None else _price_as_json(known.price.price),
         "price_source": None if known.price is None else known.price.source,
         "abilities": can,
+        "aliases": list(model.aliases),
     }
 
 
