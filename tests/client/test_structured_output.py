@@ -150,6 +150,18 @@ async def test_a_number_that_may_go_on_is_no_value_yet():
     assert partial == [{}, {"a": 12}, {"a": 12, "b": True}]
 
 
+async def test_a_partial_value_is_taken_out_of_what_is_put_around_it_for_the_endpoint():
+    inner = ScriptedModel(
+        [TextDelta("As in [1]: "), TextDelta('{"val'), TextDelta('ue": ["a'), TextDelta('"]}'), DONE]
+    )
+    model = StructuredOutputModel(
+        inner, Endpoint("https://models.example/v1"), api="chat", abilities=lambda _: None
+    )
+    wanted = response_format(NamedSchema("it", {"type": "array"}))
+    events = await events_of(model, replace(ASKED, response_format=wanted))
+    assert [event.data for event in events if isinstance(event, PartialData)] == [["a"]]
+
+
 ANSWERS = VALUES.map(json.dumps) | st.text(max_size=40)
 
 

@@ -249,3 +249,12 @@ async def test_what_was_read_ahead_is_not_read_again_with_the_question(served):
     usage = completion.usage
     assert usage.input_tokens > 60
     assert usage.input_tokens - usage.cached_tokens < 20
+
+
+def test_an_answer_fits_its_schema_as_the_server_allows_nothing_else(program, served):
+    fields = ("--schema", "city, country, capital bool")
+    ended = program.run(*PROFILE[:-2], "--max-tokens", "60", *fields, "-o", "json", "Paris", server=served)
+    result = json.loads(ended.stdout)
+    assert (ended.exit_code, result["attempts"]) == (0, 1)
+    assert set(result["data"]) == {"city", "country", "capital"}
+    assert isinstance(result["data"]["capital"], bool)

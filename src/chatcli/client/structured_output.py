@@ -7,7 +7,6 @@ Both answers go through the layers inside: limits, retries and budgets count eac
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -37,7 +36,7 @@ _SHARE: Final = 1 / 8
 """The growth of an answer from one partial value to the next: the values of a whole answer are as long as 9 answers."""
 _LONGEST_PARTIAL: Final = 2_000_000
 _UNFINISHED_NUMBER: Final = lazy_pattern(r"(?<=[\s:,\[])[-+.\deE]{1,400}\Z")
-_BEGINNING: Final = re.compile(r"[{\[]")
+_NOTHING: Final = object()
 _LONGEST_PROBLEM: Final = 1_000
 _LONGEST_NOTICE: Final = 200
 
@@ -71,7 +70,7 @@ class StructuredOutputModel:
     async def _asking(self, request: Request, wanted: ResponseFormat) -> AsyncGenerator[ModelEvent]:
         not_taken = forms_not_taken(self._endpoint, self._api, request.model, self._abilities(request.model))
         request = replace(request, without=request.without | not_taken)
-        first = _ReceivedAnswer(request.partial_answer, shows_partial=self._shows_partial)
+        first = _ReceivedAnswer(request.partial_answer, growing=self._growing(wanted))
         async with aclosing(first.received(self._inner.stream(request))) as events:
             async for event in events:
                 yield event
@@ -92,6 +91,9 @@ class StructuredOutputModel:
             async for event in events:
                 yield event
 
+    def _growing(self, wanted: ResponseFormat) -> _GrowingValue | None:
+        return _GrowingValue(wanted.wrapped_in) if self._shows_partial else None
+
     async def _repairing(
         self, request: Request, wanted: ResponseFormat, first: _ReceivedAnswer, problem: str
     ) -> AsyncGenerator[ModelEvent]:
@@ -107,9 +109,7 @@ class StructuredOutputModel:
             ),
             counted_tokens=None,
         )
-        second = _ReceivedAnswer(
-            replaced=first.text, attempts=first.attempts, shows_partial=self._shows_partial
-        )
+        second = _ReceivedAnswer(replaced=first.text, attempts=first.attempts, growing=self._growing(wanted))
         try:
             async with aclosing(second.received(self._inner.stream(again))) as events:
                 async for event in events:
@@ -138,7 +138,12 @@ class _ReceivedAnswer:
     """An answer as far as received; ``partial`` is its beginning, from before. It replaces the text ``replaced``, once it begins."""
 
     def __init__(
-        self, partial: str = "", *, replaced: str = "", attempts: int = 1, shows_partial: bool = False
+        self,
+        partial: str = "",
+        *,
+        replaced: str = "",
+        attempts: int = 1,
+        growing: _GrowingValue | None = None,
     ) -> None:
         self.completion: Completion | None = None
         self.attempts = attempts
@@ -148,7 +153,7 @@ class _ReceivedAnswer:
         self._buffer = TextBuffer()
         if partial:
             self._buffer.append(partial)
-        self._growing = _GrowingValue() if shows_partial else None
+        self._growing = growing
 
     @property
     def text(self) -> str:
@@ -184,12 +189,16 @@ class _ReceivedAnswer:
 
 
 class _GrowingValue:
-    """The value in a growing text, each time the text has grown by a share; parsing all of them takes linear time."""
+    """The value in a growing text, each time the text has grown by a share; parsing all of them takes linear time.
 
-    def __init__(self) -> None:
+    It is the property ``wrapped_in`` of an object, if that is named.
+    """
+
+    def __init__(self, wrapped_in: str) -> None:
         self.length = 0
+        self._wrapped_in = wrapped_in
         self._due_at = 1
-        self._last: object = None
+        self._last: object = _NOTHING
 
     @property
     def is_due(self) -> bool:
@@ -198,17 +207,21 @@ class _GrowingValue:
     def partial(self, text: str) -> PartialData | None:
         """Return the value of ``text`` so far, ``None`` if there is none, or no new one."""
         self._due_at = self.length + max(1, int(self.length * _SHARE))
-        begins = _BEGINNING.search(text)
-        if begins is None:
+        stripped = text.lstrip()
+        # Words before it may hold brackets: [1].
+        begins = 0 if stripped.startswith(("{", "[")) else stripped.find("{")
+        if begins < 0:
             return None
-        written = _UNFINISHED_NUMBER.sub("", text[begins.start() :])
+        written = _UNFINISHED_NUMBER.sub("", stripped[begins:])
         try:
             value = from_json(
                 written.encode("utf-8", "replace"), allow_inf_nan=False, partial_mode="trailing-strings"
             )
         except ValueError:
             return None
-        if value == self._last:
+        if self._wrapped_in and isinstance(value, dict):
+            value = value.get(self._wrapped_in, _NOTHING)
+        if value is _NOTHING or value == self._last:
             return None
         self._last = value
         return PartialData(value)

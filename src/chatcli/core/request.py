@@ -58,7 +58,8 @@ class ResponseFormat(NamedTuple):
 
     ``strict`` is the schema as OpenAI's strict mode takes it, ``None`` if it cannot be written so; ``basic`` has only
     the keywords every provider knows. The roots of both are objects. ``words`` ask for the form where an endpoint takes
-    no schema. ``check`` returns the value in a whole answer.
+    no schema. ``check`` returns the value in a whole answer. Endpoints take objects only: another value is the property
+    ``wrapped_in`` of one.
     """
 
     name: str
@@ -67,6 +68,7 @@ class ResponseFormat(NamedTuple):
     basic: Mapping[str, Any] | None = None
     words: str = ""
     check: Callable[[str], CheckedAnswer] | None = None
+    wrapped_in: str = ""
 
     def data_in(self, text: str) -> Any:
         """Return the value in a whole answer; raise ``SchemaMismatch`` if it does not fit."""

@@ -67,7 +67,7 @@ class _Inexpressible(Exception):
 def response_format(named: NamedSchema, *, is_list: bool = False) -> ResponseFormat:
     """Return the form of answers that fit the schema; ``is_list``: a list of such values, as ``{"items": [...]}``."""
     schema = list_of(named.schema) if is_list else named.schema
-    wire = _object_at_root(schema)
+    wire, is_wrapped = _object_at_root(schema)
     return ResponseFormat(
         name=named.name,
         schema=wire,
@@ -75,6 +75,7 @@ def response_format(named: NamedSchema, *, is_list: bool = False) -> ResponseFor
         basic=_basic_or_none(wire),
         words=f"{_INSTRUCTION}\n{json.dumps(wire, ensure_ascii=False, separators=(',', ':'))}",
         check=AnswerChecker(schema),
+        wrapped_in=WRAPPED if is_wrapped else "",
     )
 
 
@@ -83,23 +84,24 @@ def read_response_format(given: str, folder: SchemaFolder, *, is_list: bool = Fa
     return response_format(read_schema(given, folder), is_list=is_list)
 
 
-def _object_at_root(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a schema whose root is an object, the only kind endpoints take."""
+def _object_at_root(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Return a schema whose root is an object, the only kind endpoints take, and whether that was put around it."""
     root, seen = dict(schema), 0
     while isinstance(target := root.get("$ref"), str) and seen < _DEEPEST:
         inner = as_object(pointed_at(schema, target))
         root = {name: value for name, value in root.items() if name != "$ref"} | inner
         seen += 1
     if root.get("type") == "object" or ("type" not in root and "properties" in root):
-        return root
+        return root, False
     inner = {name: value for name, value in schema.items() if name not in (*_DEFINITIONS, "$schema", "$id")}
-    return {
+    wrapped = {
         **{name: schema[name] for name in _DEFINITIONS if name in schema},
         "type": "object",
         "properties": {WRAPPED: inner},
         "required": [WRAPPED],
         "additionalProperties": False,
     }
+    return wrapped, True
 
 
 def _strict_or_none(wire: Mapping[str, Any]) -> dict[str, Any] | None:
