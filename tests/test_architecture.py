@@ -120,6 +120,7 @@ COMMAND = re.compile("\x1b\\[|\x9b")
 
 COMMANDS_OF_THE_TERMINAL = {
     "cli/live_screen.py": "moves over rows, erases them and brackets a frame",
+    "cli/shell_completion/hotkey_scripts.py": "names the function keys to a shell",
     "render/background.py": "asks for the background, and reads the reply",
     "render/waiting_line.py": "erases its line and moves up",
     "terminal/key_decoding.py": "reads keys",

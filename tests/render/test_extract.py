@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from chatcli.render.extract import code_blocks, first_code_block
+from chatcli.render.extract import code_blocks, first_code_block, shell_command
 from chatcli.render.themes import theme
 from render.markdown.drawn import rendered
 from render.markdown.specification import EXAMPLES
@@ -56,3 +56,35 @@ def test_a_block_has_the_number_that_is_drawn_above_it(markdown):
     drawn = rendered(markdown, theme("dark", None), 80)
     labels = re.findall(r"── (\d+)(?: · [^─]*)? ──", drawn)
     assert labels == [str(number) for number in range(1, len(code_blocks(markdown)) + 1)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "command"),
+    [
+        ("ls -la", "ls -la"),
+        ("  ls -la\n\n", "ls -la"),
+        ("`ls -la`", "ls -la"),
+        ("``echo `date` ``", "``echo `date` ``"),
+        ("echo `date`", "echo `date`"),
+        ("Use this:\n\n```sh\n\nls -la\n\n```\nIt lists.", "ls -la"),
+        ("```\nfor f in *; do\n\techo $f\ndone\n```", "for f in *; do\n\techo $f\ndone"),
+        ("```console\n$ cd x\n$ ls\n```", "cd x\nls"),
+        ("```sh\n# every file\nls\n```", "ls"),
+        ("```sh\nls\r\n```", "ls"),
+        ("```sh\ntouch a\x1b[201~\x00\r\n```", "touch a␛[201~␀"),
+        ("", None),
+        ("```\n\n```", None),
+        ("# This cannot be done.", None),
+        ("I cannot\ndo that.", None),
+    ],
+)
+def test_a_command_is_the_first_block_or_an_answer_of_one_line(answer, command):
+    assert shell_command(answer) == command
+
+
+@given(st.text(st.sampled_from("`~$# \n\r\t\x00\x03\x1b\x7f\x9b\u202e\u2028[201~ls;")))
+def test_whatever_the_answer_a_command_can_neither_act_nor_end_with_enter(answer):
+    command = shell_command(answer)
+    if command is not None:
+        assert command == command.strip() != ""
+        assert all(each.isprintable() or each in "\n\t" for each in command)

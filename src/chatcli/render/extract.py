@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+from typing import Final
+
+from chatcli.text.lazy_pattern import lazy_pattern
+from chatcli.text.sanitizer import sanitize
+
+_CODE_SPAN: Final = lazy_pattern(r"(`+)(?P<code>[^`\n]+)\1\Z")
+_PROMPT_SIGN: Final = lazy_pattern(r"\$ +")
+
 
 def code_blocks(markdown: str) -> list[str]:
     """Return the code of the fenced blocks in order, each with a final newline.
@@ -32,3 +41,23 @@ def code_blocks(markdown: str) -> list[str]:
 def first_code_block(markdown: str) -> str | None:
     """Return the first of ``code_blocks``, ``None`` if there is none."""
     return next(iter(code_blocks(markdown)), None)
+
+
+def shell_command(answer: str) -> str | None:
+    """Return the command of an answer as it can stand on a command line, ``None`` if there is none.
+
+    It is the first fenced block, else an answer of one line. Control and invisible characters are made visible, and
+    there are no blanks around it: no newline that could be Enter. Comments before it are left out: zsh would run them.
+    """
+    code = first_code_block(answer)
+    command = sanitize(answer if code is None else code).strip()
+    if code is None:
+        if span := _CODE_SPAN.match(command):
+            command = span["code"].strip()
+        if "\n" in command:
+            return None
+    lines = command.split("\n")
+    if all(_PROMPT_SIGN.match(line) for line in lines):
+        lines = [_PROMPT_SIGN.sub("", line) for line in lines]
+    described = takewhile(lambda line: not line.strip() or line.lstrip().startswith("#"), lines)
+    return "\n".join(lines[len(list(described)) :]).strip() or None

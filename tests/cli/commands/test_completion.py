@@ -38,3 +38,25 @@ def test_names_are_reported_to_the_scripts(tmp_path):
     (tmp_path / "sessions").mkdir()
     (tmp_path / "sessions" / "trip.jsonl").touch()
     assert run("--values", "sessions", CHATCLI_DATA_DIR=str(tmp_path))[1].out == "trip\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_of_a_hotkey_is_printed(shell):
+    code, context = run("--hotkey", shell)
+    assert code == ExitCode.DONE
+    assert f"# Alt-E in {shell}" in context.out
+    assert "Ctrl-X Ctrl-A" in run("--hotkey", shell, "--key", "c-x c-a")[1].out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--hotkey"], "which shell?"),
+        (["--key", "f4", "bash"], "--key only works with --hotkey"),
+        (["--hotkey", "bash", "--key", "e"], "could no longer be typed"),
+    ],
+)
+def test_what_a_hotkey_lacks_is_reported(arguments, told):
+    code, context = run(*arguments)
+    assert code == ExitCode.USAGE
+    assert told in context.err

@@ -1,4 +1,4 @@
-"""``chatcli completion``: print the completion script of a shell."""
+"""``chatcli completion``: print the completion script of a shell, or the one that binds a key."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from chatcli.cli.shell_completion.completion_scripts import SCRIPTS
+from chatcli.cli.shell_completion.hotkey_scripts import DEFAULT_KEY, HOTKEY_SCRIPTS, hotkey_script
 from chatcli.core.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -21,13 +22,26 @@ zsh:   add to ~/.zshrc            source <(chatcli completion zsh)
 fish:  chatcli completion fish > ~/.config/fish/completions/chatcli.fish
 
 A file that was written needs writing again after an update of chatcli.
+
+A key that turns the line being typed into a command, which is inserted and never run:
+bash:  add to ~/.bashrc           eval "$(chatcli completion --hotkey bash)"
+zsh:   add to ~/.zshrc            eval "$(chatcli completion --hotkey zsh)"
+fish:  add to config.fish         chatcli completion --hotkey fish | source
+
+Then type "list the five largest files here", and press Alt-E. It is asked with the template
+"shell" (chatcli templates edit shell), and not saved.
 """
 
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("shell", nargs="?", choices=list(SCRIPTS), help="the shell to print a script for")
-    # The scripts call back with this for values only chatcli knows.
+    parser.add_argument(
+        "--hotkey", action="store_true", help="the script of a key that turns a typed line into a command"
+    )
+    parser.add_argument("--key", metavar="KEY", help=f"that key, like ctrl-g or f4; default: {DEFAULT_KEY}")
+    # The scripts call back with these: for values only chatcli knows, and for the command of a line.
     parser.add_argument("--values", metavar="KIND", help=argparse.SUPPRESS)
+    parser.add_argument("--line", help=argparse.SUPPRESS)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
 
@@ -42,7 +56,25 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
         raise UsageError(
             "which shell?", hint="chatcli completion bash, zsh or fish; --help shows how to install it"
         )
+    if options.hotkey:
+        return _hotkey(options, terminal)
+    if options.key is not None or options.line is not None:
+        raise UsageError(
+            "--key only works with --hotkey", hint="chatcli completion --hotkey bash --key ctrl-g"
+        )
     from chatcli.cli.shell_completion.grammar import read_levels  # noqa: PLC0415 - loads every command
 
     terminal.stdout.write(SCRIPTS[options.shell](read_levels()))
+    return ExitCode.DONE
+
+
+def _hotkey(options: Namespace, terminal: Terminal) -> ExitCode:
+    shell = options.shell
+    if shell not in HOTKEY_SCRIPTS:
+        raise UsageError(f"there is no hotkey for {shell}", hint=f"use one of {', '.join(HOTKEY_SCRIPTS)}")
+    if options.line is not None:
+        from chatcli.cli.typed_command import write_command  # noqa: PLC0415 - no script needs a model
+
+        return write_command(options.line, shell, terminal)
+    terminal.stdout.write(hotkey_script(shell, DEFAULT_KEY if options.key is None else options.key))
     return ExitCode.DONE
