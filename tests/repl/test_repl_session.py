@@ -178,12 +178,12 @@ async def test_a_model_is_looked_for_in_the_list_that_was_read_and_never_refused
         await repl.connection.close()
 
 
-async def test_a_model_is_not_looked_for_where_no_list_was_read(start_repl):
+async def test_a_model_is_taken_as_it_is_where_there_is_no_list(start_repl):
     async with serving(PARIS) as server:
         repl = start_repl(server, context_window=4096)
         await repl.take("/model zzz")
         assert repl.frontend.output[-1] == "model: zzz"
-        assert not server.requests
+        assert [request.path for request in server.requests] == ["/v1/models"]
         await repl.connection.close()
 
 

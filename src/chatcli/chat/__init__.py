@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from chatcli.chat.summaries import Summaries
 from chatcli.chat.turns import Turns
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from chatcli.chat.branches import Branches
     from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.conversation.manager import ConversationManager
@@ -62,6 +65,18 @@ class Conversation:
         """Connect to ``resolved`` as the person's choice for this conversation: a resume will ask the same model."""
         self.turns.connect(resolved)
         self.opened.mark_model(resolved.model_name, resolved.endpoint)
+
+    @contextmanager
+    def asking(self, resolved: ResolvedModel) -> Iterator[None]:
+        """Ask ``resolved`` meanwhile; a resume goes on with the model of before, as this conversation does."""
+        before = self.turns.connected
+        self.opened.resumes_with = before
+        self.turns.connect(resolved)
+        try:
+            yield
+        finally:
+            self.opened.resumes_with = None
+            self.turns.connect(before)
 
     async def get_ready(self, question: Message | None = None) -> None:
         """Prepare for ``question``, or the next one: summarize older turns, or index them.

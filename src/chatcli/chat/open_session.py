@@ -42,6 +42,8 @@ class OpenSession:
         """Notices about the file that the person has not seen; whoever shows one removes it."""
         self.editing: MessageRecord | None = None
         """The question that the next one replaces."""
+        self.resumes_with: ResolvedModel | None = None
+        """The model that a resume goes on with, if another one is asked just now."""
         self.changes = 0
         self._log = log
         self._requested_system = system
@@ -153,7 +155,7 @@ class OpenSession:
 
     async def remembering(self, events: AsyncGenerator[Event], asked: ResolvedModel) -> AsyncGenerator[Event]:
         """Pass on a turn with the notices about its file before the last event, and mark the session as last used."""
-        is_due = False
+        is_due, asked = False, self.resumes_with or asked
         try:
             async with aclosing(events):
                 async for event in events:

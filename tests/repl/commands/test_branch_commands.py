@@ -6,7 +6,7 @@ import pytest
 
 from repl.fakes import KeptFrontend
 from repl.test_repl_session import MADRID, PARIS, messages, start_repl  # noqa: F401 - the fixture
-from scripted_server import Answer, event_stream, serving
+from scripted_server import Answer, event_stream, json_answer, serving
 
 ROME = Answer(event_stream("Rome."))
 
@@ -58,7 +58,8 @@ async def test_line_by_line_an_edit_says_what_the_next_question_does(start_repl)
 
 
 async def test_another_model_is_asked_for_one_answer(start_repl):  # noqa: F811
-    async with serving(PARIS, MADRID, ROME) as server:
+    no_list = json_answer({}, status=404)
+    async with serving(PARIS, no_list, MADRID, ROME) as server:
         repl = start_repl(server, context_window=4096)
         await output_of(repl, "France?")
         assert "Madrid." in await output_of(repl, "/retry large")

@@ -8,7 +8,7 @@ from chatcli.core import messages
 from chatcli.core.errors import UsageError
 from chatcli.repl.commands.command import NO_QUESTION_YET, Choice, Command, has_question, whole_number
 from chatcli.repl.commands.context_commands import questions_to_choose
-from chatcli.repl.commands.setting_commands import models_to_choose
+from chatcli.repl.commands.model_choice import models_to_choose, settle_model
 from chatcli.repl.recap import show_exchange
 from chatcli.repl.suspect_texts import settle_suspects
 from chatcli.repl.tree_view import tree_rows, tree_sentences
@@ -35,7 +35,9 @@ async def _retry(repl: ReplSession, model: str) -> None:
     if not model:
         await _ask_again(repl)
         return
-    async with repl.beside(model=model) as resolved:
+    if (meant := await settle_model(repl, model)) is None:
+        return
+    async with repl.beside(model=meant) as resolved:
         await _ask_again(repl, resolved)
 
 

@@ -16,7 +16,7 @@ from chatcli.repl.commands.command import (
     say_rows,
     whole_number,
 )
-from chatcli.repl.commands.setting_commands import models_to_choose
+from chatcli.repl.commands.model_choice import models_to_choose, settle_model
 from chatcli.repl.context_view import (
     comparison,
     comparison_sentences,
@@ -55,7 +55,8 @@ async def _context(repl: ReplSession, argument: str) -> None:
         case ["use", name]:
             await _use_strategy(repl, _strategy_named(name))
         case ["-m", model]:
-            await _compare_contexts(repl, model=model)
+            if (meant := await settle_model(repl, model)) is not None:
+                await _compare_contexts(repl, model=meant)
         case [name]:
             await _compare_contexts(repl, context=_strategy_named(name))
         case _:

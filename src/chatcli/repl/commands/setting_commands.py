@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
-from chatcli.app.run_context import pricing_at
 from chatcli.config.config_file import FILE_NAME, profile_place, read_profiles
 from chatcli.config.parsers import NO_PROFILE
 from chatcli.config.report import rows
 from chatcli.config.settings import SETTINGS, SETTINGS_BY_NAME
-from chatcli.core.errors import UsageError
+from chatcli.core import messages
+from chatcli.core.errors import ChatcliError, UsageError
 from chatcli.render.text_columns import sentences, table
 from chatcli.repl.commands.command import Choice, Command, answers_are_drawn
+from chatcli.repl.commands.model_choice import model_facts, models_to_choose, settle_model, split_question
 from chatcli.repl.onboarding import onboard
 from chatcli.text.hints import did_you_mean
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from chatcli.config.config_file import Profile
     from chatcli.config.report import Row
     from chatcli.config.settings import Settings
-    from chatcli.cost.pricing import ModelFacts
     from chatcli.repl.repl_session import ReplSession
 
 
@@ -40,36 +41,48 @@ _THEMES: Final = {
 
 
 async def _model(repl: ReplSession, argument: str) -> None:
-    if argument:
-        await repl.change(model=argument)
+    if not argument:
+        await _list_models(repl)
+        return
+    written, question = await split_question(repl, argument)
+    model = await settle_model(repl, written)
+    if model is None:
+        repl.frontend.draft(f"/model {argument}")
+    elif question:
+        await _ask_once(repl, model, question, draft=f"/model {argument}")
+    else:
+        await repl.change(model=model)
         repl.frontend.remark(f"model: {repl.chat.turns.connected.model_name}")
         repl.mention_unlisted_model()
-        return
+
+
+async def _list_models(repl: ReplSession) -> None:
     chat = await repl.connected()
-    choices = await models_to_choose(repl)
-    if repl.settings.plain:
-        in_use = {chat.turns.connected.model_name: "in use"}
-        spoken = [(choice.text, in_use.get(choice.text, ""), choice.meaning) for choice in choices]
-        repl.frontend.say(sentences(spoken) or chat.turns.connected.model_name)
-        return
-    rows = [
-        ("→" if choice.text == chat.turns.connected.model_name else "", choice.text, choice.meaning)
-        for choice in choices
-    ]
-    repl.frontend.say(table(rows, repl.frontend.columns()) or chat.turns.connected.model_name)
-
-
-async def models_to_choose(repl: ReplSession) -> Iterable[Choice]:
+    in_use, redact = chat.turns.connected.model_name, repl.context.redactor.redact
     offered = await repl.connection.offered(repl.chat, repl.settings)
-    pricing = pricing_at(repl.chat.turns.connected.endpoint, repl.settings, repl.context)
-    facts = ((model.id, pricing.facts_of(model.id, model.window_tokens)) for model in offered)
-    redact = repl.context.redactor.redact
-    return [Choice(redact(name), _model_facts(known)) for name, known in facts]
+    rows = [(model.id == in_use, redact(model.id), model_facts(repl, model)) for model in offered]
+    shown = (
+        sentences((name, "in use" if is_used else "", facts) for is_used, name, facts in rows)
+        if repl.settings.plain
+        else table([("→" if is_used else "", *row) for is_used, *row in rows], repl.frontend.columns())
+    )
+    repl.frontend.say(shown or in_use)
 
 
-def _model_facts(known: ModelFacts) -> str:
-    window = f"{known.window_tokens:,} tokens" if known.window_tokens else ""
-    return ", ".join(filter(None, (window, known.price.per_million() if known.price else "")))
+async def _ask_once(repl: ReplSession, model: str, question: str, *, draft: str) -> None:
+    """Ask one question of another model; the conversation goes on with its own."""
+    files = repl.attachments.of(question)
+    async with AsyncExitStack() as stack:
+        try:
+            chat = await repl.connected()
+            resolved = await stack.enter_async_context(repl.beside(model=model))
+        except ChatcliError:
+            repl.frontend.draft(draft)
+            raise
+        await repl.between_turns.stop()
+        repl.frontend.remark(f"asking {resolved.model_name} this question")
+        with chat.asking(resolved):
+            await repl.ask(lambda documents: messages.question(question, *documents), files, draft=draft)
 
 
 async def _profile(repl: ReplSession, argument: str) -> None:
@@ -253,9 +266,9 @@ async def _themes(_: ReplSession) -> Iterable[Choice]:
 COMMANDS: Final = (
     Command(
         "model",
-        "switch to another model, or list them",
+        "switch to another model, or ask it one question; list them",
         _model,
-        "[NAME]",
+        "[NAME [QUESTION]]",
         models_to_choose,
         aliases=("models",),
     ),
