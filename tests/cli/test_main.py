@@ -106,7 +106,6 @@ def test_a_reserved_word_is_refused_with_the_way_to_ask_it(name):
     "option",
     [
         *(
-            "--web-search",
             "--tool",
             "--allow-tool",
             "--load",

@@ -76,6 +76,7 @@ SAMPLES = {
     "seed": ("-7", -7),
     "reasoning": ("low", "low"),
     "verbosity": ("low", "low"),
+    "web_search": ("plugin", "plugin"),
     "options": ('{"top_k": 40}', {"top_k": 40}),
     "max_cost": ("0.5", 0.5),
     "injection": ("block", "block"),
@@ -409,6 +410,19 @@ def test_a_mistake_is_reported_where_it_stands(machine, config, message):
     with pytest.raises(ConfigurationError) as raised:
         machine.resolve(config=config)
     assert message in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("config", "form"), [("", "auto"), ("web_search = true", "auto"), ('web_search = "tool"', "tool")]
+)
+def test_web_search_switched_on_is_asked_for_as_configured(machine, config, form):
+    assert machine.resolve(flags={"web_search": "on"}, config=config).web_search == form
+    assert machine.resolve(flags={"web_search": "off"}, config=config).web_search == "off"
+
+
+def test_a_form_of_web_search_that_nobody_knows_is_refused(machine):
+    with pytest.raises(UsageError, match="web-search"):
+        machine.resolve(flags={"web_search": "google"})
 
 
 def test_a_limit_that_is_no_amount_is_bad_usage(machine):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from chatcli.core.events import Usage
 from chatcli.cost.pricing import Pricing
 
@@ -54,3 +56,23 @@ def test_the_model_that_answered_tells_more_than_the_one_that_was_asked():
     asked, answered = "gpt-4o", "gpt-4o-2024-05-13"
     assert pricing().cost_of(MILLION, asked, answered) == 5
     assert pricing().cost_of(MILLION, asked, "who knows") == Decimal("2.5")
+
+
+@pytest.mark.parametrize(
+    ("host", "model", "own", "usd"),
+    [
+        ("api.openai.com", "gpt-5", {}, Decimal("0.01")),
+        ("api.openai.com", "gpt-4o-search-preview", {}, Decimal("0.025")),
+        ("gateway.example", "gpt-5", {}, None),
+        ("gateway.example", "gpt-5", {"gpt-5": {"input": 1, "output": 1, "search": 3}}, Decimal("0.003")),
+    ],
+)
+def test_a_web_search_has_the_price_of_the_host_or_the_persons(host, model, own, usd):
+    pricing = Pricing(host, is_free=False, own=own)
+    assert pricing.search_usd(model) == usd
+    without, searched = (pricing.cost_of(Usage(100, 10, searches=number), model) for number in (None, 2))
+    assert searched == (None if usd is None or without is None else without + 2 * usd)
+
+
+def test_a_search_of_what_runs_on_this_machine_is_free():
+    assert Pricing("127.0.0.1", is_free=True, own={}).cost_of(Usage(1, 1, searches=3), "small") == 0

@@ -64,6 +64,7 @@ def request_contents(
         seed=settings.seed,
         reasoning=settings.reasoning,
         verbosity=settings.verbosity,
+        web_search="" if settings.web_search == "off" else settings.web_search,
         extra=settings.options,
     )
     texts = []

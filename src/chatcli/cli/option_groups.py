@@ -61,6 +61,15 @@ def add_sampling_options(group: argparse._ArgumentGroup) -> None:
         help="low, medium, high: how long answers are, where the model takes it",
     )
     group.add_argument(
+        "--web-search",
+        action="store_const",
+        const="on",
+        help="have the provider search the web, and list the sources",
+    )
+    group.add_argument(
+        "--no-web-search", dest="web_search", action="store_const", const="off", help="ask without searching"
+    )
+    group.add_argument(
         "-O",
         dest="options",
         metavar="KEY=VALUE",

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 RESERVED_OPTIONS = (
     *(
-        "--web-search",
         "--tool",
         "--allow-tool",
         "--load",

@@ -207,7 +207,7 @@ class AnswerCacheModel:
         self._is_counted = is_counted
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
-        if not request.is_cacheable or request.partial_answer or request.is_continuation:
+        if not _may_be_stored(request):
             async with aclosing(self._inner.stream(request)) as events:
                 async for event in events:
                     yield event
@@ -361,6 +361,12 @@ class _SimilarSearch:
             self.accepted = answer
         else:
             yield notice
+
+
+def _may_be_stored(request: Request) -> bool:
+    # Who searches wants what is there now.
+    is_new = bool(request.partial_answer) or request.is_continuation or bool(request.parameters.web_search)
+    return request.is_cacheable and not is_new
 
 
 def _is_own_text(message: Message) -> bool:

@@ -5,11 +5,13 @@ Reference: https://platform.openai.com/docs/api-reference/chat.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.answer_forms import TOOL, chat_fields, form_in_force, with_words
 from chatcli.client.error_bodies import error_in
 from chatcli.client.trailing_parts import ECHOED_BLOCKS, SOURCE_LISTS, TrailingParts
+from chatcli.client.web_search import search_fields
 from chatcli.client.wire_messages import (
     MESSAGES,
     MessageEncodings,
@@ -17,6 +19,8 @@ from chatcli.client.wire_messages import (
     chat_messages,
     count,
     encoded_body,
+    reported_cost_usd,
+    reported_searches,
 )
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta, Usage
 from chatcli.core.json_values import as_object, objects_in, optional_text
@@ -28,8 +32,6 @@ if TYPE_CHECKING:
     from chatcli.client.endpoint import Endpoint
     from chatcli.core.events import Notice
     from chatcli.core.request import Request
-
-_HIGHEST_COST_USD: Final = 1e6  # a larger number is not a price
 
 # OpenRouter, vLLM and DeepSeek send a placeholder for a missing finish reason.
 _BROKE_OFF: Final = {"error", "abort", "insufficient_system_resource"}
@@ -100,6 +102,7 @@ def _asked(request: Request, endpoint: Endpoint) -> Request:
 def _body(request: Request, messages: object, *, streamed: bool, endpoint: Endpoint) -> dict[str, Any]:
     parameters = request.parameters
     form = {} if request.response_format is None else chat_fields(request)
+    search = search_fields(request, endpoint, "chat") if parameters.web_search else {}
     tools = [{"type": "function", "function": tool._asdict()} for tool in request.tools]
     named = {
         "temperature": parameters.temperature,
@@ -110,7 +113,8 @@ def _body(request: Request, messages: object, *, streamed: bool, endpoint: Endpo
         "verbosity": parameters.verbosity,
         "stream_options": {"include_usage": True} if streamed else None,
         **form,
-        "tools": [*tools, *form.get("tools", ())] or None,
+        **search,
+        "tools": [*tools, *form.get("tools", ()), *search.get("tools", ())] or None,
     }
     return {
         "model": request.model,
@@ -180,8 +184,12 @@ class CompletionReader:
         if self._finish_reason is None:
             return None
         is_form = self._form is not None and self._form.was_called and self._finish_reason in _CALLED
+        usage = self._usage
+        if usage is not None and usage.searches is None and self._request.parameters.web_search:
+            # Search models report none, and bill one for each request.
+            usage = replace(usage, searches=int(self._trailing.citations.has_any))
         return self._trailing.completing(
-            Completion("stop" if is_form else self._finish_reason, self._model, self._usage, self._cost_usd)
+            Completion("stop" if is_form else self._finish_reason, self._model, usage, self._cost_usd)
         )
 
     def _read(
@@ -190,7 +198,7 @@ class CompletionReader:
         if isinstance(model := data.get("model"), str) and model:
             self._model = model
         if isinstance(usage := data.get("usage"), dict):
-            self._usage, self._cost_usd = _usage(usage), _cost_usd(usage)
+            self._usage, self._cost_usd = _usage(usage), reported_cost_usd(usage)
         if not SOURCE_LISTS.isdisjoint(data):
             self._trailing.citations.read(data)
         choice = _first_choice(data)
@@ -381,14 +389,6 @@ def _first_choice(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return {}
 
 
-def _cost_usd(usage: Mapping[str, Any]) -> float | None:
-    """Return the cost OpenRouter reports (https://openrouter.ai/docs/use-cases/usage-accounting)."""
-    cost = usage.get("cost")
-    if isinstance(cost, bool) or not isinstance(cost, int | float):
-        return None
-    return float(cost) if 0 <= cost <= _HIGHEST_COST_USD else None
-
-
 def _usage(usage: Mapping[str, Any]) -> Usage:
     reasoning_tokens = count(usage.get("completion_tokens_details"), "reasoning_tokens")
     details = usage.get("prompt_tokens_details")
@@ -405,6 +405,7 @@ def _usage(usage: Mapping[str, Any]) -> Usage:
         cached_tokens=cached_tokens,
         reasoning_tokens=reasoning_tokens,
         cache_write_tokens=written_tokens or None,
+        searches=reported_searches(usage),
     )
 
 

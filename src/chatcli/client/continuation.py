@@ -228,6 +228,7 @@ def summed_usage(first: Usage | None, second: Usage | None) -> Usage | None:
         total(first.reasoning_tokens, second.reasoning_tokens),
         estimated=first.estimated or second.estimated,
         cache_write_tokens=_total_of_known(first.cache_write_tokens, second.cache_write_tokens),
+        searches=_total_of_known(first.searches, second.searches),
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.client.answer_forms import FORMS, form_in_force, ignored_forms, next_form, refused_forms
 from chatcli.client.prompt_caching import CACHE_CONTROL, refuses_marks
+from chatcli.client.web_search import SEARCH_FORMS, refused_search
 from chatcli.client.wire_messages import (
     ANSWER_ALONE,
     ROLES,
@@ -229,7 +230,7 @@ _OPTIONAL: Final = frozenset(
     }
 )
 _STREAM: Final = "stream"
-_KEPT: Final = _OPTIONAL | ROLES | {_STREAM, ANSWER_ALONE, CACHE_CONTROL, *FORMS}
+_KEPT: Final = _OPTIONAL | ROLES | {_STREAM, ANSWER_ALONE, CACHE_CONTROL, *FORMS, *SEARCH_FORMS}
 _NEEDED: Final = frozenset({"model", "messages", "input"})
 # The last: Moonshot's "invalid temperature: only 1 is allowed for this model".
 _NOT_TAKEN: Final = lazy_pattern(
@@ -329,6 +330,8 @@ def _refused(error: EndpointError, request: Request, without: frozenset[str]) ->
         return frozenset({ANSWER_ALONE})
     if refuses_marks(error, request, without):
         return frozenset({CACHE_CONTROL})
+    if searches := refused_search(error, request, without):
+        return searches
     found = refused_role(error, request, without)
     if found is None and isinstance(error, RequestRefused):
         found = refused_field(error, request, without)
@@ -379,6 +382,15 @@ def _left_to_endpoint(request: Request) -> set[str]:
     return absent - set(parameters.extra)
 
 
+_NOTICES: Final = {
+    ANSWER_ALONE: ("reasoning_sent_back", "wants the reasoning of earlier answers back; sending it"),
+    CACHE_CONTROL: ("parameter_dropped", "does not take marks for its prompt cache; retried without"),
+    _STREAM: ("parameter_dropped", "does not stream its answers: they come whole"),
+    **{form: ("web_search_refused", f"does not take the {form}") for form in SEARCH_FORMS},
+}
+"""The codes and words of notices, by what is refused."""
+
+
 def _notice(request: Request, all_refused: frozenset[str], without: frozenset[str]) -> Notice:
     model, refused = request.model, min(all_refused)
     if refused in FORMS:
@@ -388,16 +400,9 @@ def _notice(request: Request, all_refused: frozenset[str], without: frozenset[st
         return Notice(
             "system_role_refused", f"{model} does not accept the {refused}: {system_prompt_moved(refused)}"
         )
-    if refused == ANSWER_ALONE:
-        return Notice(
-            "reasoning_sent_back", f"{model} wants the reasoning of earlier answers back; sending it"
-        )
-    if refused == CACHE_CONTROL:
-        return Notice(
-            "parameter_dropped", f"{model} does not take marks for its prompt cache; retried without"
-        )
-    if refused == _STREAM:
-        return Notice("parameter_dropped", f"{model} does not stream its answers: they come whole")
+    if refused in _NOTICES:
+        code, words = _NOTICES[refused]
+        return Notice(code, f"{model} {words}")
     # Refused by POST /responses, the last has no other name.
     others = LIMIT_FIELDS if refused in LIMIT_FIELDS[:-1] else ()
     other = next((name for name in others if name not in without), None)

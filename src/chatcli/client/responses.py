@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 from chatcli.client.answer_forms import response_fields, with_words
 from chatcli.client.error_bodies import error_in
 from chatcli.client.trailing_parts import MOST_CALLS, TrailingParts
-from chatcli.client.wire_messages import as_json, count, encoded, response_items
+from chatcli.client.web_search import search_fields
+from chatcli.client.wire_messages import (
+    as_json,
+    count,
+    encoded,
+    reported_cost_usd,
+    reported_searches,
+    response_items,
+)
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta, Usage
 from chatcli.core.json_values import as_list, as_object, as_text, objects_in
 
@@ -55,13 +63,16 @@ class Responses:
         parameters = request.parameters
         is_formed = request.response_format is not None
         asked = with_words(request, endpoint) if is_formed else request
+        search = search_fields(request, endpoint, "responses") if parameters.web_search else {}
+        tools = [{"type": "function", **tool._asdict()} for tool in request.tools]
         named = {
             "temperature": parameters.temperature,
             "top_p": parameters.top_p,
             "max_output_tokens": parameters.max_tokens,
             "reasoning": None if parameters.reasoning is None else {"effort": parameters.reasoning},
             "store": False,
-            "tools": [{"type": "function", **tool._asdict()} for tool in request.tools] or None,
+            **search,
+            "tools": [*tools, *search.get("tools", ())] or None,
             "text": _text_fields(request) or None,
         }
         # The API has no seed: it is sent nevertheless, so that the refusal tells the person.
@@ -98,6 +109,7 @@ class ResponseReader:
         self.is_over = False
         self._completion: Completion | None = None
         self._trailing = TrailingParts(request)
+        self._searched: set[object] = set()  # the output indexes of web searches
         self._called: list[object] = []  # the output indexes of the calls already stored
         self._message: object = None  # the output message the last text belonged to
 
@@ -190,6 +202,15 @@ class ResponseReader:
         if kind == "reasoning" and isinstance(item, dict) and item.get("encrypted_content"):
             # Only present if ``-O include=…`` requests it.
             self._trailing.reasoning.item = item
+        elif kind == "search_results" and isinstance(item, dict):  # Perplexity's
+            self._trailing.citations.read({"search_results": item.get("results")})
+        elif kind == "web_search_call" and isinstance(item, dict):
+            # Pages that are opened, and looked through, belong to a search.
+            if (
+                as_object(item.get("action")).get("type", "search") == "search"
+                and len(self._searched) < MOST_CALLS
+            ):
+                self._searched.add(place)
         elif kind == "image_generation_call" and isinstance(item, dict):
             self._trailing.media.generated(item)
         elif kind in _CALLS_FOR_AN_ANSWER and isinstance(item, dict) and self._is_new(place):
@@ -216,8 +237,19 @@ class ResponseReader:
             self._completion = Completion(
                 finish_reason,
                 model if isinstance(model, str) and model else None,
-                _usage(usage) if isinstance(usage, dict) else None,
+                self._usage(usage) if isinstance(usage, dict) else None,
+                reported_cost_usd(usage) if isinstance(usage, dict) else None,
             )
+
+    def _usage(self, usage: Mapping[str, Any]) -> Usage:
+        searches = reported_searches(usage)
+        return Usage(
+            input_tokens=count(usage, "input_tokens"),
+            output_tokens=count(usage, "output_tokens"),
+            cached_tokens=count(usage.get("input_tokens_details"), "cached_tokens"),
+            reasoning_tokens=count(usage.get("output_tokens_details"), "reasoning_tokens"),
+            searches=len(self._searched) or None if searches is None else searches,
+        )
 
 
 def _text_fields(request: Request) -> dict[str, Any]:
@@ -242,12 +274,3 @@ def _items(response: Mapping[str, Any]) -> list[Any]:
 
 def _parts(item: object, name: str) -> Iterator[Mapping[str, Any]]:
     return objects_in(as_object(item).get(name))
-
-
-def _usage(usage: Mapping[str, Any]) -> Usage:
-    return Usage(
-        input_tokens=count(usage, "input_tokens"),
-        output_tokens=count(usage, "output_tokens"),
-        cached_tokens=count(usage.get("input_tokens_details"), "cached_tokens"),
-        reasoning_tokens=count(usage.get("output_tokens_details"), "reasoning_tokens"),
-    )

@@ -304,6 +304,10 @@ class Citations:
         """Take a content part that is a reference (``tool_reference`` of Mistral's connectors)."""
         self._cite(part)
 
+    @property
+    def has_any(self) -> bool:
+        return bool(self._cited)
+
     def sources(self) -> tuple[CitedSource, ...]:
         if not self._cited:
             return ()

@@ -66,6 +66,28 @@ def count(counts: object, name: str) -> int | None:
     return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None
 
 
+_HIGHEST_COST_USD: Final = 1e6
+"""A larger number is not a cost."""
+
+
+def reported_cost_usd(usage: Mapping[str, Any]) -> float | None:
+    """Return the cost an endpoint reports: a number (OpenRouter), or the ``total_cost`` of an object (Perplexity).
+
+    https://openrouter.ai/docs/use-cases/usage-accounting, https://docs.perplexity.ai/api-reference.
+    """
+    cost = usage.get("cost")
+    cost = cost.get("total_cost") if isinstance(cost, dict) else cost
+    if isinstance(cost, bool) or not isinstance(cost, int | float):
+        return None
+    return float(cost) if 0 <= cost <= _HIGHEST_COST_USD else None
+
+
+def reported_searches(usage: Mapping[str, Any]) -> int | None:
+    """Return the number of web searches that an endpoint reports: OpenRouter and Anthropic, or Perplexity."""
+    by_tool = count(usage.get("server_tool_use"), "web_search_requests")
+    return count(usage, "num_search_queries") if by_tool is None else by_tool
+
+
 ANSWER_ALONE: Final = "an answer without its reasoning"
 """A refusal, beside the names of fields and roles in ``Request.without``."""
 

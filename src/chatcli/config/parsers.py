@@ -23,7 +23,7 @@ Parser: TypeAlias = Callable[[object], object]
 
 NO_PROFILE = "none"
 
-PRICED = ("input", "cached", "output", "image", "audio", "written")
+PRICED = ("input", "cached", "output", "image", "audio", "written", "search")
 """The kinds of tokens that have prices."""
 
 PERIODS = ("session", "day", "month", "prefetch")
@@ -36,6 +36,7 @@ ON = "on"
 """The value of a setting that is switched on without saying to what."""
 
 _CACHES = ("off", "memory", "sqlite")
+_SEARCHES = ("off", "auto", "options", "tool", "plugin")
 _REDIS_SCHEMES = ("redis://", "rediss://")
 _DURATION = lazy_pattern(r"\s*(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[smhd]?)\s*")
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -229,6 +230,14 @@ def cache(value: object) -> str:
             "must be off, memory, sqlite, or a URL like redis://127.0.0.1:6379/0 (rediss:// with encryption)"
         )
     return written
+
+
+def web_search(value: object) -> str:
+    """Return ``on``, ``off``, ``auto`` or the form in which the endpoint is asked to search."""
+    switched = value if isinstance(value, bool) else _SWITCH.get(text(value).strip().lower())
+    if switched is not None:
+        return ON if switched else _SEARCHES[0]
+    return str(choice(*_SEARCHES)(value))
 
 
 def _is_redis_url(written: str) -> bool:

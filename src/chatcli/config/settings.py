@@ -178,6 +178,13 @@ class Settings:
         parsers.choice("low", "medium", "high"),
         flag="--verbosity",
     )
+    web_search: str = _setting(
+        "Have the provider search the web: off, auto, or the form it takes: options, tool, plugin",
+        parsers.web_search,
+        "off",
+        flag="--web-search",
+        switched_on="auto",
+    )
     thoughts_in_text: str = _setting(
         "Reasoning inside the answer text (think tags, channels): auto separates it, off leaves it in",
         parsers.choice("auto", "off"),

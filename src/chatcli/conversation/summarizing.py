@@ -85,7 +85,7 @@ class ModelSummarizer:
         request = Request(
             self._model_name,
             (messages.system(order), Message("user", tuple(_material(fold)))),
-            replace(self._parameters, max_tokens=fold.most_tokens + thinking),
+            replace(self._parameters, max_tokens=fold.most_tokens + thinking, web_search=""),
         )
         text = TextBuffer()
         async with aclosing(self._model.stream(request)) as events:

@@ -9,7 +9,7 @@
               {"type": "tool_result", "id", "parts": [text or attachment, ...]}
               {"type": "image" | "audio" | "file", "sha256", "media_type", "name"}
     usage     {"input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "estimated"},
-              and "cache_write_tokens" where the endpoint reports them
+              and, where the endpoint reports them, "cache_write_tokens" and "searches"
     source    {"n", "title", "url" | "path"}
 
 Reading ignores unknown fields, and raises ``TypeError`` if a known field has an invalid type.
@@ -100,6 +100,7 @@ def usage_fields(usage: Usage) -> dict[str, Any]:
         "reasoning_tokens": usage.reasoning_tokens,
         "estimated": usage.estimated,
         **({} if usage.cache_write_tokens is None else {"cache_write_tokens": usage.cache_write_tokens}),
+        **({} if usage.searches is None else {"searches": usage.searches}),
     }
 
 
@@ -162,6 +163,7 @@ def read_usage(fields: Any) -> Usage | None:
         optional_count(fields.get("reasoning_tokens")),
         estimated=fields.get("estimated") is True,
         cache_write_tokens=optional_count(fields.get("cache_write_tokens")),
+        searches=optional_count(fields.get("searches")),
     )
 
 

@@ -25,7 +25,7 @@ class Usage:
 
     ``cached_tokens`` are part of ``input_tokens`` and ``reasoning_tokens`` part of ``output_tokens``, as in
     the OpenAI API. ``estimated``: counted by chatcli, because the endpoint did not report them. ``cache_write_tokens``
-    are the part of ``input_tokens`` that the endpoint put into its cache.
+    are the part of ``input_tokens`` that the endpoint put into its cache, ``searches`` is the number of its web searches.
     """
 
     input_tokens: int | None = None
@@ -34,6 +34,7 @@ class Usage:
     reasoning_tokens: int | None = None
     estimated: bool = False
     cache_write_tokens: int | None = None
+    searches: int | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -48,6 +49,7 @@ class Usage:
             self.reasoning_tokens,
             estimated=self.estimated or not self.is_complete,
             cache_write_tokens=self.cache_write_tokens,
+            searches=self.searches,
         )
 
 

@@ -23,7 +23,8 @@ class Parameters:
     """Parameters of an answer; ``None`` leaves the choice to the endpoint.
 
     ``max_tokens`` limits the answer. ``extra`` holds the values of ``-O KEY=VALUE``: JSON values copied into
-    the request body, where they win over the named ones.
+    the request body, where they win over the named ones. ``web_search`` says how the provider is asked to search the web,
+    as the setting does; empty for not at all.
     """
 
     temperature: float | None = None
@@ -32,6 +33,7 @@ class Parameters:
     seed: int | None = None
     reasoning: str | None = None
     verbosity: str | None = None
+    web_search: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 

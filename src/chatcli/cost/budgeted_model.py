@@ -28,6 +28,7 @@ from chatcli.cost.reported_usage import (
     most_tokens,
 )
 from chatcli.cost.request_options import (
+    EXPECTED_SEARCHES,
     adds_input,
     answers_at_once,
     check_priced,
@@ -154,13 +155,14 @@ class BudgetedModel:
             answers_at_once(request.parameters) if has_options else 1,
             request.messages,
             bool(request.prompt_cache),
+            EXPECTED_SEARCHES if request.parameters.web_search else 0,
         )
 
     def _priced(self, request: Request, model: str) -> Request:
         """Return ``request`` as a limit can be kept for it; raise ``UsageError`` if none can. Free models have none."""
         if not self._pricing.cost_of(_ONE_EACH, model):
             return request
-        check_priced(request.parameters)
+        check_priced(request.parameters, search_usd=self._pricing.search_usd(model))
         return reporting_usage(request)
 
     def _book_received(self, answer: _PaidAnswer) -> None:
@@ -347,7 +349,8 @@ class _PaidAnswer:
     def _is_credible(self, usage: Usage) -> bool:
         """Return whether it takes no counting to see that ``usage`` can be: most requests are nothing but words."""
         request, parameters = self.request, self.request.parameters
-        is_plain = not (parameters.extra or request.tools or request.counted_tokens or self.cap_tokens)
+        adds_much = parameters.extra or parameters.web_search or request.tools
+        is_plain = not (adds_much or request.counted_tokens or self.cap_tokens)
         return (
             is_plain
             and request.response_format is None
@@ -363,7 +366,7 @@ class _PaidAnswer:
     def counted(self) -> Counted:
         parameters = self.request.parameters
         parts = (part for message in self.request.messages for part in message.parts)
-        adds = bool(parameters.extra) and adds_input(parameters)
+        adds = bool(parameters.extra or parameters.web_search) and adds_input(parameters)
         limit = longest_answer_tokens(parameters) if parameters.extra else parameters.max_tokens
         return Counted(
             self._input_tokens(),
@@ -379,7 +382,9 @@ class _PaidAnswer:
         free = usage.cached_tokens or 0 if is_cache_free else 0
         sent = max(usage.input_tokens or 0, usage.cached_tokens or 0)
         written = None if is_cache_free else usage.cache_write_tokens
-        return Usage(max(0, sent - free), usage.output_tokens, cache_write_tokens=written)
+        return Usage(
+            max(0, sent - free), usage.output_tokens, cache_write_tokens=written, searches=usage.searches
+        )
 
 
 def _may_blame_cap(error: EndpointError) -> bool:

@@ -16,7 +16,11 @@ from chatcli.cost.budget import Admission, Need, Refusal
 from chatcli.cost.ledger import Expense, unreadable_lines
 from chatcli.cost.price import dollars
 from chatcli.cost.reported_usage import Counted, believed_usage
-from chatcli.cost.request_options import LONGEST_ANSWER_TOKENS, TYPICAL_ANSWER_TOKENS
+from chatcli.cost.request_options import (
+    EXPECTED_RESULTS_TOKENS,
+    LONGEST_ANSWER_TOKENS,
+    TYPICAL_ANSWER_TOKENS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -45,7 +49,8 @@ _PATIENCE_OF_PERSON_S: Final = 10.0
 class Order(NamedTuple):
     """A request to be paid for: about ``input_tokens`` are sent; the person limits the answer to ``answer_tokens``.
 
-    Both are counted when a budget needs them. ``is_cached``: the endpoint may put all of the input into its cache. ``answers`` is the number of answers asked for at once. Requests of one ``content`` are attempts at the same.
+    Both are counted when a budget needs them. ``is_cached``: the endpoint may put all of the input into its cache.
+    ``searches`` is the number of web searches to expect. ``answers`` is the number of answers asked for at once. Requests of one ``content`` are attempts at the same.
     """
 
     model: str
@@ -54,6 +59,7 @@ class Order(NamedTuple):
     answers: int = 1
     content: object = None
     is_cached: bool = False
+    searches: int = 0
 
 
 @dataclass(eq=False)
@@ -80,12 +86,11 @@ class Cashier:
     def need(self, order: Order, *, most_tokens: int, least_tokens: int) -> Need | None:
         """Return what ``order`` costs, ``None`` if its price is unknown."""
         price = partial(self.pricing.cost_of, requested=order.model)
-        input_tokens = order.input_tokens()
+        input_tokens = order.input_tokens() + (EXPECTED_RESULTS_TOKENS if order.searches else 0)
         written = input_tokens if order.is_cached else None
-        input_usd = price(Usage(input_tokens, 0, cache_write_tokens=written))
-        with_million_usd = (
-            price(Usage(input_tokens, _MILLION, cache_write_tokens=written)) if most_tokens else input_usd
-        )
+        sent = Usage(input_tokens, 0, cache_write_tokens=written, searches=order.searches)
+        input_usd = price(sent)
+        with_million_usd = price(replace(sent, output_tokens=_MILLION)) if most_tokens else input_usd
         if input_usd is None or with_million_usd is None:
             return None
         token_usd = (with_million_usd - input_usd) / _MILLION * order.answers

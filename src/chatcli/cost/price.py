@@ -25,7 +25,7 @@ class Price:
     ``input`` are tokens sent and not cached, ``cached`` those in the endpoint's cache, ``output`` those
     received, reasoning included. ``image`` and ``audio`` are prices of picture and sound tokens where they
     differ from ``input``; usage does not separate them yet. A request of more than ``up_to_tokens`` is
-    charged entirely at ``beyond``. ``written`` are tokens put into the endpoint's cache.
+    charged entirely at ``beyond``. ``search`` is the price of a thousand web searches. ``written`` are tokens put into the endpoint's cache.
     """
 
     input: Decimal | None = None
@@ -36,6 +36,7 @@ class Price:
     up_to_tokens: int | None = None
     beyond: Price | None = None
     written: Decimal | None = None
+    search: Decimal | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
@@ -43,7 +44,7 @@ class Price:
         beyond, up_to_tokens = row.get("beyond"), row.get("up_to_tokens")
         return cls(
             # Parsed from the text, so that 0.1 is exactly a tenth.
-            **{kind: Decimal(str(row[kind])) for kind in (*KINDS, "written") if kind in row},
+            **{kind: Decimal(str(row[kind])) for kind in (*KINDS, "written", "search") if kind in row},
             up_to_tokens=None if up_to_tokens is None else int(up_to_tokens),
             beyond=None if beyond is None else Price.of(beyond),
         )

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.frozen import frozen
 from chatcli.cost.price import FREE, Price, per_million
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from decimal import Decimal
 
     from chatcli.core.events import Usage
     from chatcli.cost.model_table import ModelTable
+
+
+_THOUSAND: Final = 1_000
+_THOUSAND_SEARCHES: Final = (
+    # By host and names of models, in US dollars. https://platform.openai.com/docs/pricing, as of 2026-11.
+    ("api.openai.com", "search-preview", 25),
+    ("api.openai.com", "", 10),
+    ("api.x.ai", "", 5),  # https://docs.x.ai/docs/models
+    # What they may ask at most; both report the cost of an answer themselves.
+    ("openrouter.ai", "", 20),
+    ("api.perplexity.ai", "", 14),
+)
 
 
 @frozen
@@ -105,4 +118,25 @@ class Pricing:
     def cost_of(self, usage: Usage, requested: str, answered: str | None = None) -> Decimal | None:
         """Return the cost of ``usage`` in US dollars, ``None`` if unknown."""
         in_force = self.price_of(requested, answered)
-        return None if in_force is None else in_force.price.cost_of(usage)
+        cost_usd = None if in_force is None else in_force.price.cost_of(usage)
+        if cost_usd is None or not usage.searches:
+            return cost_usd
+        search_usd = self.search_usd(requested, answered)
+        return None if search_usd is None else cost_usd + search_usd * usage.searches
+
+    def search_usd(self, requested: str, answered: str | None = None) -> Decimal | None:
+        """Return the price of one web search in US dollars, ``None`` if unknown."""
+        in_force = self.price_of(requested, answered)
+        thousand_usd = None if in_force is None else in_force.price.search
+        if thousand_usd is None and self.is_free:
+            return Decimal(0)
+        if thousand_usd is None:
+            thousand_usd = next(
+                (
+                    Decimal(usd)
+                    for host, names, usd in _THOUSAND_SEARCHES
+                    if host == self.host and re.search(names, requested)
+                ),
+                None,
+            )
+        return None if thousand_usd is None else thousand_usd / _THOUSAND

@@ -17,6 +17,7 @@ from chatcli.core.request import LIMIT_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from decimal import Decimal
 
     from chatcli.core.request import Parameters, Request
 
@@ -25,6 +26,10 @@ LONGEST_ANSWER_TOKENS: Final = 131_072
 
 TYPICAL_ANSWER_TOKENS: Final = 1_000
 """The assumed length of an answer that nothing limits, in estimates for the person."""
+
+EXPECTED_SEARCHES: Final = 5
+EXPECTED_RESULTS_TOKENS: Final = 20_000
+"""What a model that searches is expected to search and read, where a budget reserves its cost."""
 
 _ANSWERS_AT_ONCE: Final = ("n", "best_of")
 _STREAM_OPTIONS: Final = "stream_options"
@@ -71,7 +76,7 @@ def answers_at_once(parameters: Parameters) -> int:
 
 def adds_input(parameters: Parameters) -> bool:
     """Return whether the endpoint may add to the input, as with the results of a search."""
-    return any(name in parameters.extra for name in _ADDS_INPUT)
+    return bool(parameters.web_search) or any(name in parameters.extra for name in _ADDS_INPUT)
 
 
 def sent_beside(parameters: Parameters) -> str:
@@ -106,9 +111,15 @@ def reporting_usage(request: Request) -> Request:
     return replace(request, parameters=replace(parameters, extra=extra))
 
 
-def check_priced(parameters: Parameters) -> None:
-    """Raise ``UsageError`` if a value has a price of its own that nothing tells."""
+def check_priced(parameters: Parameters, *, search_usd: Decimal | None = None) -> None:
+    """Raise ``UsageError`` if a value has a price of its own that nothing tells; ``search_usd`` is that of a web search."""
     extra = parameters.extra
+    if parameters.web_search and search_usd is None:
+        raise UsageError(
+            "the price of a web search is unknown here, so the budget cannot be kept",
+            hint='set search in [prices."MODEL"] of config.toml, for a thousand searches, or leave out the limit',
+            code="option_not_priced",
+        )
     name = next((name for name in extra if name in _PRICED and not _PRICED[name](extra[name])), None)
     if name is not None:
         raise UsageError(

@@ -192,6 +192,7 @@ def measurements(result: TurnResult) -> str:
     facts = (
         _input(result.usage),
         _output(result.usage),
+        _searches(result.usage.searches),
         None if result.latency_s is None else in_seconds(result.latency_s),
         None if result.ttft_s is None else f"first text {in_seconds(result.ttft_s)}",
         _cost(result.cost_usd),
@@ -253,6 +254,10 @@ def _output(usage: Usage) -> str | None:
     return _tokens(
         usage.output_tokens, "out", ((usage.reasoning_tokens, "reasoning"),), estimated=usage.estimated
     )
+
+
+def _searches(number: int | None) -> str | None:
+    return f"{number:,} search{'es' if number > 1 else ''}" if number else None
 
 
 def _tokens(

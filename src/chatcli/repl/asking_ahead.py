@@ -138,6 +138,8 @@ class AskingAhead:
             return "prefetch does nothing here: it works only where you can type while it does"
         if settings.cache == "off":
             return 'prefetch needs the cache of answers, which is off; set cache = "memory" or "sqlite"'
+        if settings.web_search != "off":
+            return "web search is on, and its answers are not cached, so prefetch does nothing"
         if not settings.save:
             return "this conversation is not saved, so nothing is cached, and prefetch does nothing"
         return self._obstacle_at(self._chat().resolved)

@@ -135,7 +135,7 @@ def _work(question: LongQuestion, strategy: str, reading_model: ReadingModel, ho
     reader = PartReader(
         reading_model.model,
         reading_model.model_name,
-        reading_model.parameters,
+        replace(reading_model.parameters, web_search=""),
         tokens=question.tokens,
         kept=how.kept,
         spending=LongInputUsage(planned.requests, cost_of=how.cost_of),

@@ -33,6 +33,7 @@ _REASONING_SHOWN: Final = {
     "show": "show reasoning as it streams",
     "hide": "one line with the time it took",
 }
+_WEB_SEARCH: Final = {"on": "the provider searches the web", "off": "it answers without searching"}
 _THEMES: Final = {
     "dark": "for a dark background",
     "light": "for a light background",
@@ -241,6 +242,22 @@ async def _reasoning_choices(_: ReplSession) -> Iterable[Choice]:
     return [Choice(word, meaning) for word, meaning in _REASONING_SHOWN.items()]
 
 
+async def _web(repl: ReplSession, argument: str) -> None:
+    if argument and argument not in _WEB_SEARCH:
+        raise UsageError(
+            f"/web cannot be {argument}",
+            hint="use on or off, or nothing to see which; /config web_search FORM sets how it is asked",
+        )
+    if argument:
+        await repl.change(web_search=argument)
+    word = "off" if repl.settings.web_search == "off" else "on"
+    repl.frontend.remark(f"web search: {word} ({_WEB_SEARCH[word]})")
+
+
+async def _web_choices(_: ReplSession) -> Iterable[Choice]:
+    return [Choice(word, meaning) for word, meaning in _WEB_SEARCH.items()]
+
+
 async def _theme(repl: ReplSession, argument: str) -> None:
     if argument:
         if argument not in _THEMES:
@@ -284,6 +301,7 @@ COMMANDS: Final = (
         applies=answers_are_drawn,
         when="reasoning is not shown in this mode",
     ),
+    Command("web", "have the provider search the web (on/off)", _web, "[on|off]", _web_choices),
     Command(
         "theme",
         "colours for a dark or light background; show which are used, and why",

@@ -1,0 +1,141 @@
+"""Web search with the real program, and servers that answer as the providers do."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from e2e.program import records_of
+from scripted_server import Answer, json_answer, serving_in_thread
+
+PRICES = '[prices."small"]\ninput = 1\noutput = 1\n'
+NEWS = ("https://news.example/a", "The news")
+
+
+def stream(*chunks, done=True):
+    ends = [b"data: [DONE]\n\n"] if done else []
+    return Answer([*(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks), *ends])
+
+
+def chunk(delta, finish_reason=None, **fields):
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}], **fields}
+
+
+def openrouter():
+    url, title = NEWS
+    cited = {
+        "type": "url_citation",
+        "url_citation": {"url": url, "title": title, "start_index": 0, "end_index": 4},
+    }
+    usage = {"prompt_tokens": 900, "completion_tokens": 3, "cost": 0.021}
+    return stream(
+        chunk({"content": "News."}),
+        chunk({"content": "", "annotations": [cited, cited]}, "stop"),
+        {"usage": usage},
+    )
+
+
+def perplexity():
+    url, title = NEWS
+    lists = {"citations": [url], "search_results": [{"title": title, "url": url, "date": None}]}
+    usage = {
+        "prompt_tokens": 9,
+        "completion_tokens": 3,
+        "num_search_queries": 2,
+        "cost": {"total_cost": 0.006},
+    }
+    return stream(chunk({"content": "News."}, **lists), chunk({}, "stop", usage=usage, **lists))
+
+
+def responses():
+    url, title = NEWS
+    cited = {"type": "url_citation", "url": url, "title": title, "start_index": 0, "end_index": 4}
+    text = {"type": "output_text", "text": "News.", "annotations": [cited]}
+    output = [
+        {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search"}},
+        {"type": "message", "role": "assistant", "content": [text]},
+    ]
+    usage = {"input_tokens": 900, "output_tokens": 3}
+    return stream(
+        {"type": "response.output_item.added", "output_index": 0, "item": output[0]},
+        {"type": "response.web_search_call.searching", "output_index": 0, "item_id": "ws_1"},
+        {"type": "response.output_item.done", "output_index": 0, "item": output[0]},
+        {"type": "response.output_text.delta", "output_index": 1, "delta": "News."},
+        {"type": "response.output_text.annotation.added", "output_index": 1, "annotation": cited},
+        {"type": "response.completed", "response": {"status": "completed", "output": output, "usage": usage}},
+        done=False,
+    )
+
+
+SERVERS = {
+    "OpenRouter": (openrouter, "chat", "plugin", (0.021, 1)),
+    "Perplexity": (perplexity, "chat", "options", (0.006, 2)),
+    "Responses": (responses, "responses", "auto", (None, 1)),
+}
+
+
+@pytest.mark.parametrize(("answer", "api", "form", "reported"), SERVERS.values(), ids=SERVERS)
+def test_the_sources_are_in_the_json_the_session_and_the_export(program, answer, api, form, reported):
+    environment = {"CHATCLI_WEB_SEARCH": form, "CHATCLI_API": api}
+    with serving_in_thread(answer()) as server:
+        done = program.run("--web-search", "-s", "news", "-o", "json", "News?", server=server, **environment)
+        sent = server.requests[-1].json
+    source = {"n": 1, "title": NEWS[1], "url": NEWS[0]}
+    result = json.loads(done.stdout)
+    assert (result["text"], result["sources"]) == ("News.", [source])
+    assert (result["cost_usd"], result["usage"]["searches"]) == reported
+    assert {"web_search_options", "plugins", "tools"} & sent.keys()
+    (path,) = program.session_paths
+    assert records_of(path)[-1]["sources"] == [source]
+    assert NEWS[0] in program.run("sessions", "export", "news").stdout
+
+
+def test_a_person_reads_the_sources_below_the_answer(program):
+    with serving_in_thread(openrouter()) as server:
+        done = program.run("News?", "--web-search", server=server, CHATCLI_WEB_SEARCH="plugin")
+    assert done.stdout == "News.\n"
+    assert done.stderr == f"sources:\n[1] {NEWS[1]} · {NEWS[0]}\n"
+
+
+def test_what_a_search_costs_is_booked_by_the_persons_own_price(program):
+    (program.config_folder / "config.toml").write_text(PRICES + "search = 10\n")
+    with serving_in_thread(responses()) as server:
+        done = program.run("--web-search", "--api", "responses", "-o", "json", "News?", server=server)
+    assert json.loads(done.stdout)["cost_usd"] == pytest.approx(0.000903 + 0.01)
+
+
+def test_a_budget_is_not_risked_for_a_search_of_unknown_price(program):
+    (program.config_folder / "config.toml").write_text(PRICES)
+    with serving_in_thread() as server:
+        done = program.run("--web-search", "--api", "responses", "--max-cost", "5", "News?", server=server)
+        assert server.requests == []
+    assert done.exit_code == 2
+    assert "the price of a web search is unknown here" in done.stderr
+
+
+def test_where_nobody_knows_how_nothing_is_sent(program):
+    with serving_in_thread() as server:
+        done = program.run("--web-search", "News?", server=server)
+        assert [each for each in server.requests if each.method == "POST"] == []
+    assert done.exit_code == 2
+    assert "has no web search\n→ if its documentation names a form, set web_search to" in done.stderr
+
+
+def test_a_refused_search_is_an_error_and_the_next_run_sends_nothing(program):
+    words = "Hosted tool 'web_search' is not supported with small."
+    with serving_in_thread(json_answer({"error": {"message": words}}, status=400)) as server:
+        first, second = (
+            program.run("--web-search", "--api", "responses", "News?", server=server) for _ in range(2)
+        )
+        posts = [each for each in server.requests if each.method == "POST"]
+    assert (first.exit_code, second.exit_code, len(posts)) == (2, 2, 1)
+    for done in (first, second):
+        assert "does not take web search\n→ leave out --web-search" in done.stderr
+
+
+def test_answers_of_a_search_are_not_cached(program):
+    with serving_in_thread(openrouter(), openrouter()) as server:
+        for _ in range(2):
+            program.run("--web-search", "--cache", "News?", server=server, CHATCLI_WEB_SEARCH="plugin")
+        assert len([each for each in server.requests if each.method == "POST"]) == 2
