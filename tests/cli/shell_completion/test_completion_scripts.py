@@ -34,7 +34,8 @@ def here(tmp_path, monkeypatch):
     program.parent.mkdir()
     program.write_text(
         f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n'
-        'case "$3" in sessions) printf "%s\\n" work "a trip" \'$(touch pwned)\' ;; profiles) echo fast ;; esac\n'
+        'case "$3" in sessions) printf "%s\\n" work "a trip" \'$(touch pwned)\' ;; profiles) echo fast ;; '
+        'models) printf "%s\\n" best vendor/sonnet qwen3:8b qwen3:latest ;; esac\n'
     )
     program.chmod(0o755)
     folder = tmp_path / "here"
@@ -124,7 +125,7 @@ def test_choices_are_completed(complete):
 def test_files_are_completed_where_files_are_meant(complete):
     assert [name.rstrip("/") for name in complete("-f", "no")] == ["notes.md"]
     assert [name.rstrip("/") for name in complete("sessions", "import", "")] == ["notes.md", "sub"]
-    assert complete("-m", "no") == []
+    assert complete("--seed", "no") == []
     assert complete("sessions", "list", "no") == []
 
 
@@ -135,6 +136,22 @@ def test_names_come_from_the_program_and_are_never_evaluated(complete, here):
     assert trip.replace("\\", "") == "a trip"
     assert len(complete("-s", "")) == 3
     assert not (here / "pwned").exists()
+
+
+def test_aliases_and_models_are_completed(complete):
+    assert complete("-m", "b") == ["best"]
+    assert complete("--model", "vendor/so") == ["vendor/sonnet"]
+    assert [name.replace("\\", "") for name in complete("-m", "qwen3")] == ["qwen3:8b", "qwen3:latest"]
+    assert complete("-m", "qwen3:8b", "sess") == ["sessions"]
+
+
+@pytest.mark.skipif(BASH is None, reason="needs bash")
+def test_bash_takes_the_parts_of_a_name_with_a_colon_for_words(scripts, here):
+    assert in_bash(scripts, "-m", "qwen3", ":", "l") == ["latest"]
+    assert sorted(in_bash(scripts, "-m", "qwen3", ":")) == ["8b", "latest"]
+    assert in_bash(scripts, "-m", "qwen3", ":", "8b", "sess") == ["sessions"]
+    assert in_bash(scripts, "-m", "qwen3", ":", "8b", "-o", "jsonl") == ["jsonl"]
+    assert in_bash(scripts, "--model", "=", "qwen3", ":", "8") == ["8b"]
 
 
 def test_what_stands_in_the_script_needs_no_program(complete, here):

@@ -4,12 +4,14 @@ import argparse
 
 import pytest
 
+from chatcli.app.model_lists import ModelLists
 from chatcli.cli.commands import COMMANDS
 from chatcli.cli.options import RESERVED_OPTIONS, main_parser
 from chatcli.cli.shell_completion.grammar import (
     ANYTHING,
     FILES,
     FILES_AFTER_AT,
+    MODELS,
     PROFILES,
     SCHEMAS,
     SESSIONS,
@@ -54,6 +56,8 @@ def test_every_option_with_a_help_is_there_and_no_other(levels):
         ("", "-s", Values(SESSIONS)),
         ("", "--profile", Values(PROFILES)),
         ("", "-T", Values(TEMPLATES)),
+        ("", "-m", Values(MODELS)),
+        ("batch", "--model", Values(MODELS)),
         ("", "-f", Values(FILES)),
         ("", "--out", Values(FILES)),
         ("", "-S", Values(FILES_AFTER_AT)),
@@ -95,6 +99,18 @@ def test_names_of_sessions_profiles_and_templates_are_found_where_they_are(tmp_p
     for name in ("person.json", "city.txt", "notes.md"):
         (tmp_path / "schemas" / name).touch()
     assert values(SCHEMAS, environment) == ["city", "person"]
+
+
+def test_models_are_those_that_endpoints_listed_and_all_aliases(tmp_path):
+    environment = {f"CHATCLI_{name}_DIR": str(tmp_path) for name in ("DATA", "CONFIG", "CACHE")}
+    assert values(MODELS, environment) == []
+    (tmp_path / "config.toml").write_text(
+        '[aliases]\nbest = "large"\n[profiles.desk.aliases]\nfast = "qwen3"\n[profiles.odd]\naliases = 1\n'
+    )
+    lists = ModelLists(tmp_path)
+    lists.keep("https://one.example/v1", ["small", "large"])
+    lists.keep("https://other.example/v1", ["qwen3:8b", "small", "bad\nname"])
+    assert values(MODELS, environment) == ["best", "fast", "large", "qwen3:8b", "small"]
 
 
 def test_where_they_cannot_be_found_out_there_are_none(tmp_path):

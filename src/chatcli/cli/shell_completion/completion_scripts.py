@@ -12,6 +12,7 @@ from chatcli.cli.shell_completion.grammar import (
     ANYTHING,
     FILES,
     FILES_AFTER_AT,
+    MODELS,
     PROFILES,
     SCHEMAS,
     SESSIONS,
@@ -65,6 +66,10 @@ function __chatcli_profiles
     command chatcli completion --values profiles 2>/dev/null
 end
 
+function __chatcli_models
+    command chatcli completion --values models 2>/dev/null
+end
+
 function __chatcli_templates
     command chatcli completion --values templates 2>/dev/null
     string match -q -- '*/*' (commandline -ct); and __fish_complete_path (commandline -ct)
@@ -89,6 +94,7 @@ _VALUES: Final = {
     FILES_AFTER_AT: "-x -a '(__chatcli_files_after_at)'",
     SESSIONS: "-x -a '(__chatcli_sessions)'",
     PROFILES: "-x -a '(__chatcli_profiles)'",
+    MODELS: "-x -a '(__chatcli_models)'",
     TEMPLATES: "-x -a '(__chatcli_templates)'",
     SCHEMAS: "-x -a '(__chatcli_schemas)'",
 }
@@ -154,7 +160,7 @@ _BASH_SCRIPT: Final = r"""# Completion of chatcli in bash: source <(chatcli comp
 _chatcli_take() {
     local IFS=$'\n' value
     while read -r value; do
-        [[ $value == "$current"* ]] && COMPREPLY+=("$(printf %q "$value")")
+        [[ $value == "$before$current"* ]] && COMPREPLY+=("$(printf %q "${value#"$before"}")")
     done
 }
 
@@ -168,8 +174,8 @@ _chatcli_reply() {
             compopt -o filenames 2>/dev/null
             COMPREPLY=($(compgen -P @ -f -- "${current#@}"))
         fi ;;
-    sessions | profiles | templates | schemas)
-        if [[ $kind != profiles && $current == */* ]]; then
+    sessions | profiles | models | templates | schemas)
+        if [[ $kind != profiles && $kind != models && $current == */* ]]; then
             compopt -o filenames 2>/dev/null
             COMPREPLY=($(compgen -f -- "$current"))
         else
@@ -179,7 +185,7 @@ _chatcli_reply() {
 }
 
 _chatcli() {
-    local current=${COMP_WORDS[COMP_CWORD]} context='' position=0 at=1 value word kind list
+    local current=${COMP_WORDS[COMP_CWORD]} before='' context='' position=0 at=1 value word kind list
     COMPREPLY=()
     # Bash takes --out=FILE for three words.
     [[ $current == '=' ]] && current=''
@@ -192,6 +198,15 @@ _chatcli() {
             if [[ -n $kind ]]; then
                 value=$((at + 1))
                 [[ ${COMP_WORDS[value]} == '=' ]] && ((value < COMP_CWORD)) && value=$((value + 1))
+                if [[ $kind == models ]]; then
+                    # It takes a name with a colon for several words too.
+                    before=''
+                    while ((value < COMP_CWORD)) && [[ ${COMP_WORDS[value + 1]} == : || ${COMP_WORDS[value]} == : ]]; do
+                        before+=${COMP_WORDS[value]}
+                        value=$((value + 1))
+                    done
+                    [[ $current == : ]] && before+=: current=''
+                fi
                 if ((value >= COMP_CWORD)); then
                     _chatcli_reply
                     return
@@ -241,8 +256,8 @@ _chatcli_reply() {
     list) compadd -- ${=list} ;;
     files) _files ;;
     'files after @') compset -P @ && _files ;;
-    sessions | profiles | templates | schemas)
-        if [[ $kind != profiles && $PREFIX == */* ]]; then
+    sessions | profiles | models | templates | schemas)
+        if [[ $kind != profiles && $kind != models && $PREFIX == */* ]]; then
             _files
         else
             found=("${(@f)$(command chatcli completion --values $kind 2>/dev/null)}")

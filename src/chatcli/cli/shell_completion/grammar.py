@@ -7,10 +7,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from chatcli.app.model_lists import ModelLists
 from chatcli.attachments.encodings import COMMON_ENCODINGS
 from chatcli.cli.commands import COMMANDS, actions_of
 from chatcli.cli.options import Parser, add_general_options, main_parser
-from chatcli.config.config_file import FILE_NAME, read_config_file
+from chatcli.config.config_file import FILE_NAME as CONFIG_FILE
+from chatcli.config.config_file import read_config_file
 from chatcli.config.paths import find_paths
 from chatcli.core.errors import ChatcliError
 from chatcli.schemas.schema_source import FOLDER as SCHEMA_FOLDER
@@ -30,6 +32,7 @@ FILES: Final = "files"
 FILES_AFTER_AT: Final = "files after @"
 SESSIONS: Final = "sessions"
 PROFILES: Final = "profiles"
+MODELS: Final = "models"
 TEMPLATES: Final = "templates"
 SCHEMAS: Final = "schemas"
 ANYTHING: Final = "anything"
@@ -37,6 +40,7 @@ _BY_DESTINATION: Final = {
     "session": SESSIONS,
     "sessions": SESSIONS,
     "profile": PROFILES,
+    "model": MODELS,
     "template": TEMPLATES,
     "templates": TEMPLATES,
     "schema": SCHEMAS,
@@ -168,7 +172,15 @@ def _sessions(paths: Paths) -> Iterable[str]:
 
 
 def _profiles(paths: Paths) -> Iterable[str]:
-    return read_config_file(paths.config / FILE_NAME).profiles
+    return read_config_file(paths.config / CONFIG_FILE).profiles
+
+
+def _models(paths: Paths) -> Iterable[str]:
+    """Return the aliases, and the models that endpoints listed: which endpoint is asked may depend on the line."""
+    file = read_config_file(paths.config / CONFIG_FILE)
+    tables = (table.get("aliases") for table in (file.settings, *file.profiles.values()))
+    aliases = {alias for table in tables if isinstance(table, dict) for alias in table}
+    return aliases | ModelLists(paths.cache).every_name()
 
 
 def _templates(paths: Paths) -> Iterable[str]:
@@ -182,6 +194,7 @@ def _schemas(paths: Paths) -> Iterable[str]:
 _READERS: Final[Mapping[str, Callable[[Paths], Iterable[str]]]] = {
     SESSIONS: _sessions,
     PROFILES: _profiles,
+    MODELS: _models,
     TEMPLATES: _templates,
     SCHEMAS: _schemas,
 }
