@@ -96,6 +96,46 @@ def test_a_hostile_schema_or_answer_ends_in_a_problem(schema, answer):
     assert check(schema, json.dumps(answer)).problem
 
 
+def nested(value, depth):
+    for _ in range(depth):
+        value = [value] if depth % 2 else {"a": value}
+    return value
+
+
+def deep_in_calls(function, calls):
+    return function() if calls == 0 else deep_in_calls(function, calls - 1)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"oneOf": [{"$dynamicRef": "#"}]},
+        {"anyOf": [{"allOf": [{"$ref": "#"}]}]},
+        {"if": {"$ref": "#"}, "then": {}},
+        {"not": {"not": {"$ref": "#"}}},
+        {"items": {"$ref": "#"}, "unevaluatedItems": False},
+        {"contains": {"$ref": "#"}},
+        {"properties": {"a": {"$ref": "#"}}, "unevaluatedProperties": False},
+        {"dependentSchemas": {"a": {"$ref": "#"}}},
+        {"propertyNames": {"$ref": "#"}},
+    ],
+)
+def test_no_recursion_reaches_the_limit_of_python(schema):
+    # Where it is reached inside of rpds, that panics with an exception nobody expects.
+    checker = AnswerChecker(checked_schema(schema, "it"))
+    for value in (1, nested(1, 301), nested(1, 300)):
+        deep_in_calls(lambda value=value: checker.fits(value), 250)
+
+
+def test_a_tree_of_usual_depth_is_checked():
+    tree = {"type": "object", "properties": {"inside": {"type": "array", "items": {"$ref": "#"}}}}
+    value = {}
+    for _ in range(20):
+        value = {"inside": [value]}
+    assert check(tree, value).problem == ""
+    assert check(tree, {"inside": [1]}).problem == "inside[0]: 1 is not of type 'object'"
+
+
 def test_unique_items_are_those_of_json():
     assert check({"uniqueItems": True}, [1, True, "1", [1]]).problem == ""
     assert check({"uniqueItems": True}, [{"a": 1, "b": 2}, {"b": 2, "a": 1.0}]).problem

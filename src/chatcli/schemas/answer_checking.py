@@ -39,6 +39,8 @@ _MOST_ATTEMPTS: Final = 20
 """At so many places JSON is looked for in a text around it."""
 _FENCE: Final = "```"
 _DEEPEST: Final = 40
+_MOST_NESTED: Final = 100
+"""Keywords inside of each other: some six calls each, and the caller has calls of its own."""
 
 
 class TooMuchWork(Exception):
@@ -155,21 +157,32 @@ class AnswerChecker:
 
 
 class _Work(threading.local):
-    """Counts the keywords checked for one answer; several may be checked at once, each in its thread."""
+    """Counts the keywords checked for one answer; several may be checked at once, each in its thread.
+
+    The depth is bounded, too: where Python's own limit is reached inside of a library in Rust, that panics.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._steps = 0
+        self._depth = 0
         self._until_s = math.inf
 
     def begin(self, characters: int) -> None:
+        self._depth = 0
         self._steps = _LEAST_STEPS + _STEPS_PER_CHARACTER * characters
         self._until_s = self._clock() + _LEAST_S + _S_PER_CHARACTER * characters
 
     def counted(self, keyword: Keyword) -> Keyword:
-        def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any] | None:
+        def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
             self.spend()
-            return keyword(validator, value, instance, schema)
+            if self._depth >= _MOST_NESTED:
+                raise RecursionError
+            self._depth += 1
+            try:
+                yield from keyword(validator, value, instance, schema) or ()
+            finally:
+                self._depth -= 1
 
         return check
 
