@@ -13,7 +13,8 @@ import pytest
 from chatcli.client.catalog import offered_models
 from chatcli.client.certificates import trust_source, trusting
 from chatcli.client.endpoint import Endpoint, Proxy
-from chatcli.client.openai_client import _LONGEST_ERROR_BYTES, connect
+from chatcli.client.openai_client import connect
+from chatcli.client.response_limits import _LONGEST_ERROR_BYTES
 from chatcli.core.errors import (
     AnswerTooLarge,
     BadResponse,

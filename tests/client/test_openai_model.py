@@ -758,9 +758,9 @@ async def test_of_the_headers_of_every_response_the_limits_are_learned(completio
         with suppress(RateLimited):
             await events_of(asking(entry))
         async with entry.meter.call("answer", Claim(lambda: 1, "small")) as call:
-            assert not call.may_go()
+            assert not call.is_admitted
         async with entry.meter.call("answer", Claim(lambda: 1, "another")) as call:
-            assert call.may_go()
+            assert call.is_admitted
 
 
 async def test_a_kept_connection_that_was_closed_is_opened_anew_at_once(completions, endpoint):

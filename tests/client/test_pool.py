@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import asyncio
 import gc
+import json
 from contextlib import aclosing
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import httpx2
+import openai
 import pytest
 
 import chatcli
@@ -24,7 +27,7 @@ from chatcli.core.events import Completion, TextDelta, Usage, Waiting
 from chatcli.core.request import Parameters
 from client.scripted_model import ScriptedModel
 from client.wire import QUESTION, Charges, asking, events_of, failure_of
-from scripted_server import Answer, event_stream, json_answer, serving
+from scripted_server import RESET, SILENCE, Answer, event_stream, json_answer, raw, serving
 
 SOURCE = Path(chatcli.__file__).parent
 HERE = Endpoint("https://models.example/v1", key="sk-here")
@@ -33,7 +36,7 @@ ONE_A_MINUTE = Claim(lambda: 1, "small", OwnLimits(requests_per_minute=1))
 
 async def takes_the_only_turn(entry) -> bool:
     async with entry.meter.call("answer", ONE_A_MINUTE) as call:
-        if not call.may_go():
+        if not call.is_admitted:
             return False
         await call.client()
         return True
@@ -97,7 +100,7 @@ async def test_a_call_that_was_never_sent_gives_its_turn_back():
     async with Pool() as pool:
         entry = pool.entry(HERE, {})
         async with entry.meter.call("answer", ONE_A_MINUTE) as call:
-            assert call.may_go()
+            assert call.is_admitted
         assert await takes_the_only_turn(entry)
 
 
@@ -137,7 +140,6 @@ def test_every_use_of_the_sdks_client_is_within_a_call_of_the_meter():
         "client/catalog.py",
         "client/embeddings.py",
         "client/pool.py",
-        "client/repeated_posts.py",
     }
     assert [use for use in uses if not use[1]] == []
 
@@ -181,7 +183,8 @@ def _uses_of_the_client(path):
         from_call = {
             ast.unparse(node.targets[0])
             for node in ast.walk(function)
-            if isinstance(node, ast.Assign) and ast.unparse(node.value) == "await call.client()"
+            if isinstance(node, ast.Assign)
+            and ast.unparse(node.value) in {"await call.client()", "await self.client()"}
         }
         for node in ast.walk(function):
             is_resource = isinstance(node, ast.Attribute) and node.attr in SDK_CALLS
@@ -407,7 +410,7 @@ async def test_leaving_while_waiting_gives_the_turn_to_the_next():
     await stream.aclose()
     clock.now_s = 60
     async with meter.call("answer", Claim(lambda: 1, QUESTION.model, OWN_LIMITS)) as call:
-        assert call.may_go()
+        assert call.is_admitted
 
 
 async def test_what_was_really_used_counts_in_the_end():
@@ -416,7 +419,7 @@ async def test_what_was_really_used_counts_in_the_end():
     used = [TextDelta("Paris"), Completion("stop", usage=Usage(20, 10))]
     await events_of(metered(ScriptedModel(used), meter, own=own, tokens=60))
     async with meter.call("answer", Claim(lambda: 30, QUESTION.model, own)) as call:
-        assert call.may_go()
+        assert call.is_admitted
         assert meter.calls == {"answer": 2}
 
 
@@ -426,7 +429,7 @@ async def test_the_limit_a_budget_sets_for_an_answer_takes_nothing_from_the_rate
     request = replace(QUESTION, parameters=Parameters(max_tokens=50_000), is_capped=is_capped)
     await events_of(metered(ScriptedModel(ANSWER), meter, own=own, tokens=10), request)
     async with meter.call("answer", Claim(lambda: 30, QUESTION.model, own)) as call:
-        assert call.may_go() == has_room
+        assert call.is_admitted == has_room
 
 
 async def test_an_answer_counts_as_a_call_also_where_it_fails():
@@ -434,3 +437,86 @@ async def test_an_answer_counts_as_a_call_also_where_it_fails():
     await failure_of(metered(ScriptedModel([RateLimited("too fast")]), meter))
     await events_of(metered(ScriptedModel(ANSWER), meter))
     assert meter.calls == {"answer": 2}
+
+
+PATH = "/chat/completions"
+BODIES = [b'{"model":"m","messages":[]}', b'{"model":"m","messages":[{"role":"user","content":"\xc3\xbc"}]}']
+
+
+async def posted(entry, content):
+    async with entry.meter.call("answer") as call:
+        response = await call.post(PATH, content)
+        await response.aread()
+        await response.aclose()
+        return response
+
+
+def compared(request):
+    return request.method, request.path, {**request.headers, "content-length": ""}
+
+
+@pytest.mark.parametrize("key", ["sk-here", None])
+async def test_all_requests_have_the_headers_of_the_first_and_their_own_body(key):
+    async with serving(*[json_answer({})] * 3) as server, Pool() as pool:
+        entry = pool.entry(Endpoint(server.base_url, key=key, loopback=True), {})
+        for content in (BODIES[0], BODIES[1], BODIES[0]):
+            await posted(entry, content)
+    first, second, third = server.requests
+    assert compared(first) == compared(second) == compared(third)
+    assert [request.body for request in server.requests] == [BODIES[0], BODIES[1], BODIES[0]]
+    assert [int(request.headers["content-length"]) for request in server.requests] == [
+        len(request.body) for request in server.requests
+    ]
+    assert first.headers.get("authorization") == (f"Bearer {key}" if key else None)
+
+
+async def test_cookies_of_the_server_go_back_to_it_as_before():
+    answers = [json_answer({}, **{"set-cookie": "of=server"}), json_answer({}), json_answer({})]
+    async with serving(*answers) as server, Pool() as pool:
+        entry = pool.entry(Endpoint(server.base_url, loopback=True), {})
+        for _ in answers:
+            await posted(entry, BODIES[0])
+    assert [request.headers.get("cookie") for request in server.requests] == [None, "of=server", "of=server"]
+
+
+async def test_a_client_that_is_connected_again_makes_a_request_of_its_own():
+    async with serving(*[json_answer({})] * 3) as server:
+        entry = Pool().entry(Endpoint(server.base_url, loopback=True), {})
+        for _ in range(3):
+            # Nobody else has the pool open: each call connects, and closes its connection.
+            assert (await posted(entry, BODIES[1])).is_success
+    assert [request.body for request in server.requests] == [BODIES[1]] * 3
+
+
+@pytest.mark.parametrize("status", [400, 429, 500, 302])
+async def test_an_error_status_is_raised_with_its_body_for_the_first_and_for_later_requests(status):
+    refusal = json_answer({"error": {"message": "no"}}, status=status)
+    async with serving(refusal, json_answer({}), refusal) as server, Pool() as pool:
+        entry = pool.entry(Endpoint(server.base_url, loopback=True), {})
+        raised = []
+        for number in range(3):
+            try:
+                await posted(entry, BODIES[0])
+            except openai.APIStatusError as error:
+                raised.append((number, error.response.status_code, json.loads(error.response.content)))
+    assert raised == [(number, status, {"error": {"message": "no"}}) for number in (0, 2)]
+
+
+@pytest.mark.parametrize(
+    ("failing", "kind", "cause"),
+    [
+        (SILENCE, openai.APITimeoutError, httpx2.ReadTimeout),
+        (raw(RESET), openai.APIConnectionError, httpx2.ReadError),
+    ],
+)
+async def test_a_connection_that_fails_is_raised_as_the_package_does_with_its_cause(failing, kind, cause):
+    async with serving(failing, json_answer({}), failing) as server, Pool() as pool:
+        endpoint = Endpoint(server.base_url, loopback=True, timeout_s=0.3)
+        entry = pool.entry(endpoint, {})
+        for content, fails in ((BODIES[0], True), (BODIES[0], False), (BODIES[1], True)):
+            if not fails:
+                await posted(entry, content)
+                continue
+            with pytest.raises(kind) as failure:
+                await posted(entry, content)
+            assert isinstance(failure.value.__cause__, cause)

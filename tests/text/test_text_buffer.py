@@ -17,7 +17,7 @@ def test_is_all_of_them_in_order_whenever_it_is_asked_for(chunks, times):
         if is_asked:
             assert gathered.text == "".join(expected)
     assert gathered.text == "".join(expected)
-    assert bool(gathered) == bool(expected)
+    assert bool(gathered) == bool("".join(expected))
 
 
 @given(st.lists(st.text(), max_size=400), st.integers(0, 30), st.text())

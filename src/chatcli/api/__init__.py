@@ -260,14 +260,15 @@ def _settled(
     given = {**_given(options, reads_config=reads_config), "save": is_kept}
     paths = find_paths(environment)
     loop = asyncio.get_running_loop()
-    pool, caches = _pools.setdefault(loop, Pool()), _answer_caches.setdefault(loop, {})
+    shared, caches = Shared(), _answer_caches.setdefault(loop, {})
+    shared.pool = _pools.setdefault(loop, Pool())
     if reads_config:
         settings = resolve({}, environment, paths, Path.cwd(), changes=given, key_commands=_key_commands)
         context = RunContext(
             environment,
             paths,
             Path.cwd(),
-            shared=Shared(pool=pool),
+            shared=shared,
             redactor=redactor,
             key_commands=_key_commands,
             answer_caches=caches,
@@ -278,7 +279,7 @@ def _settled(
         context = RunContext(
             network,
             paths,
-            shared=Shared(pool=pool),
+            shared=shared,
             redactor=redactor,
             has_configuration=False,
             answer_caches=caches,

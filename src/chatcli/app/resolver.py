@@ -21,10 +21,9 @@ from chatcli.conversation.turn_vectors import TurnVectors
 from chatcli.core.errors import ConfigurationError, RequestRefused
 from chatcli.core.events import Notice
 from chatcli.sessions.session import Session
-from chatcli.storage.cache import FolderCache
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
     from contextlib import AsyncExitStack
 
     from chatcli.app.run_context import ChatOptions, Notify, RunContext
@@ -53,6 +52,11 @@ def is_model_set_up(settings: Settings, options: ChatOptions, context: RunContex
     from chatcli.app.embedded_endpoint import is_embedded_ready  # noqa: PLC0415 - it is rarely the one
 
     return settings.unreadable_keys is None and is_embedded_ready(context.paths.local)
+
+
+def _is_claude(model: str) -> bool:
+    """Whether the provider of ``model`` may want to be told what to cache (``client.prompt_caching``)."""
+    return "claude" in model.lower()
 
 
 class _Terms(NamedTuple):
@@ -108,12 +112,13 @@ class ModelResolver:
 
         endpoint, terms = entry.endpoint, self._terms(chat, entry, InterruptibleSleep())
         pricing = terms.cashier.pricing
-        # Without a person who may ask for the rest, the layer has nothing to do.
-        auto_continue = (
-            None if self._options.unwatched and not settings.auto_continue else settings.auto_continue
-        )
+        # Where nobody can ask for the rest of an answer, the layer has nothing to do.
+        asks_once = self._options.unwatched or self._options.is_one_shot
+        auto_continue = None if asks_once and not settings.auto_continue else settings.auto_continue
         model = self._model(
             terms,
+            # Each row of a batch may name its own.
+            names=None if self._options.unwatched else {name, settings.summary_model or name},
             fallbacks=self._fallbacks_of(chat, terms),
             auto_continue=auto_continue,
             may_offer=True,
@@ -136,7 +141,7 @@ class ModelResolver:
             long_input=LongInput(
                 settings.long,
                 settings.long_concurrency,
-                FolderCache(self._context.paths.cache / "long-texts") if settings.save else None,
+                self._context.paths.cache / "long-texts" if settings.save else None,
                 lambda usage: usd_of(pricing, usage, name),
                 terms.cashier.check_total if terms.cashier.budget.limits else None,
             ),
@@ -186,11 +191,12 @@ class ModelResolver:
         self,
         terms: _Terms,
         *,
+        names: Collection[str] | None = None,
         fallbacks: Sequence[Fallback] = (),
         auto_continue: int | None = None,
         may_offer: bool = False,
     ) -> ChatModel:
-        """Return one model of one endpoint, with its complete pipeline."""
+        """Return one model of one endpoint, with its complete pipeline; it is asked by ``names``, ``None`` for any."""
         # Importing openai takes half a second: only when a request is certain.
         from chatcli.client.pipeline import ModelOptions, build_model  # noqa: PLC0415
         from chatcli.cost.budgeted_model import BudgetedModel  # noqa: PLC0415
@@ -222,7 +228,7 @@ class ModelResolver:
                 is_unwatched=self._options.unwatched,
                 caching=self._caching(terms if may_offer else None),
                 abilities=self._abilities(terms.entry.endpoint),
-                marks_prompts=settings.prompt_caching,
+                marks_prompts=settings.prompt_caching and (names is None or any(map(_is_claude, names))),
             ),
         )
 

@@ -47,10 +47,6 @@ if TYPE_CHECKING:
 class Shared:
     """What all conversations of a run share; each is made when it is first used: the prompt is drawn without."""
 
-    def __init__(self, *, pool: Pool | None = None) -> None:
-        if pool is not None:
-            self.pool = pool
-
     @cached_property
     def spending(self) -> Spending:
         """What the run has spent."""
@@ -126,7 +122,7 @@ class ChatOptions:
     ``session`` is a name or a path, ``resume_last`` selects the session used last. ``count_exactly`` loads
     the vocabulary even where a rough count would do; ``dry`` opens a conversation that sends and stores
     nothing. ``becomes_last`` makes it the session used last once it is asked. ``priority`` is that of its requests.
-    ``unwatched``: nobody watches answers arrive.
+    ``unwatched``: nobody watches answers arrive. ``is_one_shot``: there is one question, and no other after it.
     ``response_format`` is the form of the answers, ``None`` for any; with ``may_have_schema`` one may be set later.
     ``caches_unsaved``: the cache of answers is used although the conversation is not saved. ``offers_similar``: the
     person can be asked whether an answer to a similar question will do. ``asks_ahead``: nobody has asked the questions yet.
@@ -141,6 +137,7 @@ class ChatOptions:
     becomes_last: bool = True
     priority: int = SINGLE
     unwatched: bool = False
+    is_one_shot: bool = False
     caches_unsaved: bool = False
     offers_similar: bool = False
     response_format: ResponseFormat | None = field(default=None, compare=False)

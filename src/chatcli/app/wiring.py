@@ -139,5 +139,6 @@ def _session_file(store: SessionStore, options: ChatOptions) -> SessionFile | No
 
 def _given_system(settings: Settings, session: Session) -> str | None:
     """Return the system prompt to set: the one of this call, else the session's, else one from a file."""
-    given = "system" in settings.asked_for
-    return settings.system if given or session.system is None else None
+    if settings.system is None or "system" in settings.asked_for:
+        return settings.system
+    return settings.system if session.system is None else None

@@ -9,8 +9,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.chat.context_report import context_report
-from chatcli.chat.model_in_use import ModelInUse
-from chatcli.chat.session_history import history_of
+from chatcli.chat.session_history import ModelInUse, history_of
 from chatcli.conversation.context import Window
 from chatcli.conversation.counting import VocabularyTokens
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +10,7 @@ from chatcli.app.wiring import body_to_send, open_chat
 from chatcli.chat.context_report import stretches
 from chatcli.cli.outputs import turn_outputs
 from chatcli.cli.setup import NO_PLACE, chat_options
-from chatcli.cli.signals import raising_interrupts, until_signalled
+from chatcli.cli.signals import raising_interrupts
 from chatcli.cli.typed_lines import agrees, answered
 from chatcli.conversation.play import play
 from chatcli.core.errors import ChatcliError, ExitCode
@@ -35,19 +34,18 @@ if TYPE_CHECKING:
     from chatcli.core.messages import Message
 
 
-def ask(
+async def ask(
     question: Message, options: Namespace, settings: Settings, context: RunContext, terminal: Terminal
 ) -> ExitCode:
     """Ask ``question`` and show the answer as the options require."""
-    work = _OneShot(options, settings, context, terminal).run(question)
-    return asyncio.run(until_signalled(work, on_signal=terminal.give_up_on_readers))
+    return await _OneShot(options, settings, context, terminal).run(question)
 
 
-def fail(
+async def fail(
     error: ChatcliError, options: Namespace, settings: Settings, context: RunContext, terminal: Terminal
 ) -> ExitCode:
     """Report an error that came before there was a question, as the options require."""
-    return asyncio.run(_OneShot(options, settings, context, terminal).fail(error))
+    return await _OneShot(options, settings, context, terminal).fail(error)
 
 
 class _OneShot:

@@ -56,7 +56,7 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
             raise
         from chatcli.cli.one_shot import fail  # noqa: PLC0415 - a conversation asks otherwise
 
-        return fail(error, options, settings, context, terminal)
+        return asyncio.run(fail(error, options, settings, context, terminal))
     settings = _with_a_place_to_keep(settings, options, context, terminal)
     if question is not None and options.resume:
         raise UsageError(
@@ -99,7 +99,8 @@ def _answer(
         return compare(question, options, settings, context, terminal, template=template)
     from chatcli.cli.one_shot import ask  # noqa: PLC0415 - as above
 
-    return ask(question, options, settings, context, terminal)
+    asking = ask(question, options, settings, context, terminal)
+    return asyncio.run(until_signalled(asking, on_signal=terminal.give_up_on_readers))
 
 
 def _asks_nothing(options: Namespace, terminal: Terminal) -> bool:

@@ -49,6 +49,7 @@ def chat_options(options: Namespace, *, priority: int = SINGLE) -> ChatOptions:
         count_exactly=options.dry_run or options.output == "jsonl",
         dry=options.dry_run,
         priority=priority,
+        is_one_shot=priority == SINGLE,
         response_format=options.response_format,
     )
 

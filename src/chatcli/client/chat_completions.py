@@ -18,7 +18,6 @@ from chatcli.client.wire_messages import (
     as_json,
     chat_messages,
     count,
-    encoded_body,
     reported_cost_usd,
     reported_searches,
 )
@@ -73,7 +72,7 @@ class ChatCompletions:
 
     def encoded_body(self, request: Request, *, streamed: bool, endpoint: Endpoint) -> bytes:
         body = _body(request, MESSAGES, streamed=streamed, endpoint=endpoint)
-        return encoded_body(body, self._encodings.encoded(_asked(request, endpoint), endpoint))
+        return self._encodings.body(body, _asked(request, endpoint), endpoint)
 
     def encode_messages(self, request: Request, *, endpoint: Endpoint) -> None:
         self._encodings.encoded(request, endpoint)

@@ -22,7 +22,8 @@ import openai
 
 from chatcli.client.http_responses import ERROR_BYTES, FIRST_ERROR, BodyTooLong, ResponseParser
 from chatcli.client.network_faults import stalled
-from chatcli.client.openai_client import Unpacked, check_key, trusted_context
+from chatcli.client.openai_client import check_key, trusted_context
+from chatcli.client.response_limits import Unpacked
 from chatcli.core.version import __version__
 
 if TYPE_CHECKING:

@@ -71,7 +71,7 @@ class MeteredModel:
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
         claim = self._claim(request, cache(partial(self._about_tokens, request)))
         async with self._meter.call("answer", claim) as call:
-            if not call.may_go():
+            if not call.is_admitted:
                 async with aclosing(self._queueing(call)) as waits:
                     async for wait in waits:
                         yield wait
@@ -96,7 +96,7 @@ class MeteredModel:
                     call.settle(used)
                 emit(event)
 
-            if not call.may_go():
+            if not call.is_admitted:
                 async with aclosing(self._queueing(call)) as waits:
                     async for wait in waits:
                         emit(wait)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,7 +38,6 @@ from chatcli.client.openai_errors import (
     not_an_answer,
     stream_error,
 )
-from chatcli.client.repeated_posts import RepeatedPosts
 from chatcli.client.wire_messages import whole_reply
 from chatcli.core.errors import AnswerTooLarge, BadResponse, EndpointError, IncompleteAnswer
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
@@ -86,7 +86,6 @@ class OpenAIModel:
         self._streamed = streamed
         self._is_direct = is_direct
         self._endings = endings
-        self._posts = RepeatedPosts(dialect.path)
         self._has_answered = False
         self._has_reported_endings = False
 
@@ -98,11 +97,11 @@ class OpenAIModel:
         A ``stored`` response, which came another way, is read in place of one that is asked for. Once text was received, every failure is an
         ``IncompleteAnswer``.
         """
-        reader = self._dialect.reader(request)
-        received = self._asked(request, reader, call) if stored is None else self._read_whole(stored, reader)
-        shown = _Shown(self._endpoint.largest_answer_bytes)
+        received = await self._receive(request, call) if stored is None else self._received_whole(stored)
+        # Not before the request has left.
+        reader, shown = self._dialect.reader(request), _Shown(self._endpoint.largest_answer_bytes)
         try:
-            async with aclosing(received) as events:
+            async with aclosing(self._read_received(received, reader)) as events:
                 async for event in events:
                     yield shown.taken(event)
                     if shown.is_full:
@@ -122,7 +121,8 @@ class OpenAIModel:
         try:
             response = await self._respond(self._body(request), call)
             if are_events(response.content, content_type(response)):
-                async with aclosing(self._read_whole(response, reader)) as events:
+                received = self._received_whole(response)
+                async with aclosing(self._read_received(received, reader)) as events:
                     async for event in events:
                         self._show(event, shown, emit)
             else:
@@ -168,39 +168,36 @@ class OpenAIModel:
     def _body(self, request: Request) -> dict[str, Any]:
         return self._dialect.body(request, streamed=self._is_streamed(request), endpoint=self._endpoint)
 
-    def _asked(self, request: Request, reader: AnswerReader, call: Call) -> AsyncGenerator[ModelEvent]:
+    async def _receive(self, request: Request, call: Call) -> _Received:
+        """Send ``request`` and return its response once the body begins to arrive."""
         if self.is_whole(request):
-            return self._answer_directly(self._body(request), reader, call)
-        return self._answer(request, reader, call, streamed=self._is_streamed(request))
-
-    async def _answer(
-        self, request: Request, reader: AnswerReader, call: Call, *, streamed: bool
-    ) -> AsyncGenerator[ModelEvent]:
+            return self._received_whole(await self._respond(self._body(request), call))
         idle = IdleTimeout(self._endpoint)
         try:
             async with AsyncExitStack() as stack:
                 async with idle.bounded():
-                    response = await self._open_response(request, stack, call, streamed=streamed)
+                    response = await self._open_response(request, stack, call)
                 # Not the package's own iter_bytes(), which leaves closing to the garbage collector; no
                 # compression is left, see ``bound``.
                 chunks = watched(response.aiter_raw(), idle)
                 await stack.enter_async_context(aclosing(chunks))
                 start = await beginning(chunks)
-                received = _Received(response, rejoined(start, chunks), idle)
-                read = self._events if are_events(start, received.content_type) else self._whole
-                async with aclosing(read(received, reader)) as events:
-                    async for event in events:
-                        yield event
+                return _Received(response, start, rejoined(start, chunks), idle, stack.pop_all())
         except FOREIGN_ERRORS as error:
             raise as_chatcli_error(self._endpoint, error) from error
 
-    async def _answer_directly(
-        self, body: dict[str, Any], reader: AnswerReader, call: Call
-    ) -> AsyncGenerator[ModelEvent]:
-        response = await self._respond(body, call)
-        async with aclosing(self._read_whole(response, reader)) as events:
-            async for event in events:
-                yield event
+    def _received_whole(self, response: DirectResponse) -> _Received:
+        content = response.content
+        return _Received(response, content, _in_one_piece(content), IdleTimeout(self._endpoint))
+
+    async def _read_received(self, received: _Received, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
+        read = self._events if are_events(received.start, received.content_type) else self._whole
+        try:
+            async with received.closing, aclosing(read(received, reader)) as events:
+                async for event in events:
+                    yield event
+        except FOREIGN_ERRORS as error:
+            raise as_chatcli_error(self._endpoint, error) from error
 
     async def _respond(self, body: dict[str, Any], call: Call) -> DirectResponse:
         """Return the whole response to ``body`` over a direct connection."""
@@ -224,24 +221,15 @@ class OpenAIModel:
         call.learn(response.headers)
         return response
 
-    async def _read_whole(self, response: DirectResponse, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
-        received = _Received(response, _in_one_piece(response.content), IdleTimeout(self._endpoint))
-        read = self._events if are_events(response.content, received.content_type) else self._whole
-        async with aclosing(read(received, reader)) as events:
-            async for event in events:
-                yield event
-
-    async def _open_response(
-        self, request: Request, stack: AsyncExitStack, call: Call, *, streamed: bool
-    ) -> httpx2.Response:
+    async def _open_response(self, request: Request, stack: AsyncExitStack, call: Call) -> httpx2.Response:
         """Send ``request`` and return the response once its headers have arrived."""
-        endpoint, dialect = self._endpoint, self._dialect
+        endpoint, dialect, streamed = self._endpoint, self._dialect, self._is_streamed(request)
         if endpoint.api_version is None:
             content = dialect.encoded_body(request, streamed=streamed, endpoint=endpoint)
-            send = partial(self._posts.post, call, content)
+            send = partial(call.post, dialect.path, content)
         else:
             body = dialect.body(request, streamed=streamed, endpoint=endpoint)
-            send = partial(self._posts.post_body, call, body)
+            send = partial(call.post_body, dialect.path, body)
         try:
             response = await send()
         except openai.APIConnectionError as error:
@@ -369,14 +357,16 @@ class OpenAIModel:
 
 @mutable
 class _Received:
-    """A response whose body has begun to arrive; ``is_over`` once the stream announced its end.
+    """A response whose body has begun to arrive, with its ``start``; ``is_over`` once the stream announced its end.
 
-    ``wordless_bytes`` is the size of the events that belong to the answer but have no text.
+    ``closing`` closes it. ``wordless_bytes`` is the size of the events that belong to the answer but have no text.
     """
 
     response: ResponseHead
+    start: bytes
     chunks: AsyncGenerator[bytes]
     idle: IdleTimeout
+    closing: AsyncExitStack = field(default_factory=AsyncExitStack)
     is_over: bool = False
     wordless_bytes: int = 0
 

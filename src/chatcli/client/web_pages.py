@@ -13,8 +13,9 @@ import httpx2
 from chatcli.client.address_guard import CODE, GuardedTransport, checked_url
 from chatcli.client.error_kinds import on_one_line
 from chatcli.client.network_faults import proxy_auth_required
-from chatcli.client.openai_client import Unpacked, transport_to
+from chatcli.client.openai_client import transport_to
 from chatcli.client.openai_errors import translated
+from chatcli.client.response_limits import Unpacked
 from chatcli.core.errors import (
     BadResponse,
     ChatcliError,

@@ -124,7 +124,7 @@ def refuses_answer_alone(error: EndpointError, request: Request, without: frozen
 def chat_messages(request: Request, endpoint: Endpoint) -> list[dict[str, Any]]:
     """Return the messages of ``request`` for ``/chat/completions``; raise ``UsageError`` for unsupported parts."""
     messages = sent_messages(request)
-    marked = marked_places(messages, request)
+    marked = marked_places(messages, request) if request.prompt_cache else ()
     return [
         with_mark(wired) if place in marked else wired
         for place, message in enumerate(messages)
@@ -163,7 +163,7 @@ class MessageEncodings:
             self._basis, self._kept = basis, {}
         kept, used, contents = self._kept, {}, []
         messages = sent_messages(request)
-        marked = marked_places(messages, request)
+        marked = marked_places(messages, request) if request.prompt_cache else ()
         for place, message in enumerate(messages):
             known, is_marked = kept.get(id(message)), place in marked
             if known is None or known[0] is not message or known[1] is not is_marked:
@@ -176,21 +176,21 @@ class MessageEncodings:
         self._kept = used if len(used) * 2 >= len(kept) else {**kept, **used}
         return b"[%b]" % b",".join(filter(None, contents))
 
+    def body(self, fields: Mapping[str, Any], request: Request, endpoint: Endpoint) -> bytes:
+        """Return ``fields`` as JSON, with the messages of ``request`` in the place of ``MESSAGES``; raise like ``encoded``."""
+        messages = self.encoded(request, endpoint)
+        pairs = (
+            encoded(name) + b":" + (messages if value is MESSAGES else encoded(value))
+            for name, value in fields.items()
+        )
+        return b"{%b}" % b",".join(pairs)
+
 
 def encoded(value: object) -> bytes:
     """Return ``value`` as JSON, as the openai package encodes it; raise ``UnicodeEncodeError`` for lone surrogates."""
     return json.dumps(
         value, default=_time_as_json, ensure_ascii=False, separators=(",", ":"), allow_nan=False
     ).encode()
-
-
-def encoded_body(body: Mapping[str, Any], messages: bytes) -> bytes:
-    """Return ``body`` as JSON, ``messages`` in the place of ``MESSAGES``."""
-    fields = (
-        encoded(name) + b":" + (messages if value is MESSAGES else encoded(value))
-        for name, value in body.items()
-    )
-    return b"{%b}" % b",".join(fields)
 
 
 def _time_as_json(value: object) -> str:

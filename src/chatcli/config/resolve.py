@@ -65,7 +65,7 @@ def resolve(
     ``ConfigurationError`` for anything else.
     """
     file = read_config_file(paths.config / FILE_NAME)
-    changed = change_source(changes or {})
+    changed = change_source(changes) if changes else SettingsSource({})
     chosen = [changed, flag_source(flags)]
     if template is not None:
         chosen.append(table_source(template.place, template.table, environment, hint=template.hint))
@@ -177,7 +177,9 @@ class _Tables:
         self, file: ConfigFile, environment: Mapping[str, str], commands: KeyCommands, *, hint: str
     ) -> None:
         self.profiles = file.profiles
-        self.top = table_source(FILE_NAME, file.settings, environment, commands, hint=hint)
+        self.top = SettingsSource({})
+        if file.settings:
+            self.top = table_source(FILE_NAME, file.settings, environment, commands, hint=hint)
         self._environment, self._commands = environment, commands
         self._hint = hint
 

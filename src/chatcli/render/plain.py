@@ -31,18 +31,24 @@ class PlainRenderer:
     ) -> None:
         self._write = write
         self._say = say
-        self._sanitizer = TerminalSanitizer() if sanitize else None
+        self._sanitizes = sanitize
+        self._sanitizer: TerminalSanitizer | None = None  # made with the first text
         self._last = ""
 
     async def __call__(self, event: Event) -> None:
         if isinstance(event, TextDelta):
-            self._show(self._sanitizer.feed(event.text) if self._sanitizer else event.text)
+            self._show(self._sanitized(event.text) if self._sanitizes else event.text)
         elif isinstance(event, TextReclassified):
             self._end()
             self._write(AFTER_REASONING)
             self._say(REASONING_WRITTEN)
         elif isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
             self._end()
+
+    def _sanitized(self, text: str) -> str:
+        if self._sanitizer is None:
+            self._sanitizer = TerminalSanitizer()
+        return self._sanitizer.feed(text)
 
     def _show(self, text: str) -> None:
         if text:

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-_CHUNKS_JOINED: Final = 256
+from io import StringIO
 
 
-class TextBuffer:
+class TextBuffer(StringIO):
     """A text built from chunks, in little more memory than the text itself.
 
-    A chunk of four letters takes thirteen times its size as an object, so chunks are joined regularly.
+    A chunk of four letters takes thirteen times its size as an object; ``StringIO`` keeps no chunks.
     """
 
-    def __init__(self) -> None:
-        self._parts: list[str] = []
-        self._chunks: list[str] = []
-
     def __bool__(self) -> bool:
-        return bool(self._parts or self._chunks)
+        return self.tell() > 0
 
     def append(self, chunk: str) -> None:
-        self._chunks.append(chunk)
-        if len(self._chunks) == _CHUNKS_JOINED:
-            self._parts.append("".join(self._chunks))
-            self._chunks.clear()
+        self.write(chunk)
 
     def drop_last(self, characters: int) -> None:
         """Remove the last ``characters``."""
-        text = self.text
-        self._parts = [text[: max(0, len(text) - characters)]]
-        self._chunks.clear()
+        self.seek(self.truncate(max(0, self.tell() - characters)))
 
     @property
     def text(self) -> str:
-        if self._chunks or len(self._parts) > 1:
-            self._parts = ["".join([*self._parts, *self._chunks])]
-            self._chunks.clear()
-        return self._parts[0] if self._parts else ""
+        return self.getvalue()

@@ -15,7 +15,6 @@ from chatcli.conversation.long_input.how import LongInput
 from chatcli.core.errors import BudgetReached, ContextOverflow, InputTooLong, NetworkError
 from chatcli.core.events import LongProgress, Notice, TextDelta, TurnFailed, TurnFinished, TurnStarted, Usage
 from chatcli.core.messages import ImagePart, Message, question, system
-from chatcli.storage.cache import FolderCache
 from conversation.long_input.reading import AnsweringModel, Reading
 
 FACT = re.compile(r"FACT-\d{4}")
@@ -112,7 +111,7 @@ async def test_no_more_are_asked_at_once_than_is_wished(reading):
 
 @pytest.mark.parametrize("strategy", ["map-reduce", "refine"])
 async def test_what_is_kept_is_not_asked_again(reading, tmp_path, strategy):
-    how = LongInput(kept=FolderCache(tmp_path / "parts"), concurrency=1)
+    how = LongInput(kept_in=tmp_path / "parts", concurrency=1)
     model = AnsweringModel(
         lambda prompt: NetworkError("gone") if "part 3 of" in prompt else state_facts(prompt)
     )
@@ -150,7 +149,7 @@ async def test_an_endpoint_that_takes_nothing_fails_the_turn(reading):
 
 
 async def test_another_question_is_asked_anew(reading, tmp_path):
-    how = LongInput(kept=FolderCache(tmp_path / "parts"))
+    how = LongInput(kept_in=tmp_path / "parts")
     await reading(text_with(60)).read("map-reduce", AnsweringModel(state_facts), how)
     other = AnsweringModel(state_facts)
     await reading(text_with(60), words="How many?").read("map-reduce", other, how)
@@ -171,8 +170,7 @@ async def test_a_part_whose_answer_the_budget_cuts_fails_the_turn_with_its_cost_
     reading, tmp_path
 ):
     model = AnsweringModel(state_facts, raised_after=BudgetReached("the answer was cut"))
-    kept = FolderCache(tmp_path / "parts")
-    how = LongInput(kept=kept, concurrency=1, cost_of=lambda usage: 0.01)
+    how = LongInput(kept_in=tmp_path / "parts", concurrency=1, cost_of=lambda usage: 0.01)
     for asked in (1, 2):
         *_, end = await reading(text_with(40, apart=800)).read("map-reduce", model, how)
         assert isinstance(end.result.error, BudgetReached)

@@ -9,10 +9,10 @@ from chatcli.core.strategy_table import FAIL
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
     from typing import TypeAlias
 
     from chatcli.core.events import Usage
-    from chatcli.storage.cache import Cache
 
     CostOf: TypeAlias = Callable[[Usage], float | None]
     CheckCost: TypeAlias = Callable[[float | None, str], Awaitable[None]]
@@ -28,12 +28,12 @@ def unknown_cost(_: Usage) -> float | None:
 class LongInput:
     """Settings for a long text: ``strategy`` is a name of ``LONG_INPUT_STRATEGIES`` or ``FAIL``.
 
-    Without ``kept`` answers to parts are not cached. ``check_cost`` is asked before a reading is begun, if
+    ``kept_in`` is the folder where answers to parts are cached, ``None`` if they are not. ``check_cost`` is asked before a reading is begun, if
     a budget is set.
     """
 
     strategy: str = FAIL
     concurrency: int = 4
-    kept: Cache[object] | None = None
+    kept_in: Path | None = None
     cost_of: CostOf = unknown_cost
     check_cost: CheckCost | None = None

@@ -14,6 +14,7 @@ from chatcli.core.errors import ChatcliError
 from chatcli.core.events import Notice, TurnFailed, TurnFinished, TurnResult, TurnStarted
 from chatcli.core.messages import Message
 from chatcli.core.strategy_table import LONG_INPUT_STRATEGIES, RECOMMENDED_LONG_INPUT
+from chatcli.storage.cache import FolderCache
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -119,7 +120,7 @@ async def long_turn(
                 else:
                     yield event
     except ChatcliError as error:
-        if work is not None and (kept := _kept_line(work, is_kept=how.kept is not None)):
+        if work is not None and (kept := _kept_line(work, is_kept=how.kept_in is not None)):
             yield Notice("long_input_kept", kept)
         result = TurnResult(text="", model=reading_model.model_name, session=session, error=error)
         yield TurnFailed(work.reader.spending.added_to(replace(result, cost_usd=0.0)) if work else result)
@@ -132,17 +133,18 @@ async def long_turn(
 
 def _work(question: LongQuestion, strategy: str, reading_model: ReadingModel, how: LongInput) -> Work:
     planned = question.plan(strategy)
+    kept = None if how.kept_in is None else FolderCache(how.kept_in)
     reader = PartReader(
         reading_model.model,
         reading_model.model_name,
         replace(reading_model.parameters, web_search=""),
         tokens=question.tokens,
-        kept=how.kept,
+        kept=kept,
         spending=LongInputUsage(planned.requests, cost_of=how.cost_of),
         concurrency=how.concurrency,
     )
-    if how.kept is not None:
-        how.kept.prune()
+    if kept is not None:
+        kept.prune()
     return Work(question.divided, question.budgets, planned, question.counter, reader)
 
 
