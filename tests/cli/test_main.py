@@ -108,7 +108,6 @@ def test_a_reserved_word_is_refused_with_the_way_to_ask_it(name):
         *(
             "--tool",
             "--allow-tool",
-            "--load",
             "--frames",
         ),
         *(
@@ -160,10 +159,10 @@ def test_an_option_of_the_chat_is_unknown_to_a_command():
     [
         (["sessions", "list", "-o", "json"], "error: unknown option -o\n→ did you mean --json?\n"),
         (
-            ["sessions", "list", "--schema", "x"],
-            "error: --schema comes with a later version\n→ leave it out\n",
+            ["sessions", "list", "--tool", "x"],
+            "error: --tool comes with a later version\n→ leave it out\n",
         ),
-        (["models", "--load=x"], "error: --load comes with a later version\n→ leave it out\n"),
+        (["models", "--kb=x"], "error: --kb comes with a later version\n→ leave it out\n"),
         (["doctor", "--kbx"], "error: unknown option --kbx\n→ chatcli doctor --help lists the options"),
         (["sessions", "path", "a", "b"], "error: "),
     ],

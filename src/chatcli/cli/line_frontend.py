@@ -9,6 +9,8 @@ from contextlib import ExitStack, closing, suppress
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
+from chatcli.attachments.attached import quoted
+from chatcli.attachments.encodings import as_typed
 from chatcli.cli.outputs import line_writer, status_output, turn_outputs
 from chatcli.cli.questions import hints_of
 from chatcli.cli.signals import raising_interrupts, until_signalled
@@ -70,6 +72,7 @@ class LineFrontend(Frontend):
         self._plain = plain
         self._clock = clock
         self.words = PLAIN if plain else USUAL
+        self.can_ask = terminal.stdin is not None
         self._turn = ExitStack()
         self.was_left = False
         self._reported_doing_s: float | None = None
@@ -113,6 +116,10 @@ class LineFrontend(Frontend):
         if attached:
             self.remark(attached)
 
+    def loaded(self, line: str) -> None:
+        if self._terminal.stdout.is_terminal:
+            self.question(line)
+
     def question(self, text: str) -> None:
         self._write(self.prompt + sanitize(text))
 
@@ -155,6 +162,9 @@ class LineFrontend(Frontend):
             self.remark(what)
 
     async def ask(self, label: str, *, secret: bool = False) -> str | None:
+        if not self.can_ask:
+            self.remark(f"{label}nobody can answer")
+            return None
         # Blocking is fine: the work in hand waits for this line, and nothing else runs.
         try:
             with raising_interrupts():
@@ -262,16 +272,35 @@ class _LineLoop:
             ):
                 return ExitCode.DONE
             runner.run(self._begin())
+            if self._options.load and not self._frontend.can_ask:
+                return self._run_files(runner)
             if not repl.is_leaving:
                 model = sanitize_line(repl.chat.turns.connected.model_name)
                 self._terminal.warn(repl.frontend.words.greeting.format(model))
                 recap(repl.chat, repl.frontend, titled=False)
                 repl.resume_schema()
+            if not repl.is_leaving and self._options.load and (code := self._take(runner, self._load_line)):
+                return code
             while not repl.is_leaving and (line := self._read_line()) is not None:
                 if line.strip() and (code := self._take(runner, line)):
                     return code
         self._terminal.warn(farewell(repl))
         return ExitCode.DONE
+
+    @property
+    def _load_line(self) -> str:
+        return f"/load {' '.join(quoted(as_typed(name)) for name in self._options.load)}"
+
+    def _run_files(self, runner: asyncio.Runner) -> ExitCode:
+        """Run the files of ``--load`` for a script, and return the code of what stopped them."""
+
+        async def run() -> ExitCode:
+            await self._repl.take(self._load_line, shown="")
+            if self._repl.failure is not None:
+                return self._repl.failure.exit_code
+            return ExitCode.DONE if self._repl.was_completed or self._repl.is_leaving else ExitCode.USAGE
+
+        return runner.run(until_signalled(run(), on_signal=self._terminal.give_up_on_readers))
 
     async def _begin(self) -> None:
         repl = self._repl

@@ -24,7 +24,6 @@ RESERVED_OPTIONS = (
     *(
         "--tool",
         "--allow-tool",
-        "--load",
         "--frames",
     ),
     *("--kb", "--speak", "--pdf", "--pages", "--detail", "--debug-http", "--log-file"),
@@ -276,6 +275,12 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         metavar="PATH|URL|-",
         action="append",
         help="attach a text file or a web page",
+    )
+    group.add_argument(
+        "--load",
+        metavar="FILE",
+        action="append",
+        help="run the questions and commands of a file, one a line",
     )
     group.add_argument(
         "--no-stdin",

@@ -68,7 +68,16 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
     for name in ("dry_run", "extract", "out", "output", "compare"):
         if getattr(options, name):
             raise UsageError(f"--{name.replace('_', '-')} needs a prompt", hint='chatcli [OPTIONS] "PROMPT"')
-    if settings.plain or options.raw or terminal.is_dumb or not terminal.stdout.is_terminal:
+    if options.load and not (terminal.stdin_is_terminal and terminal.stdout.is_terminal):
+        # A script: what it pipes is not for the conversation, and nobody answers questions.
+        terminal = replace(terminal, stdin=None)
+    if (
+        settings.plain
+        or options.raw
+        or terminal.stdin is None
+        or terminal.is_dumb
+        or not terminal.stdout.is_terminal
+    ):
         from chatcli.cli.line_frontend import line_loop  # noqa: PLC0415 - one answer needs no commands
 
         return line_loop(
@@ -119,12 +128,26 @@ def _question(
     template: Template | None,
 ) -> Message | None:
     """Return the question given, ``None`` if there is none and a person can type one."""
+    if options.load:
+        _check_load(options)
+        return None
     if _asks_nothing(options, terminal):
         return None
     from chatcli.cli.questions import compose  # noqa: PLC0415 - a conversation may begin without
 
     read_page = _page_reader(settings, context, options, terminal)
     return compose(options, terminal, template, read_page=read_page)
+
+
+def _check_load(options: Namespace) -> None:
+    given = {
+        "a prompt": options.prompt or options.prompt_option is not None,
+        "-T": options.templates,
+        "-f": options.files,
+    }
+    for name, is_given in given.items():
+        if is_given:
+            raise UsageError(f"--load and {name} cannot be combined", hint="write the question into the file")
 
 
 def _page_reader(
@@ -220,12 +243,21 @@ def _repl(options: Namespace, settings: Settings, context: RunContext, terminal:
         quiet=options.quiet,
         choosing=options.resume,
         everywhere=options.everywhere,
+        loaded=_files_to_load(options),
     )
     repl = Repl(start)
     code = asyncio.run(until_signalled(repl.run(), interrupt=repl.interrupt, abandon=repl.abandon))
     if repl.farewell is not None:
         terminal.warn(repl.farewell)
     return code
+
+
+def _files_to_load(options: Namespace) -> tuple[str, ...]:
+    if not options.load:
+        return ()
+    from chatcli.attachments.encodings import as_typed  # noqa: PLC0415 - the prompt decodes no file
+
+    return tuple(map(as_typed, options.load))
 
 
 def _hints(terminal: Terminal, encoding: str | None) -> EncodingHints:

@@ -63,6 +63,9 @@ class Frontend(Protocol):
     was_left: bool
     """Whether the last question was declined by ending the input (Ctrl-D)."""
 
+    can_ask: bool = True
+    """Whether somebody is there to answer a question of the program."""
+
     def columns(self) -> int: ...
 
     def idle_s(self) -> float:
@@ -98,6 +101,10 @@ class Frontend(Protocol):
     def echo(self, question: str, attached: str = "") -> None:
         """Show a submission and its attachments, unless the terminal has already echoed it."""
         ...
+
+    def loaded(self, line: str) -> None:  # noqa: ARG002 - for frontends that do not echo
+        """Show a line of a file that is about to be submitted, where ``echo`` does not show it."""
+        return
 
     def question(self, text: str) -> None:
         """Show an earlier question as it was shown when it was asked."""

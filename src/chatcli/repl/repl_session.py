@@ -24,6 +24,7 @@ from chatcli.text.redaction import MARK, without, without_gaps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from pathlib import Path
 
     from chatcli.app.run_context import ChatOptions, RunContext
     from chatcli.attachments.attached import Attachment
@@ -91,6 +92,15 @@ class ReplSession:
         self.is_leaving = False
         self.typed = ""
         """The visible part of the submission in hand: pasted and folded text is not in it."""
+        self.failure: ChatcliError | None = None
+        """The error of the submission in hand."""
+        self.is_unsent = False
+        """Whether its question was not sent."""
+        self.follow_up: Callable[[], Awaitable[None]] | None = None
+        """What is to be done once the submission in hand is."""
+        self.loading: list[Path] = []
+        """The files whose lines are being submitted, each loaded by the one before."""
+        self._is_finished = False
         self.has_cached_answer = False
         """Whether the last answer came from the cache."""
         self._run_command = run_command
@@ -102,6 +112,11 @@ class ReplSession:
         from chatcli.templates.template_store import FOLDER, TemplateStore  # noqa: PLC0415 - many use none
 
         return TemplateStore(self.context.paths.config / FOLDER)
+
+    @property
+    def was_completed(self) -> bool:
+        """Whether the last submission did what it says: nothing failed, was stopped or declined."""
+        return self._is_finished and self.failure is None and not self.is_unsent
 
     async def run(self, read: Callable[[], Awaitable[Submission | None]]) -> None:
         """Take submissions from ``read`` until the person leaves or it returns ``None``."""
@@ -117,6 +132,7 @@ class ReplSession:
         """
         shown = line if shown is None else shown
         self.typed = shown or line
+        self.failure, self.is_unsent, self._is_finished = None, False, False
         if line.strip().lower() in FAREWELLS:
             self.is_leaving = True
             return
@@ -146,6 +162,9 @@ class ReplSession:
             await self.frontend.work(self._answer(line, files), _WAITING)
         if shown and not self.is_leaving:
             self.frontend.pause()
+        follow_up, self.follow_up = self.follow_up, None
+        if follow_up is not None:
+            await follow_up()
 
     async def play(self, events: AsyncGenerator[Event], *, is_aside: bool = False) -> TurnEnd:
         """Show a turn and return how it ended."""
@@ -158,6 +177,7 @@ class ReplSession:
         is_answered = end.result.error is None and bool(end.result.text)
         self.between_turns.begin(self.chat, self._ask_ahead if is_answered else lambda: None)
         self.has_cached_answer = end.result.cached
+        self.failure = self.failure or end.result.error
         if is_answered and self.between_turns.ahead is not None:
             self.between_turns.ahead.note_answer(is_cached=end.result.cached)
         if end.result.cached and not self.frontend.draws and not self.verbose:
@@ -185,6 +205,7 @@ class ReplSession:
 
     def complain(self, error: ChatcliError) -> None:
         """Show an error, with a hint that fits a conversation without a model."""
+        self.failure = error
         self.frontend.complain(error.reworded(hint=_SET_UP) if error.code in _NO_MODEL else error)
 
     async def connected(self) -> Conversation:
@@ -308,6 +329,7 @@ class ReplSession:
             if is_unasked or (chat.session.head == stood and not was_editing):
                 self.attachments.put_back(named)
                 self.frontend.draft(draft)
+                self.is_unsent = True
 
     async def _read_page(self, address: str, hints: EncodingHints) -> WebText:
         from chatcli.app.web_reader import read_page  # noqa: PLC0415 - most conversations read no page
@@ -376,6 +398,7 @@ class ReplSession:
         await self.ask(lambda documents: messages.question(question, *documents), files, draft=question)
         if ahead is not None:
             ahead.forget_question()
+        self._is_finished = True
 
     async def approves(self, question: str) -> bool:
         """Ask the person whether to exceed the budget."""
@@ -392,6 +415,7 @@ class ReplSession:
         if self.between_turns.ahead is not None:
             self.between_turns.ahead.check()
         self.report_file_faults()
+        self._is_finished = True
 
     def report_file_faults(self) -> None:
         notices = self.chat.opened.notices

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from chatcli.app.resolver import is_model_set_up
 from chatcli.app.run_context import expected_model
 from chatcli.app.threads import in_thread
+from chatcli.attachments.attached import quoted
 from chatcli.core.version import __version__
 from chatcli.render.notification import BELL, Notifier, notification
 from chatcli.repl.draft_preparation import Draft, DraftPreparation
@@ -91,6 +92,8 @@ class Conversing:
             await self._screen.work(self._choose_session(), "choosing")
         if not self._is_choosing:
             await self._greet()
+            if self._start.loaded:
+                await self._repl.take(f"/load {' '.join(map(quoted, self._start.loaded))}")
             await self._repl.run(self._screen.line)
         await self._preparation.stop()
         await self._repl.connection.close()

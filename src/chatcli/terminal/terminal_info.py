@@ -48,7 +48,7 @@ class TerminalInfo:
 class Start:
     """How the REPL is started. ``reload_settings`` resolves the settings again, with overriding changes.
 
-    ``choosing``: the person chooses a session first, from those of their folder or of ``everywhere``.
+    ``loaded`` are files whose lines are run first. ``choosing``: the person chooses a session first, from those of their folder or of ``everywhere``.
     """
 
     settings: Settings
@@ -60,3 +60,4 @@ class Start:
     quiet: bool
     choosing: bool = False
     everywhere: bool = False
+    loaded: tuple[str, ...] = ()

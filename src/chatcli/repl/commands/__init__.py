@@ -32,11 +32,15 @@ if TYPE_CHECKING:
 COMMAND_GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
     (
         "questions and answers",
-        question_commands.COMMANDS
-        + schema_commands.COMMANDS
-        + template_commands.COMMANDS
-        + branch_commands.COMMANDS
-        + answer_commands.COMMANDS,
+        (
+            *question_commands.COMMANDS,
+            # It needs the table defined below, to tell which lines of a file are commands.
+            question_commands.load_of(lambda name: _command_name(name)),  # noqa: PLW0108
+            *schema_commands.COMMANDS,
+            *template_commands.COMMANDS,
+            *branch_commands.COMMANDS,
+            *answer_commands.COMMANDS,
+        ),
     ),
     ("conversations", session_commands.COMMANDS),
     ("what the model sees", context_commands.COMMANDS),
@@ -99,6 +103,11 @@ def no_such_command(name: str, repl: ReplSession, templates: Sequence[TemplateEn
         not_now = "" if command is None or command.applies(repl) else f" (not now: {command.when})"
         hint = f"did you mean /{suggested}?{not_now}"
     return UsageError(f"there is no command /{name}", hint=hint, code="no_such_command")
+
+
+def _command_name(name: str) -> str | None:
+    command = named(name)
+    return None if command is None else command.name
 
 
 async def run_command(repl: ReplSession, name: str, argument: str) -> None:

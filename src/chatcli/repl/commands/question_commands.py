@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 from chatcli.attachments.attached import AttachedPage, path_words, quoted, shown_size
 from chatcli.core.errors import UsageError
 from chatcli.repl.commands.command import Choice, Command, say_rows, whole_number
+from chatcli.repl.loaded_files import load
 from chatcli.repl.question_attachments import attached_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from chatcli.attachments.attached import Attachment
     from chatcli.repl.repl_session import ReplSession
@@ -99,6 +100,17 @@ async def _suggestions(repl: ReplSession, argument: str) -> None:
 async def _proposed(repl: ReplSession) -> Iterable[Choice]:
     proposals = repl.between_turns.proposals
     return [Choice(f"{number}", proposal) for number, proposal in enumerate(proposals, start=1)]
+
+
+def load_of(command_name: Callable[[str], str | None]) -> Command:
+    """Return the ``/load`` command; ``command_name`` returns the command of a name or alias."""
+
+    async def run(repl: ReplSession, argument: str) -> None:
+        if not argument:
+            raise UsageError("which file?", hint="/load FILE runs its questions and commands, one a line")
+        await load(repl, _named_paths(argument), command_name)
+
+    return Command("load", "run the questions and commands of a file", run, "FILE", takes_paths=True)
 
 
 COMMANDS: Final = (

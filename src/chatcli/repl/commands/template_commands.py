@@ -63,6 +63,7 @@ async def ask_with_template(repl: ReplSession, name: str, written: str, *, draft
         answer = await repl.frontend.ask(f"{place}: ")
         if answer is None:
             repl.frontend.remark("not sent")
+            repl.is_unsent = True
             return
         answers[place] = answer
     filled, schema = filling.with_answers(answers), template.matter.schema

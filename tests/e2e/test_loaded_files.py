@@ -1,0 +1,66 @@
+"""Files of questions and commands, run by ``--load``."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from scripted_server import Answer, event_stream, serving_in_thread
+
+FINE = Answer(event_stream("Fine."))
+REFUSED = Answer(b'{"error": {"message": "no"}}', status=400, headers={"content-type": "application/json"})
+
+
+def asked(server):
+    return [
+        request.json["messages"][-1]["content"] for request in server.requests if request.method == "POST"
+    ]
+
+
+def write(program, name, text):
+    (program.working_folder / name).write_text(text, encoding="utf-8")
+
+
+def test_a_script_runs_a_file_and_ends_with_it(program):
+    write(program, "a.txt", '# daily\nOne?\n"""\nTwo\nlines?\n"""\n/translate to=French Hello\n')
+    with serving_in_thread(FINE) as server:
+        done = program.run("--load", "a.txt", server=server, stdin="not read\n")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.split() == ["Fine."] * 3
+    assert asked(server)[:2] == ["One?", "Two\nlines?"]
+    assert "Hello" in asked(server)[2]
+    assert len(program.session_paths) == 1
+
+
+def test_a_script_ends_at_the_first_error_with_its_code(program):
+    write(program, "a.txt", "One?\nTwo?\n")
+    with serving_in_thread(REFUSED) as server:
+        done = program.run("--load", "a.txt", server=server, stdin="")
+    assert (done.exit_code, asked(server)) == (5, ["One?"])
+    assert done.stderr.endswith("a.txt:1: stopped here; 1 further line not run\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "message"),
+    [
+        (["--load", "gone.txt"], 8, "error: cannot read gone.txt: No such file"),
+        (["--load", "a.txt", "Hello"], 2, "error: --load and a prompt cannot be combined"),
+        (["--load", "a.txt", "-T", "review"], 2, "error: --load and -T cannot be combined"),
+        (["--load", "a.txt"], 2, "error: a.txt:2 reaches beyond the conversation: /save x.md"),
+    ],
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="the words of another system")
+def test_what_cannot_be_run_is_reported(program, arguments, exit_code, message):
+    write(program, "a.txt", "One?\n/save x.md\n")
+    with serving_in_thread(FINE) as server:
+        done = program.run(*arguments, server=server, stdin="")
+    assert (done.exit_code, asked(server)) == (exit_code, []), done.stderr
+    assert message in done.stderr
+
+
+def test_the_persons_own_file_may_write_files(program):
+    (program.config_folder / "daily.txt").write_text("One?\n/save copy.jsonl\n", encoding="utf-8")
+    with serving_in_thread(FINE) as server:
+        done = program.run("--load", str(program.config_folder / "daily.txt"), server=server, stdin="")
+    assert done.exit_code == 0, done.stderr
