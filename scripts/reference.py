@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checkout import writing
+from man_page import man_page
 
 from chatcli.cli.commands import COMMANDS, summary
 from chatcli.cli.options import main_parser
@@ -195,7 +197,12 @@ one or several, or none with `[]`. `/keys` shows the current ones. See [Typing a
 """
 
 
-PAGES = {"command-line.md": command_line, "slash-commands.md": slash_commands, "keys.md": keys}
+PAGES = {
+    "command-line.md": command_line,
+    "slash-commands.md": slash_commands,
+    "keys.md": keys,
+    "chatcli.1": partial(man_page, EXIT_CODES),
+}
 
 
 def main() -> int:

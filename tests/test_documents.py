@@ -1,6 +1,8 @@
 """README and guides hold what they say: links lead somewhere, and what a reader is told to type is there."""
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,11 +10,13 @@ import pytest
 
 from chatcli.cli.commands import COMMANDS_BY_NAME, actions_of
 from chatcli.cli.options import Parser, add_general_options, main_parser
+from chatcli.cli.shell_completion.grammar import read_levels
 from chatcli.repl.commands import COMMAND_GROUPS
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = ROOT / "README.md", ROOT / "README.zh-CN.md"
 GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
+MANUAL_PAGE = ROOT / "docs" / "reference" / "chatcli.1"
 PICTURES = ROOT / "docs" / "pictures"
 DOCUMENTS = [*READMES, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -96,6 +100,23 @@ def test_every_slash_command_of_a_document_is_there(document: Path) -> None:
         if (word := code.split()[0]) and _SLASH_COMMAND.fullmatch(word)
     }
     assert named_here <= known
+
+
+def test_the_manual_page_names_every_option_and_command() -> None:
+    page = MANUAL_PAGE.read_text("ascii").replace(r"\-", "-")
+    for level in read_levels():
+        assert {
+            name for option in level.options for name in option.names if rf"\fB{name}\fP" not in page
+        } == set()
+        assert level.path.rpartition(" ")[2] in page
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="needs groff")
+def test_the_manual_page_is_laid_out_without_a_warning() -> None:
+    command = ["groff", "-man", "-ww", "-Tutf8", MANUAL_PAGE]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60, check=True)
+    assert done.stderr == ""
+    assert "one answer" in done.stdout
 
 
 def test_every_picture_is_shown_and_can_be_remade() -> None:

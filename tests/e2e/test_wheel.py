@@ -33,6 +33,9 @@ def test_the_wheel_in_an_empty_environment_starts_and_answers(program, tmp_path)
     scripts = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin")
     pip("--python", tmp_path / "venv", "install", "--no-compile", wheel)
 
+    manual = tmp_path / "venv" / "share" / "man" / "man1" / "chatcli.1"
+    assert manual.read_text("ascii").startswith('.\\"')
+
     def run(*arguments: str, environment: dict[str, str]) -> str:
         return subprocess.run(
             [scripts / "chatcli", *arguments],

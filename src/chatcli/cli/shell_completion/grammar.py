@@ -59,24 +59,27 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """``names`` are its spellings; ``values`` is ``None`` for a flag."""
+    """``names`` are its spellings; ``values`` is ``None`` for a flag, ``metavar`` the name of a value."""
 
     names: tuple[str, ...]
     help: str
     values: Values | None
+    metavar: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
     """What can be typed after ``path``: nothing, a command, or a command and its action.
 
-    ``words`` are the values of each positional word; ``repeats_last`` allows the last of them more than once.
+    ``words`` are the values of each positional word, ``word_names`` what they are called; ``repeats_last`` allows the
+    last of them more than once.
     """
 
     path: str
     options: tuple[Option, ...]
     words: tuple[Values, ...]
     repeats_last: bool
+    word_names: tuple[str, ...] = ()
 
     @property
     def below(self) -> tuple[str, ...]:
@@ -113,6 +116,7 @@ def _level(path: str, module: CommandModule) -> Level:
         tuple(_options(parser)),
         tuple(_values(action) for action in words),
         repeats_last=bool(words) and words[-1].nargs in {"*", "+"},
+        word_names=tuple(map(_metavar, words)),
     )
 
 
@@ -127,7 +131,14 @@ def _options(parser: Parser) -> Iterator[Option]:
     for action in _shown(parser):
         if action.option_strings:
             values = None if action.nargs == 0 else _values(action)
-            yield Option(tuple(action.option_strings), action.help or "", values)
+            metavar = "" if values is None else _metavar(action)
+            yield Option(tuple(action.option_strings), action.help or "", values, metavar)
+
+
+def _metavar(action: argparse.Action) -> str:
+    if isinstance(action.metavar, str):
+        return action.metavar
+    return "|".join(map(str, action.choices)) if action.choices else action.dest.upper()
 
 
 def _shown(parser: Parser) -> Iterator[argparse.Action]:
