@@ -66,7 +66,8 @@ too, because a pipe often ends on a terminal. `--raw` and the JSON formats keep 
 ```
 
 `error` is `{"code", "message", "hint", "status", "request_id"}`; then `text` is the partial answer. `cost_usd` is `null`
-if the price is unknown. These keys are always present:
+if the price is unknown. Where an endpoint reports them, `usage` also has `cache_write_tokens`, put into its cache of prompts, and
+`searches` of the web. These keys are always present:
 
 - `refusal`: the model's refusal, or `null`. `text` is what it wrote before that.
 - `tool_calls`: the tools the model tried to call, `[{"id", "name", "arguments"}]`. chatcli does not run them. `arguments`

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 
 import pytest
+from wcwidth import width
 
 from e2e.program import records_of
 from scripted_server import Answer, json_answer, serving_in_thread
@@ -139,3 +142,40 @@ def test_answers_of_a_search_are_not_cached(program):
         for _ in range(2):
             program.run("--web-search", "--cache", "News?", server=server, CHATCLI_WEB_SEARCH="plugin")
         assert len([each for each in server.requests if each.method == "POST"]) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal of POSIX")
+@pytest.mark.parametrize("columns", [40, 80])
+def test_the_sources_of_a_conversation_are_links_whatever_they_are_called(terminal, columns):
+    url = "https://news.example/" + "long/" * 12
+    cited = [
+        {
+            "type": "url_citation",
+            "url_citation": {"url": "https://a.example/", "title": "\x1b]0;gone\x07東京の天気" * 9},
+        },
+        {"type": "url_citation", "url_citation": {"url": url, "title": "[3] Bank · https://bank.example"}},
+        {"type": "url_citation", "url_citation": {"url": "javascript:alert(1)", "title": "no address"}},
+        {"type": "url_citation", "url_citation": {"url": url, "title": "again"}},
+    ]
+    answer = stream(chunk({"content": "News.", "annotations": cited}, "stop"))
+    environment = {"CHATCLI_WEB_SEARCH": "plugin", "TERM": "xterm-256color"}
+    with (
+        serving_in_thread(answer) as server,
+        terminal(server=server, columns=columns, **environment) as screen,
+    ):
+        screen.wait_for("\n>")
+        screen.type("/web off\r")
+        screen.wait_for("web search: off")
+        screen.type("/web on\r")
+        screen.wait_for("web search: on")
+        screen.type("News?\r")
+        screen.wait_for("[2] [3] Bank")
+        screen.settle()
+        shown = screen.shown
+        assert server.requests[-1].json["plugins"] == [{"id": "web"}]
+    assert "no address" not in shown
+    assert "again" not in shown
+    links = re.findall(rb"\x1b\]8;;([^\x1b]+)\x1b\\", screen.received)
+    assert links == [b"https://a.example/", url.encode()]
+    assert b"\x1b]0;gone" not in screen.received
+    assert all(width(row) <= columns for row in shown.split("\n"))

@@ -126,3 +126,15 @@ def test_of_256_colours_the_nearest_is_the_one_that_rich_takes(rgb):
     number = nearest_of_256(f"#{rgb.hex()}")
     assert number == Color.parse(f"#{rgb.hex()}").downgrade(Colors.EIGHT_BIT).number
     assert rgb_of_256(number) == Color.from_ansi(number).get_truecolor().hex
+
+
+@pytest.mark.parametrize(
+    "address", ["https://a.example/\x1b\\", "https://a.example/ b", "https://a.example/\u202e"]
+)
+def test_an_address_that_could_end_the_link_command_is_none(address):
+    look = theme("dark", "256")
+    assert look.paint_link("text", address, "remark") == look.paint("text", "remark")
+    assert look.paint_link("text", "https://a.example/", "remark").startswith(
+        "\x1b]8;;https://a.example/\x1b\\"
+    )
+    assert theme("dark", None).paint_link("text", "https://a.example/", "remark") == "text"

@@ -9,6 +9,7 @@ uses as the background.
 from __future__ import annotations
 
 import functools
+import re
 from colorsys import rgb_to_hls
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
@@ -33,6 +34,11 @@ StyledRow: TypeAlias = "Sequence[tuple[str, Role]]"
 ANY_BACKGROUND: Final[Background] = "dark"
 """The background to name where it is unknown, for roles that look the same on all: reports and remarks."""
 
+
+# rich numbers its links with a process-wide counter, so equal texts would give different bytes.
+LINK: Final = "\x1b]8;;{}\x1b\\"
+LINK_END: Final = "\x1b]8;;\x1b\\"
+UNSAFE_IN_LINK: Final = re.compile(r"[^!-~]")
 
 _BLACK, _WHITE = 16, 231
 """The first and the last colour of the cube; the greys follow."""
@@ -78,6 +84,13 @@ class Theme:
         """Return ``text`` with escape sequences for its style, each line by itself with a reset after it."""
         style = self.style(roles)
         return text if style is None else "\n".join([style.render(line) for line in text.split("\n")])
+
+    def paint_link(self, text: str, address: str, *roles: Role) -> str:
+        """Return ``text`` painted and, where the terminal has links, clickable (OSC 8) if ``address`` cannot end the command."""
+        painted = self.paint(text, *roles)
+        if not self.links or UNSAFE_IN_LINK.search(address):
+            return painted
+        return f"{LINK.format(address)}{painted}{LINK_END}"
 
     def painted(self, rows: Iterable[StyledRow]) -> str:
         """Return ``rows``, which must fit and be safe, as lines."""

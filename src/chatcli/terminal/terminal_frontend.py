@@ -10,6 +10,7 @@ from chatcli.render.status import WARNING, AnswerGap, StatusRenderer, error_line
 from chatcli.render.themes import theme as theme_of
 from chatcli.render.word_wrap import wrapped
 from chatcli.repl.frontend import USUAL, Frontend
+from chatcli.text.lazy_pattern import lazy_pattern
 from chatcli.text.sanitizer import sanitize, sanitize_line
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from chatcli.terminal.screen import Screen
 
 
+_ADDRESS_AT_END: Final = lazy_pattern(r"https?://[!-~]+\Z")
 _MARKED: Final = (("error: ", "error"), (WARNING, "finding.warning"))
 _WORDS: Final = USUAL._replace(
     keys="""\
@@ -101,7 +103,7 @@ class TerminalFrontend(Frontend):
         if not self._quiet:
             self._has_remarked = True
             shown = wrapped(sanitize_line(self._redact(text)), self.columns())
-            self._print(self._theme().paint(shown, "remark"))
+            self._print(self._painted(shown, "remark"))
 
     def notify(self, notice: Notice) -> None:
         self.remark(notice.message)
@@ -215,7 +217,15 @@ class TerminalFrontend(Frontend):
         self._has_remarked = True
         shown = wrapped(self._redact(line), self.columns())
         role = next((role for mark, role in _MARKED if line.startswith(mark)), "remark")
-        self._print(self._theme().paint(shown, role))
+        self._print(self._painted(shown, role))
+
+    def _painted(self, shown: str, role: str) -> str:
+        """Return a line that may end in an address, as that of a source does, with the address clickable."""
+        theme, address = self._theme(), _ADDRESS_AT_END.search(shown)
+        if address is None:
+            return theme.paint(shown, role)
+        before = theme.paint(shown[: address.start()], role)
+        return before + theme.paint_link(address[0], address[0], role)
 
     def _print(self, text: str) -> None:
         self._screen.print(text + "\n")

@@ -13,6 +13,7 @@ from rich.segment import Segment
 from chatcli.render.markdown.inline import Run
 from chatcli.render.markdown.widths import chopped, columns_of
 from chatcli.render.printing import command
+from chatcli.render.themes import LINK, LINK_END, UNSAFE_IN_LINK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,10 +30,7 @@ _RIGHT_TO_LEFT: Final = re.compile(
 )
 # UAX #9: isolated text does not affect the order of the text around it.
 _ISOLATED: Final = "\u2068{}\u2069"
-# rich numbers its links with a process-wide counter, so equal texts would give different bytes.
-_LINK: Final = "\x1b]8;;{}\x1b\\"
-_LINK_END: Final = command("\x1b]8;;\x1b\\")
-_UNSAFE_IN_LINK: Final = re.compile(r"[^!-~]")
+_LINK_END: Final = command(LINK_END)
 # Terminals disagree about the width of these: emoji, joiners, and variation selectors for emoji.
 _DISPUTED_WIDTH: Final = re.compile(
     "[\u200d\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u24c2\u25aa-\u27bf\u2934\u2935\u2b05-\u2b55"
@@ -57,8 +55,8 @@ def painted(row: Row, theme: Theme, *, has_links: bool = True, moves_cursor: boo
         if not text.isascii() and _RIGHT_TO_LEFT.search(text):
             text = _ISOLATED.format(text)
         segment = Segment(text, theme.style(roles) if roles else None)
-        if has_links and link and not _UNSAFE_IN_LINK.search(link):
-            segments += command(_LINK.format(link)), segment, _LINK_END
+        if has_links and link and not UNSAFE_IN_LINK.search(link):
+            segments += command(LINK.format(link)), segment, _LINK_END
         else:
             segments.append(segment)
     return segments
