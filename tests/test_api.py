@@ -202,6 +202,25 @@ def test_the_persons_configuration_is_read_where_it_is_asked_for(folders):
     assert files(folders) == ["config/config.toml"]
 
 
+async def test_models_have_aliases_of_the_caller_or_of_the_configuration(folders):
+    with serving_in_thread(PARIS) as server:
+        (folders / "config").mkdir()
+        (folders / "config" / "config.toml").write_text(
+            f'base_url = "{server.base_url}"\n[aliases]\nfast = "theirs"\n'
+        )
+        async with chatcli.open_chat(model="fast", config=True) as chat:
+            assert chat.model == "theirs"
+            await chat.ask("Hi")
+        own = {"base_url": server.base_url, "settings": {"aliases": {"fast": "mine"}}}
+        async with chatcli.open_chat(model="fast", **own) as chat:
+            await chat.ask("Hi")
+        rows = [{"prompt": "Hi", "model": "fast"}]
+        async with aclosing(chatcli.batch(rows, model="small", **own)) as results:
+            async for _ in results:
+                pass
+    assert [request.json["model"] for request in asked(server)] == ["theirs", "mine", "mine"]
+
+
 async def test_a_conversation_remembers_and_a_session_is_resumed(tmp_path):
     path = tmp_path / "trip.jsonl"
     with serving_in_thread(PARIS) as server:

@@ -182,3 +182,36 @@ def test_doctor_names_aliases_that_lead_to_no_model_or_hide_one(program):
         "alias gone: claude-2 is not among them",
         "alias qwen3:latest: gpt-4o is asked, not the model of that name",
     ]
+
+
+def test_a_server_of_one_model_that_takes_any_name_is_asked_by_any_name(program):
+    listed = json_answer({"data": [{"id": "/models/qwen3-8b.gguf", "owned_by": "llamacpp"}]})
+    with serving_in_thread(choose=lambda r: listed if r.path == "/v1/models" else FINE) as server:
+        (program.config_folder / "config.toml").write_text(
+            f'base_url = "{server.base_url}"\n', encoding="utf-8"
+        )
+        program.run("models")
+        for _ in range(2):
+            assert program.run("-m", "qwen", "Hi").exit_code == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal of POSIX")
+@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (40, 12)])
+def test_on_a_screen_a_model_is_chosen_by_number_and_another_asked_one_question(
+    program, terminal, columns, lines
+):
+    with serving_in_thread(choose=with_list) as server:
+        configure(program, server)
+        with terminal(columns=columns, lines=lines) as screen:
+            screen.wait_for(">")
+            screen.type("/model claude\r")
+            screen.wait_for("Which? [1-2, Enter = none]")
+            screen.type("2\r")
+            screen.wait_for("model: vendor/claude-haiku-4.5")
+            screen.type("/model fast Why?\r")
+            screen.wait_for("asking gpt-5-mini this question")
+            screen.wait_for("Fine.")
+            screen.type("And?\r")
+            screen.wait_for("> And?")
+            screen.settle()
+    assert models_asked(server) == ["gpt-5-mini", "vendor/claude-haiku-4.5"]

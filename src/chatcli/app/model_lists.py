@@ -20,6 +20,8 @@ FILE_NAME: Final = "models.json"
 
 _CATALOG_TIMEOUT_S: Final = 5.0
 _MOST_LISTS: Final = 50
+_ANSWERING_TO_ANY_NAME: Final = frozenset({"llamacpp"})
+"""The owners of models whose server has one model, and asks it whatever name a request has: llama.cpp."""
 
 
 class ModelLists:
@@ -67,11 +69,12 @@ async def refuse_part(name: str, entry: PoolEntry, lists: ModelLists) -> None:
     if endpoint.embedded or not candidates(name, lists.names(endpoint.base_url)):
         return
     try:
-        found = candidates(name, [model.id for model in await list_offered(entry, lists)])
+        offered = await list_offered(entry, lists)
     except EndpointError:
         # The request will report it, or be answered.
         return
-    if found:
+    found = candidates(name, [model.id for model in offered])
+    if found and not any(model.owner in _ANSWERING_TO_ANY_NAME for model in offered):
         raise UsageError(
             f"{endpoint.host} lists no model {name}, but {listing(found)}",
             hint="give a whole name, or an alias from [aliases] in config.toml",

@@ -11,7 +11,7 @@ from chatcli.app.model_lists import FILE_NAME as LISTS_FILE
 from chatcli.app.model_lists import ModelLists, list_offered, refuse_part
 from chatcli.app.request_contents import Guards, guards_of, request_contents
 from chatcli.app.run_context import BULK, DEFAULT_MODEL, cashier_of, embedded_model, own_limits_of
-from chatcli.app.windows import ANSWER_TO_ANY_NAME, WHOLE_SERVER, WindowFinder
+from chatcli.app.windows import WindowFinder
 from chatcli.chat.resolved_model import ResolvedModel, usd_of
 from chatcli.client.endpoint import Endpoint, proxy_for
 from chatcli.config.endpoints import OPENAI_URL, is_loopback, refuse_key_in_clear, with_version
@@ -384,10 +384,7 @@ class ModelResolver:
     async def _refuse_part(self, named: str, entry: PoolEntry) -> None:
         """Raise ``UsageError`` if ``named`` is only a part of a name; what an alias leads to is a whole one."""
         is_whole = self._settings.model is None or named in self._settings.aliases.values()
-        if is_whole or not (self._context.paths.cache / LISTS_FILE).exists():
-            return
-        _, server = self._facts(entry).windows.recall(WHOLE_SERVER)
-        if server not in ANSWER_TO_ANY_NAME:
+        if not is_whole and (self._context.paths.cache / LISTS_FILE).exists():
             await refuse_part(named, entry, self._lists())
 
     def _lists(self) -> ModelLists:

@@ -27,13 +27,10 @@ _PORTS: Final = {11434: "Ollama", 1234: "LM Studio"}
 """Default ports of local model servers."""
 MODEL_SERVERS: Final = frozenset(_OWNERS.values())
 """The servers that ``client.catalog.served_window`` supports."""
-ANSWER_TO_ANY_NAME: Final = frozenset({"llama.cpp"})
-"""The servers of one model, which they ask whatever name a request has."""
-
 _LIST_TIMEOUT_S: Final = 2.0
 _MOST_REQUESTED: Final = 40
 _SMALLEST_TOKENS, _LARGEST_TOKENS = 64, 10**9
-WHOLE_SERVER: Final = ""
+_WHOLE_SERVER: Final = ""
 """The key for the kind of server of an endpoint; not a valid model name."""
 
 
@@ -109,13 +106,13 @@ class WindowFinder:
         return await served_window(self._entry, server, model)
 
     def _remembered_server(self) -> str | None:
-        _, server = self._windows.recall(WHOLE_SERVER)
+        _, server = self._windows.recall(_WHOLE_SERVER)
         return server if isinstance(server, str) and server in MODEL_SERVERS else None
 
     def _remember(self, model: str, reported: int | None, server: str | None) -> None:
         self._windows.remember(model, reported)
         if server is not None:
-            self._windows.remember(WHOLE_SERVER, server)
+            self._windows.remember(_WHOLE_SERVER, server)
 
 
 async def with_served_windows(entry: PoolEntry, offered: Sequence[OfferedModel]) -> tuple[OfferedModel, ...]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatcli.repl.commands.model_choice import models_meant
 from repl.fakes import KeptFrontend
 from repl.test_repl_session import completions, messages
 from repl.test_repl_session import start_repl as start_repl  # noqa: PLC0414 - a fixture
-from scripted_server import Answer, event_stream, json_answer, serving
+from scripted_server import Answer, event_stream, json_answer, serving, text_events
 
 PARIS = Answer(event_stream("Paris."))
 FROM_MINI = Answer(event_stream("Madrid.", model="gpt-5-mini"))
@@ -202,3 +207,44 @@ async def test_a_list_of_an_earlier_run_is_enough_while_there_is_no_connection(r
         await again.take("Hi")
         await again.connection.close()
     assert asked(server) == ["vendor/claude-sonnet-4.5"]
+
+
+SHORT = st.text("abA-", min_size=1, max_size=4)
+
+
+@given(SHORT, st.lists(SHORT, unique=True), st.dictionaries(SHORT, SHORT, max_size=3))
+def test_a_whole_name_and_an_alias_always_win_and_a_part_means_only_what_contains_it(
+    written, listed, aliases
+):
+    meant = models_meant(written, listed, aliases)
+    assert meant
+    if written in aliases or written in listed:
+        assert meant == (written,)
+        return
+    for name in meant:
+        names = (name, *(alias for alias, model in aliases.items() if model == name))
+        assert name == written or any(written.casefold() in each.casefold() for each in names)
+    # One of several is never picked, unless it is the same but for its case.
+    fitting = {name for name in (*listed, *aliases.values()) if written.casefold() in name.casefold()}
+    if len(meant) == 1 and len(fitting) > 1:
+        assert meant[0].casefold() == written.casefold() or meant == (written,)
+
+
+async def test_a_question_to_another_model_that_is_stopped_leaves_the_conversation_its_own(repl_with):
+    def slow(request):
+        is_slow = request.method == "POST" and request.json["model"] == "gpt-5"
+        return Answer([*text_events("Madr"), 30.0]) if is_slow else answer(request)
+
+    async with serving(choose=slow) as server:
+        repl = repl_with(server)
+        await repl.take("Hi")
+        asking = asyncio.create_task(repl.take("/model gpt-5 And of Spain?"))
+        while len(asked(server)) < 2 or repl.chat.turns.connected.model_name != "gpt-5":  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        asking.cancel()
+        await asyncio.wait({asking})
+        assert repl.chat.turns.connected.model_name == "small"
+        await repl.take("Hi again")
+        await repl.connection.close()
+    assert asked(server) == ["small", "gpt-5", "small"]
+    assert repl.chat.session.model == "small"

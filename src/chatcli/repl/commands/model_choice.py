@@ -12,7 +12,7 @@ from chatcli.repl.commands.command import Choice, say_rows
 from chatcli.text.wording import number_meant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from chatcli.client.catalog import OfferedModel
     from chatcli.repl.repl_session import ReplSession
@@ -27,17 +27,17 @@ async def settle_model(repl: ReplSession, written: str) -> str | None:
     the person chooses. A name that nothing is known of is taken as it is.
     """
     aliases = repl.settings.aliases
-    if written in aliases:
-        return written
-    known = await _listed(repl, written)
-    if any(is_name_of(written, name) for name in known):
-        return written
-    names = tuple(dict.fromkeys((*known, *aliases.values())))
+    found = models_meant(written, () if written in aliases else await _listed(repl, written), aliases)
+    return found[0] if len(found) == 1 else await _chosen(repl, written, found)
+
+
+def models_meant(written: str, listed: Sequence[str], aliases: Mapping[str, str]) -> Sequence[str]:
+    """Return the models or the alias that ``written`` may mean, at an endpoint that lists ``listed``; never none."""
+    if written in aliases or any(is_name_of(written, name) for name in listed):
+        return (written,)
+    names = tuple(dict.fromkeys((*listed, *aliases.values())))
     same = [name for name in names if name.casefold() == written.casefold()]
-    found = same if len(same) == 1 else matching(written, names, aliases)
-    if len(found) > 1:
-        return await _chosen(repl, written, found)
-    return found[0] if found else written
+    return same if len(same) == 1 else matching(written, names, aliases) or (written,)
 
 
 async def split_question(repl: ReplSession, argument: str) -> tuple[str, str]:
