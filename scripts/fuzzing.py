@@ -20,7 +20,19 @@ from checkout import writing
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 FUZZ = TESTS / "fuzz"
 NAMES = (
-    *("sse", "answers", "sessions", "imports", "llm", "index", "ledger", "memory", "history", "config"),
+    *(
+        "sse",
+        "answers",
+        "sessions",
+        "imports",
+        "llm",
+        "index",
+        "ledger",
+        "memory",
+        "history",
+        "config",
+        "schemas",
+    ),
     *("sanitizer", "redactor", "scanner"),
 )
 LONGEST_BYTES = {"llm": 32_768, "index": 65_536}

@@ -19,6 +19,9 @@ from chatcli.config.resolve import resolve
 from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError
 from chatcli.core.messages import question
 from chatcli.cost.ledger import Expense, Ledger, together, total
+from chatcli.schemas.answer_checking import AnswerChecker
+from chatcli.schemas.schema_source import SchemaFolder, read_schema
+from chatcli.schemas.wire_forms import response_format
 from chatcli.sessions.importing.import_sources import SOURCES, recognize
 from chatcli.sessions.importing.importer import Importer, Progress
 from chatcli.sessions.index import SessionIndex
@@ -145,7 +148,23 @@ def config(data: bytes) -> None:
         (folder / name).unlink()
 
 
-FILES: Final = (imports, llm, index, ledger, memory, history, config)
+def schemas(data: bytes) -> None:
+    """Whatever the first line is as a schema, the others are values that fit it or have a problem, and never hang."""
+    given, *answers = data.decode("utf-8", "replace").split("\n")
+    with suppress(ChatcliError):
+        form = response_format(read_schema(given, SchemaFolder(_folder("schemas"))))
+        json.dumps([form.schema, form.strict, form.basic], allow_nan=False)
+        assert form.check is not None
+        for answer in answers[:_MOST_ROWS]:
+            value, problem = form.check(answer)
+            assert value is None or not problem
+            assert problem or not AnswerChecker(form.schema).fits(
+                {form.wrapped_in: value} if form.wrapped_in else value
+            )
+            json.dumps(value, allow_nan=False)
+
+
+FILES: Final = (imports, llm, index, ledger, memory, history, config, schemas)
 
 
 def _folder(name: str) -> Path:
