@@ -11,6 +11,7 @@ import pytest
 from chatcli.client.endpoint import Endpoint, Proxy
 from chatcli.client.openai_client import transport_to
 from chatcli.client.pool import Pool
+from chatcli.core.errors import ConfigurationError
 from client.wire import QUESTION, asking, entry_at, events_of
 from network_servers import Authority, SocksProxy, TunnelProxy, http_response, listening, stay_silent
 from scripted_server import RESET, SILENCE, event_stream, json_answer, raw, serving
@@ -244,6 +245,25 @@ async def test_a_request_takes_the_connection_that_is_being_opened():
         await events_of(asking(entry), QUESTION)
         await opening
         assert len(listener.received) == 1
+
+
+async def test_a_request_that_stops_waiting_for_the_client_leaves_it_to_the_next():
+    listener = Listener(ANSWER)
+    async with listening(listener) as port, entry_at(at(port)) as entry:
+        opening = asyncio.create_task(entry.open())
+        await asyncio.sleep(0)
+        opening.cancel()
+        assert (await events_of(asking(entry), QUESTION))[-1].finish_reason == "stop"
+        assert opening.cancelled()
+
+
+async def test_an_endpoint_that_cannot_be_connected_is_reported_by_the_request_and_not_ahead():
+    endpoint = Endpoint("https://model.test/v1", key="sk-\n")
+    async with entry_at(endpoint) as entry:
+        await entry.open_connection()
+        for _ in range(2):
+            with pytest.raises(ConfigurationError):
+                await entry.open()
 
 
 async def test_an_opened_connection_that_is_closed_just_as_it_is_used_costs_the_turn_nothing():

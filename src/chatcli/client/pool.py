@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
+from chatcli.core.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
@@ -52,8 +54,8 @@ class Pool:
     def __init__(self, limits: Callable[[], RateLimits] | None = None) -> None:
         self._limits = limits or _new_limits
         self._shared: dict[tuple[str, str | None], _Shared] = {}
-        self._clients: dict[tuple[Endpoint, Hooks], AsyncOpenAI] = {}
-        self._transports: dict[tuple[Endpoint, Hooks], EarlyTransport] = {}
+        self._connected: dict[tuple[Endpoint, Hooks], asyncio.Task[tuple[AsyncOpenAI, EarlyTransport]]] = {}
+        """Clients with their transports: a task each, so that all who need one at once wait for the same."""
         self._openings: dict[tuple[Endpoint, Hooks], asyncio.Task[None]] = {}
         self._connections: dict[Endpoint, DirectConnections] = {}
         self._users = 0
@@ -65,15 +67,15 @@ class Pool:
     async def __aexit__(self, *_: object) -> None:
         self._users -= 1
         if not self._users:
-            clients, self._clients = self._clients, {}
+            connected, self._connected = self._connected, {}
             openings, self._openings = self._openings, {}
-            self._transports.clear()
             for opening in openings.values():
                 opening.cancel()
             connections, self._connections = self._connections, {}
             async with AsyncExitStack() as closing:
-                for client in clients.values():
-                    closing.push_async_callback(client.close)
+                for connecting in connected.values():
+                    if not connecting.cancel() and connecting.exception() is None:
+                        closing.push_async_callback(connecting.result()[0].close)
                 for kept in connections.values():
                     closing.push_async_callback(kept.close)
 
@@ -105,23 +107,36 @@ class Pool:
         """Return the connected client of ``endpoint``. Raise a ``ConfigurationError`` like ``connect``."""
         if not self._users:
             raise RuntimeError("nobody has the pool open, so nobody would close the connection")
-        if (endpoint, hooks) not in self._clients:
+        client, _ = await self._connect(endpoint, environment, hooks)
+        if (opening := self._openings.get((endpoint, hooks))) is not None and not opening.done():
+            # It has a head start over a new one, unless the network is down.
+            await asyncio.wait({opening}, timeout=_HEAD_START_S)
+        return client
+
+    async def _connect(
+        self, endpoint: Endpoint, environment: Mapping[str, str], hooks: Hooks
+    ) -> tuple[AsyncOpenAI, EarlyTransport]:
+        key = endpoint, hooks
+        if key not in self._connected:
             # Importing openai takes half a second: only once a connection is needed.
             from chatcli.client.openai_client import connect_with_transport  # noqa: PLC0415
 
             # In a thread: certificates take tens of milliseconds to load, which would block the keyboard.
-            client, transport = await asyncio.to_thread(
-                connect_with_transport, endpoint, environment, hooks.on_request, hooks.on_response
+            self._connected[key] = asyncio.create_task(
+                asyncio.to_thread(
+                    connect_with_transport, endpoint, environment, hooks.on_request, hooks.on_response
+                )
             )
-            if self._clients.setdefault((endpoint, hooks), client) is client:
-                self._transports[endpoint, hooks] = transport
-                transport.on_waiting = self.on_waiting
-            else:
-                await client.close()  # another task was faster
-        if (opening := self._openings.get((endpoint, hooks))) is not None and not opening.done():
-            # It has a head start over a new one, unless the network is down.
-            await asyncio.wait({opening}, timeout=_HEAD_START_S)
-        return self._clients[endpoint, hooks]
+        connecting = self._connected[key]
+        try:
+            # Whoever stops waiting leaves it to the others.
+            client, transport = await asyncio.shield(connecting)
+        except ConfigurationError:
+            if self._connected.get(key) is connecting:
+                del self._connected[key]
+            raise
+        transport.on_waiting = self.on_waiting
+        return client, transport
 
     async def open_connection(self, endpoint: Endpoint, environment: Mapping[str, str], hooks: Hooks) -> None:
         """Open a connection to ``endpoint`` for the next request, unless one is idle or being opened.
@@ -132,10 +147,14 @@ class Pool:
         if not self._users or (key in self._openings and not self._openings[key].done()):
             return
         async with self:
-            await self.client(endpoint, environment, hooks)
-            opening = self._transports[key].open(endpoint.base_url, endpoint.connect_timeout_s)
-            self._openings[key] = asyncio.create_task(opening)
+            # Known at once, so that a request that comes meanwhile waits for it.
+            self._openings[key] = asyncio.create_task(self._open(endpoint, environment, hooks))
             await asyncio.wait({self._openings[key]})
+
+    async def _open(self, endpoint: Endpoint, environment: Mapping[str, str], hooks: Hooks) -> None:
+        with suppress(ConfigurationError):
+            _, transport = await self._connect(endpoint, environment, hooks)
+            await transport.open(endpoint.base_url, endpoint.connect_timeout_s)
 
     def was_opened_early(self, endpoint: Endpoint, hooks: Hooks) -> bool:
         """Return whether a connection to ``endpoint`` was opened before its request; it may be closed by now."""

@@ -141,10 +141,6 @@ class Connection:
             await Warmup([_load_markdown], idle_s=self._idle_s).run()
         await Warmup([chat.turns.load_vocabulary], idle_s=self._idle_s, quiet_s=VOCABULARY_QUIET_S).run()
         await chat.manager.look_ahead()
-
-    async def _get_ready(self, vocabulary: Warmup, chat: Conversation) -> None:
-        await vocabulary.run()
-        await chat.manager.look_ahead()
         self._can_count()
 
     async def _open(self, chat: Conversation, settings: Settings) -> ResolvedModel:
