@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 
 import pytest
 
@@ -169,3 +170,70 @@ def test_ctrl_c_stops_all_and_keeps_what_came(program):
 def test_what_cannot_be_compared_is_a_usage_error(program, server, options):
     done = program.run(*options, server=server)
     assert (done.exit_code, done.stdout) == (2, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal of POSIX")
+@pytest.mark.parametrize(("columns", "is_beside"), [(80, True), (40, False)])
+def test_on_a_terminal_the_answers_stand_beside_each_other_where_there_is_room(
+    terminal, server, columns, is_beside
+):
+    with terminal("--compare", "alpha,beta", "Hi", server=server, columns=columns) as screen:
+        assert screen.wait_for_exit() == 0
+        rows = [[cell.strip() for cell in row.split("│")] for row in screen.everything if row.strip()]
+    if is_beside:
+        assert rows[:2] == [["alpha", "beta"], ["From alpha.", "Beta says."]]
+    else:
+        texts = [row for (row,) in rows if "first text" not in row]
+        assert texts == ["alpha", "From alpha.", "beta", "Beta says."]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal of POSIX")
+class TestInAConversation:
+    def test_the_answers_stand_beside_each_other_above_the_prompt_and_their_difference_in_words(
+        self, terminal, server
+    ):
+        with terminal(server=server) as screen:
+            screen.wait_for("small")
+            screen.type("/compare alpha,beta Hi\r")
+            screen.wait_for("(goes on)")
+            rows = [[cell.strip() for cell in row.split("│")] for row in screen.everything]
+            assert ["alpha", "beta"] in rows
+            assert ["From alpha.", "Beta says."] in rows
+            screen.type("/diff\r")
+            screen.wait_for("**says**")
+            screen.type("\x04")
+            assert screen.wait_for_exit() == 0
+
+    def test_ctrl_c_stops_all_and_the_conversation_goes_on_with_what_came(self, program, terminal):
+        halves = {
+            name: Answer([*text_events(f"half {name}", model=name), HOLD]) for name in ("alpha", "beta")
+        }
+        halves["small"] = ANSWERS["small"]
+        with serving_in_thread(choose=lambda request: halves[request.json["model"]]) as server:
+            with terminal(server=server) as screen:
+                screen.wait_for("small")
+                screen.type("/compare alpha,beta Hi\r")
+                screen.wait_for("half alpha")
+                screen.wait_for("half beta")
+                screen.type("\x03")
+                screen.wait_for("stopped")
+                screen.wait_for("(goes on)")
+                screen.type("And?\r")
+                screen.wait_for("Small.")
+                screen.type("\x04")
+                assert screen.wait_for_exit() == 0
+            contents = [message["content"] for message in server.requests[-1].json["messages"]]
+        assert contents[0] == "Hi"
+        assert contents[1] in {"half alpha", "half beta"}
+
+    def test_in_plain_lines_each_answer_follows_its_heading_and_so_does_what_differs(self, terminal, server):
+        with terminal("--plain", server=server) as screen:
+            screen.wait_for("You:")
+            screen.type("/compare alpha,beta Hi\r")
+            screen.wait_for("(goes on)")
+            shown = screen.shown
+            assert shown.index("alpha") < shown.index("From alpha.") < shown.index("Beta says.")
+            screen.type("/diff\r")
+            screen.wait_for("**says**.")
+            screen.type("\x04")
+            assert screen.wait_for_exit() == 0

@@ -70,6 +70,18 @@ class KeptFrontend(Frontend):
     def pause(self):
         pass
 
+    def compared(self, models):
+        def observers(name):
+            async def observe(event):
+                if isinstance(event, TextDelta):
+                    self.output.append(f"{name}: {event.text}")
+                elif isinstance(event, TurnFailed):
+                    self.complain(event.result.error)
+
+            return (observe,)
+
+        return [observers(model.name) for model in models]
+
     def observers(self, *, verbose):
         async def observe(event):
             if isinstance(event, TextDelta):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.app.compared_models import ComparedModel, ModelsToCompare, names_in
 from chatcli.app.wiring import open_session
 from chatcli.chat.comparison import Comparison
+from chatcli.cli.background_query import answer_theme
 from chatcli.cli.one_shot import exit_code, get_ready, is_unsaved
 from chatcli.cli.outputs import (
     AnswerOutput,
@@ -18,6 +19,7 @@ from chatcli.cli.outputs import (
     default_format,
     destination_of,
     line_writer,
+    redraws,
     renderer_of,
     status_output,
     waiting_output,
@@ -30,7 +32,7 @@ from chatcli.conversation.play import play_together
 from chatcli.core.errors import ChatcliError, ExitCode, LocalIOError, UsageError
 from chatcli.core.events import TurnFailed, TurnResult
 from chatcli.render.answers_in_order import AnswersInOrder, Headed
-from chatcli.render.status import error_lines
+from chatcli.render.status import StatusOfSeveral, error_lines, for_the_shell
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
@@ -143,15 +145,27 @@ class _ComparisonRun:
 
     async def _approves(self, message: str) -> bool:
         # Blocking is fine: it is the person all turns wait for.
+        self._shown.pause()
         with raising_interrupts():
             return agrees(message, self._terminal)
 
 
 class ComparedOutputs:
-    """The outputs of turns that run at the same time. The caller must ``close`` them."""
+    """The outputs of turns that run at the same time. The caller must ``close`` them.
 
-    def __init__(self, options: Namespace, settings: Settings, terminal: Terminal) -> None:
+    ``keep`` is given what the person types meanwhile, see ``Outputs.observers``; ``None`` for a single question.
+    """
+
+    def __init__(
+        self,
+        options: Namespace,
+        settings: Settings,
+        terminal: Terminal,
+        *,
+        keep: Callable[[bytes], object] | None = None,
+    ) -> None:
         self._options = options
+        self._keep = keep
         self._settings = settings
         self._terminal = terminal
         self._form = options.output or default_format(options, settings, terminal)
@@ -159,7 +173,9 @@ class ComparedOutputs:
         self._answers: list[AnswerOutput] = []
         self._complaints: set[str] = set()
         self._notices: list[Notice] = []
-        self._status = status_output(options, settings, terminal, is_one_shot=True)
+        self._status = status_output(options, settings, terminal, is_one_shot=self._keep is None)
+        self.pause: Callable[[], object] = lambda: None
+        """Removes what is redrawn, for a question to the person."""
 
     def notify(self, notice: Notice) -> None:
         """Write a notice from outside the turns, and keep it for the JSON formats."""
@@ -187,8 +203,32 @@ class ComparedOutputs:
                 )
                 for at, model in enumerate(models)
             ]
+        if self._form == "markdown" and not self._options.out and redraws(self._settings, self._terminal):
+            return self._side_by_side(names)
         in_order = AnswersInOrder(len(models), lambda at: self._headed(at, models[at]))
         return [(in_order.turn(at),) for at in range(len(models))]
+
+    def _side_by_side(self, names: Sequence[str]) -> list[Sequence[Observer]]:
+        from chatcli.cli.live_screen import LiveScreen  # noqa: PLC0415 - only for a terminal
+        from chatcli.render.side_by_side import SideBySide  # noqa: PLC0415
+
+        screen = LiveScreen(self._terminal)
+        screen.attach()
+        self._destination.at_close.callback(screen.detach)
+        theme = answer_theme(
+            self._settings, self._terminal, self._terminal.stdout_colors, self._destination.keyboard.callback
+        )
+        drawn = SideBySide(screen, theme, names, line_breaks=self._settings.line_breaks)
+        self.pause = drawn.clear
+        say = line_writer(self._terminal, plain=False, styled=True)
+        reword = partial(for_the_shell, is_kept=self._settings.save)
+        status = StatusOfSeveral(names, say, quiet=self._options.quiet, reword=reword)
+        return [(self._answer(drawn.turn(at)), status.turn(at)) for at in range(len(names))]
+
+    def _answer(self, render: Observer) -> AnswerOutput:
+        answer = AnswerOutput(render, self._destination, complain=self._complain, before_text=lambda: None)
+        self._answers.append(answer)
+        return answer
 
     def displayed(self, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
         """Return the events of a turn as they are shown; see ``Outputs.displayed``."""
@@ -232,23 +272,21 @@ class ComparedOutputs:
         around = self._options, self._settings, self._terminal
         # Where answers and lines are read together, each line stands below its answer.
         about = "" if self._terminal.stdout.is_terminal else name
-        return (*waiting_output(*around, retry_now), *self._around(headed, about))
+        return (*waiting_output(*around, retry_now, keep=self._keep), *self._around(headed, about))
 
     def _around(self, render: Observer, about: str) -> Sequence[Observer]:
         """Return the observers of one turn: its answer and the lines about it."""
         options, settings, terminal = self._options, self._settings, self._terminal
-        answer = AnswerOutput(render, self._destination, complain=self._complain, before_text=lambda: None)
-        self._answers.append(answer)
         is_for_programs = self._form in ("json", "jsonl")
         status = status_output(
             options,
             settings,
             terminal,
             verbose=options.verbose or not (options.quiet or is_for_programs),
-            is_one_shot=True,
+            is_one_shot=self._keep is None,
             about=f"{about}: " if about else "",
         )
-        return (answer, status, *beside(options, settings, terminal))
+        return (self._answer(render), status, *beside(options, settings, terminal))
 
     def _complain(self, error: LocalIOError) -> None:
         say = line_writer(self._terminal, plain=self._settings.plain)

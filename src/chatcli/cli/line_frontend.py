@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+    from chatcli.app.compared_models import ComparedModel
     from chatcli.app.run_context import ChatOptions, RunContext
     from chatcli.chat import Conversation
     from chatcli.cli.standard_streams import Terminal
@@ -145,6 +146,13 @@ class LineFrontend(Frontend):
             lambda: self._chat().opened.title,
             keep=self._keep,
         )
+
+    def compared(self, models: Sequence[ComparedModel]) -> Sequence[Sequence[Observer]]:
+        from chatcli.cli.comparing import ComparedOutputs  # noqa: PLC0415 - most conversations compare nothing
+
+        outputs = ComparedOutputs(self._options, self._settings(), self._terminal, keep=self._keep)
+        self._turn.enter_context(closing(outputs))
+        return outputs.begin(models)
 
     def _keep(self, line: bytes) -> None:
         self._lines.keep(line)

@@ -381,7 +381,7 @@ def renderer_of(
             from chatcli.render.json_output import JsonLinesRenderer  # noqa: PLC0415
 
             return JsonLinesRenderer(write, terminal.redactor.redact, notices)
-        case "markdown" if options.out or not _redraws(settings, terminal):
+        case "markdown" if options.out or not redraws(settings, terminal):
             from chatcli.render.markdown.renderer import MarkdownRenderer  # noqa: PLC0415 - a parser only it needs
 
             colors = None if options.out or settings.plain else terminal.stdout_colors
@@ -433,9 +433,9 @@ def _live_answer(settings: Settings, terminal: Terminal, destination: Destinatio
     )
 
 
-def _redraws(settings: Settings, terminal: Terminal) -> bool:
+def redraws(settings: Settings, terminal: Terminal) -> bool:
     return terminal.stdout.is_terminal and not terminal.is_dumb and not settings.plain
 
 
 def default_format(options: Namespace, settings: Settings, terminal: Terminal) -> str:
-    return "markdown" if _redraws(settings, terminal) and not (options.out or options.raw) else "text"
+    return "markdown" if redraws(settings, terminal) and not (options.out or options.raw) else "text"

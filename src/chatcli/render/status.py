@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from chatcli.core.errors import ChatcliError
     from chatcli.core.events import CitedSource, Event, TurnResult, Usage
+    from chatcli.core.ports import Observer
     from chatcli.render.themes import Theme
 
 _CUT: Final = {
@@ -144,6 +146,48 @@ class StatusRenderer:
             self._write_line(line)
 
 
+class StatusOfSeveral:
+    """Writes the lines about turns that are drawn together, once all have ended, with the name of each before its lines.
+
+    Failures are not written: they stand in the place of an answer.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        write_line: Callable[[str], object],
+        *,
+        quiet: bool,
+        reword: Callable[[str], str] = str,
+    ) -> None:
+        self._write_line = write_line
+        self._lines: list[str] = []
+        self._running = len(names)
+        self._of_turns = [
+            StatusRenderer(
+                lambda line, name=name: self._lines.append(f"{name}: {line}"),  # type: ignore[misc]
+                quiet=quiet,
+                lists_retries=False,
+                reword=reword,
+            )
+            for name in names
+        ]
+
+    def turn(self, at: int) -> Observer:
+        """Return the observer of the turn at this place; the one that draws it precedes it."""
+        return partial(self._see, at)
+
+    async def _see(self, at: int, event: Event) -> None:
+        if not isinstance(event, TurnFailed | TurnCancelled):
+            await self._of_turns[at](event)
+        if isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
+            self._running -= 1
+        if not self._running:
+            for line in self._lines:
+                self._write_line(line)
+            self._lines.clear()
+
+
 class AnswerGap:
     """An observer that leaves a gap before an answer if ``is_due``, that is, if there are lines above it.
 
@@ -193,12 +237,20 @@ def measurements(result: TurnResult) -> str:
         _input(result.usage),
         _output(result.usage),
         _searches(result.usage.searches),
+        measured(result),
+        sanitize_line(result.model),
+    )
+    return " · ".join(each for each in facts if each)
+
+
+def measured(result: TurnResult) -> str:
+    """Return the known times and cost of a turn on one line."""
+    facts = (
         None if result.latency_s is None else in_seconds(result.latency_s),
         None if result.ttft_s is None else f"first text {in_seconds(result.ttft_s)}",
         _cost(result.cost_usd),
         "from the cache" if result.cached else None,
         f"{result.attempts:,} attempts" if result.attempts > 1 else None,
-        sanitize_line(result.model),
     )
     return " · ".join(each for each in facts if each)
 

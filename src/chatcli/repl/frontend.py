@@ -9,6 +9,7 @@ from chatcli.text.wording import YES_OR_NO, is_yes
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Sequence
 
+    from chatcli.app.compared_models import ComparedModel
     from chatcli.core.errors import ChatcliError
     from chatcli.core.events import Notice
     from chatcli.core.ports import Observer
@@ -120,6 +121,10 @@ class Frontend(Protocol):
 
     def observers(self, *, verbose: bool) -> Sequence[Observer]:
         """Return the observers that show a turn."""
+        ...
+
+    def compared(self, models: Sequence[ComparedModel]) -> Sequence[Sequence[Observer]]:
+        """Return the observers that show the turns of several models, which run at the same time."""
         ...
 
     async def work(self, work: Awaitable[None], what: str) -> None:

@@ -231,9 +231,13 @@ class ReplSession:
     @asynccontextmanager
     async def beside(self, **changes: object) -> AsyncIterator[ResolvedModel]:
         """Resolve a model with changed settings temporarily; the conversation keeps its own."""
-        settings = self._reload_settings({**self._changes, **changes})
+        settings = self.settings_with(changes)
         async with self.connection.beside(self.chat, settings) as resolved:
             yield resolved
+
+    def settings_with(self, changes: Mapping[str, object]) -> Settings:
+        """Return the settings in force with further changes, which are not made."""
+        return self._reload_settings({**self._changes, **changes})
 
     def forget_changes(self, *names: str) -> None:
         """Forget changes made to these settings in this run."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.events import ContextFitted, TurnCancelled, TurnFailed, TurnStarted, Waiting
 from chatcli.render.printing import as_written
-from chatcli.render.status import WARNING, AnswerGap, StatusRenderer, error_lines
+from chatcli.render.status import WARNING, AnswerGap, StatusOfSeveral, StatusRenderer, error_lines
 from chatcli.render.themes import theme as theme_of
 from chatcli.render.word_wrap import wrapped
 from chatcli.repl.frontend import USUAL, Frontend
@@ -16,6 +16,7 @@ from chatcli.text.sanitizer import sanitize, sanitize_line
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+    from chatcli.app.compared_models import ComparedModel
     from chatcli.config.settings import Settings
     from chatcli.core.errors import ChatcliError
     from chatcli.core.events import Event, Notice
@@ -163,6 +164,14 @@ class TerminalFrontend(Frontend):
             reasoning=Reasoning(theme),
             shows_reasoning=settings.show_reasoning,
         )
+
+    def compared(self, models: Sequence[ComparedModel]) -> Sequence[Sequence[Observer]]:
+        from chatcli.render.side_by_side import SideBySide  # noqa: PLC0415 - as above
+
+        names = [sanitize_line(self._redact(model.name)) for model in models]
+        drawn = SideBySide(self._screen, self._theme(), names, line_breaks=self._settings().line_breaks)
+        status = StatusOfSeveral(names, self._print_status, quiet=self._quiet)
+        return [(drawn.turn(at), status.turn(at)) for at in range(len(names))]
 
     async def work(self, work: Awaitable[None], what: str) -> None:
         if not await self._screen.work(work, what):

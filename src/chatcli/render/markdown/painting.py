@@ -47,7 +47,7 @@ def painted(row: Row, theme: Theme, *, has_links: bool = True, moves_cursor: boo
     """
     has_links = has_links and theme.links
     is_placed = has_links and moves_cursor and BAR in row
-    if is_placed and any(_DISPUTED_WIDTH.search(run.text) for run in row):
+    if is_placed and any(has_disputed_width(run.text) for run in row):
         return _placed(row, theme)
     segments: list[Segment] = []
     for (roles, link), runs in groupby(row, key=_LOOK):
@@ -60,6 +60,11 @@ def painted(row: Row, theme: Theme, *, has_links: bool = True, moves_cursor: boo
         else:
             segments.append(segment)
     return segments
+
+
+def has_disputed_width(text: str) -> bool:
+    """Whether terminals may disagree about the width of ``text``."""
+    return _DISPUTED_WIDTH.search(text) is not None
 
 
 def _placed(row: Row, theme: Theme) -> list[Segment]:

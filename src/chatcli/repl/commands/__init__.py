@@ -10,6 +10,7 @@ from chatcli.core.errors import UsageError
 from chatcli.repl.commands import (
     answer_commands,
     branch_commands,
+    comparison_commands,
     context_commands,
     cost_commands,
     help_commands,
@@ -39,6 +40,7 @@ COMMAND_GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
             *schema_commands.COMMANDS,
             *template_commands.COMMANDS,
             *branch_commands.COMMANDS,
+            *comparison_commands.COMMANDS,
             *answer_commands.COMMANDS,
         ),
     ),
