@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.core import messages
 from chatcli.core.errors import UsageError
 from chatcli.repl.commands.command import Choice, Command, has_question, whole_number
-from chatcli.repl.commands.setting_commands import models_to_choose
+from chatcli.repl.commands.model_choice import models_to_choose
 from chatcli.repl.suspect_texts import settle_suspects
 from chatcli.sessions.titles import beginning_of
 from chatcli.text.lazy_pattern import lazy_pattern
