@@ -18,10 +18,10 @@ def main() -> int:
     try:
         from chatcli.cli.main import main as run  # noqa: PLC0415 - Ctrl-C while it loads is no traceback
         from chatcli.cli.signals import EXIT_CODES  # noqa: PLC0415
-        from chatcli.client.lazy_openai import import_types_on_first_use  # noqa: PLC0415
+        from chatcli.core.lazy_imports import import_packages_on_first_use  # noqa: PLC0415
 
         if os.environ.get("CHATCLI_NO_LAZY_IMPORT") != "1":
-            import_types_on_first_use()
+            import_packages_on_first_use()
         code = run()
     except KeyboardInterrupt:
         os._exit(130)

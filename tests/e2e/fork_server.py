@@ -27,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Literal, Self
 
-from chatcli.client.lazy_openai import import_types_on_first_use
+from chatcli.core.lazy_imports import import_packages_on_first_use
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -243,7 +243,7 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
 
 def _serve(address: str) -> int:
     """Accept orders until standard input ends; return the exit code of a run where this process has become one."""
-    import_types_on_first_use()
+    import_packages_on_first_use()
     for name in _PRELOADED:
         importlib.import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that wait for a run

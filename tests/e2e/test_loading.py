@@ -130,7 +130,7 @@ FOR_THE_HELP = {
     "chatcli.cli.signals",
     "chatcli.cli.standard_streams",
     "chatcli.client",
-    "chatcli.client.lazy_openai",
+    "chatcli.core.lazy_imports",
     "chatcli.core",
     "chatcli.core.errors",
     "chatcli.core.frozen",

@@ -15,7 +15,9 @@ from scripted_server import Answer, event_stream, serving_in_thread
 if TYPE_CHECKING:
     from pathlib import Path
 
-LAZILY = "from chatcli.client.lazy_openai import import_types_on_first_use; import_types_on_first_use()\n"
+LAZILY = (
+    "from chatcli.core.lazy_imports import import_packages_on_first_use; import_packages_on_first_use()\n"
+)
 
 PACKAGES = """
 import pkgutil, random, sys, types, openai
@@ -88,7 +90,7 @@ def test_importing_openai_executes_few_of_its_types():
 
 def test_importing_everything_gives_the_names_of_a_package(plain_names):
     star = f"from openai.types.chat import *; {{}}print(*sorted(globals()))"  # noqa: F541
-    lazily = set(output_of(LAZILY + star.format("del import_types_on_first_use; ")).split())
+    lazily = set(output_of(LAZILY + star.format("del import_packages_on_first_use; ")).split())
     assert lazily == set(output_of(star.format("")).split())
     assert lazily > {name for name in plain_names["openai.types.chat"] if not name.startswith("_")} - {
         "annotations"
@@ -271,3 +273,20 @@ def test_the_program_does_so_unless_it_is_told_not_to(tmp_path, variables, is_la
     assert run.stdout == "Paris.\n"
     assert ("openai.types.responses.response" not in run.stderr) == is_lazy
     assert "is not a setting" not in run.stderr
+
+
+NAMES_OF_PROMPT_TOOLKIT = """
+import prompt_toolkit, types
+assert ("prompt_toolkit.shortcuts" in sys.modules) is is_executed
+found = {name: getattr(prompt_toolkit, name) for name in ["VERSION", "choice", *prompt_toolkit.__all__, "search", "layout"]}
+print({name: getattr(value, "__module__", value) for name, value in found.items() if not isinstance(value, types.ModuleType)})
+from prompt_toolkit import *
+assert prompt is found["prompt"] and __version__ == found["__version__"]
+assert not hasattr(prompt_toolkit, "no_such_name")
+"""
+
+
+def test_prompt_toolkit_has_its_names_and_imports_its_shortcuts_when_they_are_asked_for():
+    plain = output_of(f"import sys\nis_executed = True{NAMES_OF_PROMPT_TOOLKIT}")
+    assert output_of(f"import sys\nis_executed = False\n{LAZILY}{NAMES_OF_PROMPT_TOOLKIT}") == plain
+    assert "prompt_toolkit.shortcuts.prompt" in plain
