@@ -27,6 +27,8 @@ sys.exit(code)
 
 AT_THE_PROMPT = """
 import asyncio
+from chatcli.core.lazy_imports import import_packages_on_first_use
+import_packages_on_first_use()  # as the program does first
 from chatcli.terminal.start import Repl
 open_behind, at_the_prompt = Repl._open_behind_the_prompt, Path(sys.argv[1]).with_name("at-the-prompt")
 async def tell_before(repl):
@@ -65,9 +67,10 @@ NOT_FOR_THE_PROMPT = (
     "chatcli.terminal.conversing",
     "chatcli.terminal.terminal_frontend",
     "decimal",
+    "prompt_toolkit.shortcuts",
     "tomllib",
 )
-MOST_MODULES_FOR_THE_PROMPT = 85
+MOST_MODULES_FOR_THE_PROMPT = 86
 """Of chatcli, rooms included."""
 
 LATER_THAN_THE_PROMPT = (
