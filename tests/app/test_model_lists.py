@@ -29,6 +29,13 @@ def test_an_empty_list_replaces_none(tmp_path):
     assert lists.names("one") == ("a",)
 
 
+def test_of_an_endless_list_the_beginning_is_kept(tmp_path):
+    lists = ModelLists(tmp_path)
+    lists.keep("one", ["x" * 1_000, *(f"model-{number}" for number in range(9_000))])
+    names = lists.names("one")
+    assert (len(names), names[0]) == (5_000, "model-0")
+
+
 def test_nothing_is_written_where_nothing_is_kept_or_the_list_is_the_same(tmp_path):
     ModelLists(tmp_path, is_kept=False).keep("one", ["a"])
     assert not (tmp_path / FILE_NAME).exists()

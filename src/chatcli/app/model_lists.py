@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from chatcli.config.aliases import candidates, listing
@@ -19,7 +20,7 @@ FILE_NAME: Final = "models.json"
 """The file in the cache folder, with the lists of every endpoint."""
 
 _CATALOG_TIMEOUT_S: Final = 5.0
-_MOST_LISTS: Final = 50
+_MOST_LISTS, _MOST_NAMES, _LONGEST_NAME = 50, 5_000, 200
 _ANSWERING_TO_ANY_NAME: Final = frozenset({"llamacpp"})
 """The owners of models whose server has one model, and asks it whatever name a request has: llama.cpp."""
 
@@ -40,8 +41,10 @@ class ModelLists:
         return {name for names in self._kept.values() for name in _names(names)}
 
     def keep(self, base_url: str, names: Iterable[str]) -> None:
-        if self._is_kept and (names := list(names)) and tuple(names) != self.names(base_url):
-            self._kept.put(base_url, names)
+        """Keep a list in place of an earlier one; of an endless one, the beginning."""
+        kept = tuple(islice((name for name in names if len(name) <= _LONGEST_NAME), _MOST_NAMES))
+        if self._is_kept and kept and kept != self.names(base_url):
+            self._kept.put(base_url, kept)
 
 
 def _names(value: object) -> tuple[str, ...]:

@@ -116,7 +116,9 @@ class Settings:
     """
 
     _: KW_ONLY
-    model: str | None = _setting("Model to use", parsers.name, flag="--model", harmless=True)
+    model: str | None = _setting(
+        "Model to use, or an alias of it", parsers.name, flag="--model", harmless=True
+    )
     base_url: str | None = _setting(
         "URL of an OpenAI-compatible endpoint",
         parsers.url,

@@ -184,7 +184,9 @@ async def test_aliases_and_models_are_completed_with_what_they_are(repl_with):
         assert offered["gpt-5-mini"].startswith("fast, ")
         await repl.take("/model")
         await repl.connection.close()
-    assert any(row.split()[:2] == ["gpt-5-mini", "fast,"] for row in repl.frontend.text.split("\n"))
+    rows = [row.split() for row in repl.frontend.text.split("\n")]
+    assert any(row[:2] == ["gpt-5-mini", "fast,"] for row in rows)
+    assert ["unlisted-model", "far"] in rows
 
 
 async def test_aliases_are_completed_where_the_endpoint_lists_nothing(repl_with):
@@ -207,6 +209,26 @@ async def test_a_list_of_an_earlier_run_is_enough_while_there_is_no_connection(r
         await again.take("Hi")
         await again.connection.close()
     assert asked(server) == ["vendor/claude-sonnet-4.5"]
+
+
+async def test_the_price_and_the_window_of_the_other_model_count(repl_with):
+    listed = json_answer(
+        {"data": [{"id": "small", "context_length": 4096}, {"id": "tiny", "context_length": 128}]}
+    )
+    prices = {
+        "small": {"input": 0, "output": 0},
+        "tiny": {"input": 0, "output": 0},
+        "dear": {"input": 1e6, "output": 1e6},
+    }
+    async with serving(choose=lambda r: listed if r.path == "/v1/models" else PARIS) as server:
+        repl = repl_with(server, None, context_window=None, prices=prices, max_cost=0.01)
+        await repl.take("/model dear Hi")
+        assert "budget" in repl.frontend.text
+        await repl.take("/model tiny " + "word " * 300)
+        assert "room for 96" in repl.frontend.text
+        await repl.take("word " * 300)
+        await repl.connection.close()
+    assert asked(server) == ["small"]
 
 
 SHORT = st.text("abA-", min_size=1, max_size=4)

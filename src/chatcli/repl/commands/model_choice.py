@@ -43,8 +43,8 @@ def models_meant(written: str, listed: Sequence[str], aliases: Mapping[str, str]
 async def split_question(repl: ReplSession, argument: str) -> tuple[str, str]:
     """Return the name of a model and the question behind it, which may be empty."""
     first, *rest = argument.split(None, 1)
-    if not rest:
-        return argument, ""
+    if not rest or first in repl.settings.aliases:
+        return first, "".join(rest)
     # A few servers have names with blanks.
     known = (name for name in await _listed(repl, first) if f"{argument} ".startswith(f"{name} "))
     name = max(known, key=len, default=first)

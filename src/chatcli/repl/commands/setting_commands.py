@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
+from chatcli.config.aliases import aliases_of, is_name_of
 from chatcli.config.config_file import FILE_NAME, profile_place, read_profiles
 from chatcli.config.parsers import NO_PROFILE
 from chatcli.config.report import rows
@@ -62,6 +63,14 @@ async def _list_models(repl: ReplSession) -> None:
     in_use, redact = chat.turns.connected.model_name, repl.context.redactor.redact
     offered = await repl.connection.offered(repl.chat, repl.settings)
     rows = [(model.id == in_use, redact(model.id), model_facts(repl, model)) for model in offered]
+    unlisted = {
+        model: aliases_of(model, repl.settings.aliases)
+        for model in repl.settings.aliases.values()
+        if not any(is_name_of(model, each.id) for each in offered)
+    }
+    rows += [
+        (name == in_use, redact(name), ", ".join(aliases)) for name, aliases in unlisted.items() if aliases
+    ]
     shown = (
         sentences((name, "in use" if is_used else "", facts) for is_used, name, facts in rows)
         if repl.settings.plain
