@@ -127,6 +127,13 @@ def test_a_refusal_is_recognized(wording, form):
     assert refused_search(error, plain, frozenset()) == frozenset()
 
 
+def test_a_refusal_of_another_tool_is_not_taken_for_one_of_the_search():
+    error = RequestRefused("tools.0.function.name: invalid", status=400)
+    look = Tool("look", "Look.", {"type": "object"})
+    assert refused_search(error, asked(tools=(look,)), frozenset()) == frozenset()
+    assert refused_search(error, asked(), frozenset()) == {TOOL}
+
+
 @given(st.text(max_size=60), st.sets(st.sampled_from(sorted(SEARCH_FORMS))))
 def test_no_form_is_refused_twice(wording, known):
     error = RequestRefused(f"{wording} web_search_options plugins web_search", status=400)

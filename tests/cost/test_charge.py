@@ -89,6 +89,22 @@ async def test_what_may_be_written_into_a_cache_is_reserved_at_its_higher_price(
             assert is_sent
 
 
+@pytest.mark.parametrize(("limit", "is_sent"), [(0.06, False), (0.08, True)])
+async def test_searches_and_the_text_they_find_are_reserved(tmp_path, limit, is_sent):
+    # Five searches at a cent, and 20,000 tokens at a dollar a million.
+    budget = Budget({"run": limit}, Account(Spending()), Ledger(tmp_path / "spending.jsonl"))
+    own = {"small": {"input": 1, "output": 0, "search": 10}}
+    cashier = Cashier(Pricing("models.example", is_free=False, own=own), budget)
+    with closing(cashier.charge(Order("small", lambda: 1, lambda: 1, searches=5))) as charge:
+        try:
+            async with aclosing(charge.admission()) as waits:
+                assert [wait async for wait in waits] == []
+        except BudgetReached:
+            assert not is_sent
+        else:
+            assert is_sent
+
+
 @pytest.mark.parametrize("period", ["run", "session", "day", "month"])
 async def test_what_the_budget_does_not_leave_is_not_sent_and_nobody_is_asked(embeddings, period):
     there = embeddings({period: 0.15})

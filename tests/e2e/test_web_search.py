@@ -144,6 +144,16 @@ def test_answers_of_a_search_are_not_cached(program):
         assert len([each for each in server.requests if each.method == "POST"]) == 2
 
 
+def test_rows_of_a_batch_have_their_sources(program):
+    (program.working_folder / "rows.jsonl").write_text('{"prompt": "News?"}\n')
+    with serving_in_thread(openrouter()) as server:
+        arguments = ("batch", "rows.jsonl", "--out", "out.jsonl", "--web-search")
+        done = program.run(*arguments, server=server, CHATCLI_WEB_SEARCH="plugin")
+    assert done.exit_code == 0
+    (row,) = records_of(program.working_folder / "out.jsonl")
+    assert row["sources"] == [{"n": 1, "title": NEWS[1], "url": NEWS[0]}]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal of POSIX")
 @pytest.mark.parametrize("columns", [40, 80])
 def test_the_sources_of_a_conversation_are_links_whatever_they_are_called(terminal, columns):

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from chatcli.batching.row_requests import RowId  # noqa: TC001 - found by whoever reads the annotations
-from chatcli.core.codec import tool_call_fields, usage_fields
+from chatcli.core.codec import source_fields, tool_call_fields, usage_fields
 from chatcli.core.errors import ChatcliError, EndpointError
-from chatcli.core.events import Usage
+from chatcli.core.events import CitedSource, Usage
 from chatcli.core.messages import ToolCallPart  # noqa: TC001 - as above
 from chatcli.storage.json_lines import LONGEST_LINE_BYTES
 from chatcli.text.sanitizer import json_line, sanitize
@@ -54,6 +54,7 @@ class BatchResult:
     digest: int = 0
     values: tuple[str, ...] = ()
     data: Any = None
+    sources: tuple[CitedSource, ...] = ()
 
 
 def result_fields(result: BatchResult, redact: Callable[[str], str] = str) -> dict[str, Any]:
@@ -78,6 +79,7 @@ def result_fields(result: BatchResult, redact: Callable[[str], str] = str) -> di
         "tool_calls": [tool_call_fields(call) for call in result.tool_calls],
         "input_digest": f"{result.digest:016x}",
         "data": result.data,
+        **({"sources": [source_fields(source) for source in result.sources]} if result.sources else {}),
     }
 
 

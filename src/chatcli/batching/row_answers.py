@@ -69,6 +69,7 @@ class RowAnswer:
             row.digest,
             row.values,
             data,
+            end.sources,
         )
 
     def _data(self, wanted: ResponseFormat | None) -> Any:

@@ -73,9 +73,11 @@ _READ_CHARACTERS: Final = 10_000
 _ABOUT: Final[Mapping[str, re.Pattern[str]]] = {
     OPTIONS: lazy_pattern(r"web_?search_?options", re.IGNORECASE),
     PLUGIN: lazy_pattern(r"\bplugins?\b", re.IGNORECASE),
-    # "Hosted tool 'web_search' is not supported with gpt-4.1-nano"; vLLM and others validate the type of tools.
-    TOOL: lazy_pattern(r"web.?search(?!_?options)|\btools?\b[^.]{0,80}\b(?:type|function)\b", re.IGNORECASE),
+    # "Hosted tool 'web_search' is not supported with gpt-4.1-nano."
+    TOOL: lazy_pattern(r"web.?search(?!_?options)", re.IGNORECASE),
 }
+_ABOUT_A_TOOL: Final = lazy_pattern(r"\btools?\W{1,4}\d+\W{1,5}(?:type|function)\b", re.IGNORECASE)
+"""Where a server that validates tools says it, as vLLM does; of any tool."""
 
 
 def search_forms(endpoint: Endpoint, api: str, model: str, chosen: str) -> tuple[str, ...]:
@@ -132,7 +134,10 @@ def refused_search(error: EndpointError, request: Request, without: frozenset[st
         return frozenset()
     wording = f"{error.parameter or ''} {(error.provider_message or error.message)[:_READ_CHARACTERS]}"
     found = (form for form, about in _ABOUT.items() if form not in without and about.search(wording))
-    return frozenset(list(found)[:1])
+    form = next(found, None)
+    if form is None and TOOL not in without and not request.tools and "tools" not in request.parameters.extra:
+        form = TOOL if _ABOUT_A_TOOL.search(wording) else None
+    return frozenset({form} if form else ())
 
 
 def _cannot(message: str, hint: str) -> UsageError:

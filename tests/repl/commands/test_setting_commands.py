@@ -154,3 +154,32 @@ async def test_without_profiles_the_way_to_one_is_reported(start_repl):
     await repl.take("/profile")
     assert "a table [profiles.NAME] in " in repl.frontend.output[-1]
     assert await completions(repl, "/profile ") == []
+
+
+async def test_web_search_is_turned_on_where_the_model_has_it_and_asked_for_with_each_question(start_repl):
+    async with serving(PARIS) as server:
+        repl = start_repl(server, api="responses")
+        await repl.take("/web")
+        await repl.take("/web on")
+        await repl.take("Hi")
+        await repl.take("/web off")
+        await repl.take("/web maybe")
+        await repl.connection.close()
+    assert server.requests[-1].json["tools"] == [{"type": "web_search"}]
+    assert [line for line in repl.frontend.output if line.startswith("web search:")] == [
+        "web search: off (it answers without searching)",
+        "web search: on (the provider searches the web)",
+        "web search: off (it answers without searching)",
+    ]
+    assert "/web cannot be maybe" in repl.frontend.text
+
+
+async def test_web_search_stays_off_where_nobody_knows_how_to_ask_for_it(start_repl):
+    async with serving(PARIS) as server:
+        repl = start_repl(server)
+        await repl.take("/web on")
+        await repl.take("Hi")
+        await repl.connection.close()
+    assert "has no web search" in repl.frontend.text
+    assert repl.settings.web_search == "off"
+    assert server.requests[-1].json["messages"][-1]["content"] == "Hi"

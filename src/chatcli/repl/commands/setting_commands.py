@@ -258,9 +258,25 @@ async def _web(repl: ReplSession, argument: str) -> None:
             hint="use on or off, or nothing to see which; /config web_search FORM sets how it is asked",
         )
     if argument:
+        before = repl.settings.web_search
         await repl.change(web_search=argument)
+        if argument == "on":
+            await _check_web_search(repl, before)
     word = "off" if repl.settings.web_search == "off" else "on"
     repl.frontend.remark(f"web search: {word} ({_WEB_SEARCH[word]})")
+
+
+async def _check_web_search(repl: ReplSession, before: str) -> None:
+    """Raise ``UsageError`` if the model is known to have no web search, with the setting as it was ``before``."""
+    from chatcli.client.web_search import search_forms  # noqa: PLC0415 - most conversations need none
+
+    connected = (await repl.connected()).turns.connected
+    try:
+        settings = repl.settings
+        search_forms(connected.endpoint, settings.api, connected.model_name, settings.web_search)
+    except UsageError:
+        await repl.change(web_search=before)
+        raise
 
 
 async def _web_choices(_: ReplSession) -> Iterable[Choice]:
