@@ -15,7 +15,7 @@ from chatcli.repl.commands import COMMANDS
 from chatcli.repl.opening import open_repl
 from chatcli.repl.repl_session import split_command
 from chatcli.safety.screening import SCANNER
-from chatcli.terminal.completion import CommandCompleter
+from chatcli.terminal.composer_completion import CommandCompleter
 from repl.fakes import KeptFrontend
 from scripted_server import CUT, Answer, event_stream, json_answer, reasoning_events, serving, text_events
 

@@ -16,7 +16,7 @@ from prompt_toolkit.input.ansi_escape_sequences import ANSI_SEQUENCES
 from rich.segment import Segment
 
 from chatcli.terminal.activity import Activity
-from chatcli.terminal.completion import CommandCompleter
+from chatcli.terminal.composer_completion import CommandCompleter
 from chatcli.terminal.input_history import HistorySuggestions
 from chatcli.terminal.live_application import BEGIN_FRAME, END_FRAME, FramedOutput
 from chatcli.terminal.screen import Screen

@@ -36,7 +36,7 @@ from chatcli.text.lazy_pattern import lazy_pattern
 from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from typing import TypeAlias
 
     Delta: TypeAlias = ReasoningDelta | TextDelta | TextReclassified
@@ -222,33 +222,32 @@ class InlineReasoning:
         return mark is not None and self._enter(self._begin, self._behind(mark), "opened")
 
     def _hold(self, is_end: bool) -> bool:
-        mark = self._next_mark(HELD, self._emit_reasoning, is_end)
-        if mark is None:
-            return False
-        is_over = mark in CLOSING_TAGS or self._is_before_header(mark, is_end)
-        if is_over is None:
-            return False
-        if not is_over:
-            return self._keep_mark(mark, self._emit_reasoning)
-        return self._enter(self._begin, self._behind(mark), "unopened")
+        return self._pass_section(HELD, CLOSING_TAGS, self._emit_reasoning, is_end, "unopened")
 
     def _think_in_channel(self, is_end: bool) -> bool:
-        return self._pass_message(self._emit_reasoning, is_end)
+        return self._pass_section(HARMONY, ENDS_OF_MESSAGE, self._emit_reasoning, is_end, "opened")
 
     def _call_in_channel(self, is_end: bool) -> bool:
-        return self._pass_message(self._section.append, is_end)
+        return self._pass_section(HARMONY, ENDS_OF_MESSAGE, self._section.append, is_end, "opened")
 
-    def _pass_message(self, emit: Callable[[str], None], is_end: bool) -> bool:
-        """Emit a harmony message that is not part of the answer, up to its end."""
-        mark = self._next_mark(HARMONY, emit, is_end)
+    def _pass_section(
+        self,
+        marks: Marks,
+        ends: Collection[str],
+        emit: Callable[[str], None],
+        is_end: bool,
+        style: ReasoningStyle,
+    ) -> bool:
+        """Emit what is not part of the answer, up to one of ``ends`` or the header of a harmony message."""
+        mark = self._next_mark(marks, emit, is_end)
         if mark is None:
             return False
-        is_over = mark in ENDS_OF_MESSAGE or self._is_before_header(mark, is_end)
+        is_over = mark in ends or self._is_before_header(mark, is_end)
         if is_over is None:
             return False
         if not is_over:
             return self._keep_mark(mark, emit)
-        return self._enter(self._begin, self._behind(mark), "opened")
+        return self._enter(self._begin, self._behind(mark), style)
 
     def _answer_in_channel(self, is_end: bool) -> bool:
         mark = self._next_mark(HARMONY, self._emit_text, is_end)

@@ -190,12 +190,7 @@ def _not_believed(endpoint: Endpoint, reason: str, verify_code: int = 0) -> Netw
         )
     if endpoint.proxy is not None:
         hint += f"; perhaps {endpoint.proxy} puts its own in place"
-    return NetworkError(
-        f"{endpoint.host}: its certificate is not trusted: {on_one_line(reason)}",
-        hint=hint,
-        code="tls_certificate",
-        retryable=False,
-    )
+    return _tls_fault(endpoint, "its certificate is not trusted", reason, hint, code="tls_certificate")
 
 
 def _no_tls(endpoint: Endpoint, cause: ssl.SSLError) -> NetworkError:
@@ -209,11 +204,12 @@ def _no_tls(endpoint: Endpoint, cause: ssl.SSLError) -> NetworkError:
         )
     if endpoint.proxy is not None:
         hint += f"; check {endpoint.proxy}"
+    return _tls_fault(endpoint, "no encrypted connection", reason, hint, code="tls")
+
+
+def _tls_fault(endpoint: Endpoint, fault: str, reason: str, hint: str, *, code: str) -> NetworkError:
     return NetworkError(
-        f"{endpoint.host}: no encrypted connection: {on_one_line(reason)}",
-        hint=hint,
-        code="tls",
-        retryable=False,
+        f"{endpoint.host}: {fault}: {on_one_line(reason)}", hint=hint, code=code, retryable=False
     )
 
 

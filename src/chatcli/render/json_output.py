@@ -85,7 +85,7 @@ class JsonRenderer:
             self._write(json_line(result_object(event.result, self._redact, self._notices)) + "\n")
 
 
-class JsonLinesRenderer:
+class JsonLinesRenderer(JsonRenderer):
     """Writes each event as a JSON object on its own line; the last has the fields of ``-o json``.
 
     ``redact`` and ``notices`` as for ``JsonRenderer``. ``beside`` are further fields of each line, where it has none
@@ -100,10 +100,8 @@ class JsonLinesRenderer:
         *,
         beside: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
+        super().__init__(write, redact, notices)
         self._beside = beside
-        self._write = write
-        self._redact = redact
-        self._notices = [] if notices is None else notices
 
     async def __call__(self, event: Event) -> None:
         if isinstance(event, Notice):

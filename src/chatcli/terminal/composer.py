@@ -24,7 +24,7 @@ from prompt_toolkit.widgets import SearchToolbar
 
 from chatcli.attachments.attached import MENTION, dropped_files, open_mention, quoted
 from chatcli.repl.queue import Submission
-from chatcli.terminal.completion import Completing
+from chatcli.terminal.composer_completion import Completing
 from chatcli.terminal.pastes import PasteLabels, Pastes
 from chatcli.terminal.row_stack import FittedWindow
 from chatcli.terminal.steady_widths import SteadyWidths

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chatcli.render.theme_in_force import ThemeInForce
     from chatcli.render.themes import StyledRow
     from chatcli.terminal.activity import Activity
-    from chatcli.terminal.completion import CommandCompleter
+    from chatcli.terminal.composer_completion import CommandCompleter
     from chatcli.terminal.screen import Screen
     from chatcli.terminal.terminal_info import Start
     from chatcli.terminal.toolbar import Toolbar

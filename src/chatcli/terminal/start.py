@@ -15,7 +15,7 @@ from chatcli.core.errors import ExitCode
 from chatcli.render.theme_in_force import ThemeInForce
 from chatcli.repl.editor import Editor
 from chatcli.terminal.activity import Activity
-from chatcli.terminal.completion import CommandCompleter
+from chatcli.terminal.composer_completion import CommandCompleter
 from chatcli.terminal.input_history import HistorySuggestions, input_history
 from chatcli.terminal.keyboard import BackgroundQuestion, keyboard
 from chatcli.terminal.live_application import terminal_output

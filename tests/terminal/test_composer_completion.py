@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.terminal.completion import path_choices
+from chatcli.terminal.composer_completion import path_choices
 
 
 @pytest.fixture(autouse=True)
