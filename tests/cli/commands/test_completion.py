@@ -12,7 +12,7 @@ def run(*arguments, **environment):
     return main(["completion", *arguments], context), context
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
 def test_a_script_is_printed(shell):
     code, context = run(shell)
     assert code == ExitCode.DONE
@@ -31,7 +31,7 @@ def test_the_help_says_how_to_install_it():
 def test_which_shell_must_be_reported():
     code, context = run()
     assert code == ExitCode.USAGE
-    assert "bash, zsh or fish" in context.err
+    assert "bash, zsh, fish or powershell" in context.err
 
 
 def test_names_are_reported_to_the_scripts(tmp_path):
@@ -52,6 +52,7 @@ def test_the_script_of_a_hotkey_is_printed(shell):
     ("arguments", "told"),
     [
         (["--hotkey"], "which shell?"),
+        (["--hotkey", "powershell"], "there is no hotkey for powershell"),
         (["--key", "f4", "bash"], "--key only works with --hotkey"),
         (["--hotkey", "bash", "--key", "e"], "could no longer be typed"),
     ],

@@ -80,7 +80,12 @@ def test_each_command_knows_what_its_words_may_be(levels):
     assert levels["sessions import"].words == (Values(FILES),)
     assert levels["sessions rename"].words[0] == Values(SESSIONS)
     assert levels["sessions list"].words == ()
-    assert [word for word, _ in levels["completion"].words[0].choices] == ["bash", "zsh", "fish"]
+    assert [word for word, _ in levels["completion"].words[0].choices] == [
+        "bash",
+        "zsh",
+        "fish",
+        "powershell",
+    ]
 
 
 SHIPPED = ["commit", "explain", "fix", "review", "shell", "summarize", "tests", "translate"]

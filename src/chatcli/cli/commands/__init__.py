@@ -62,7 +62,9 @@ COMMANDS: tuple[Subcommand, ...] = (
     Subcommand("alerts"),
     Subcommand("batch", "ask a model every row of a file, many at once"),
     Subcommand("cache", "the cache of answers: stats, clear, warm"),
-    Subcommand("completion", "scripts for bash, zsh or fish: completion, and a key that writes commands"),
+    Subcommand(
+        "completion", "scripts for bash, zsh, fish, PowerShell: completion, and a key that writes commands"
+    ),
     Subcommand("config", "settings and keys: show, profiles, path, login, logout"),
     Subcommand("doctor", "find out what is wrong: settings, folders, network, server"),
     Subcommand("image"),

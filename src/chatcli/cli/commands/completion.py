@@ -20,6 +20,7 @@ bash:  add to ~/.bashrc           source <(chatcli completion bash)
 zsh:   add to ~/.zshrc            source <(chatcli completion zsh)
        behind the line with compinit; or write it to a file _chatcli in a folder of $fpath
 fish:  chatcli completion fish > ~/.config/fish/completions/chatcli.fish
+PowerShell:  add to $PROFILE      chatcli completion powershell | Out-String | Invoke-Expression
 
 A file that was written needs writing again after an update of chatcli.
 
@@ -54,7 +55,8 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
         return ExitCode.DONE
     if options.shell is None:
         raise UsageError(
-            "which shell?", hint="chatcli completion bash, zsh or fish; --help shows how to install it"
+            "which shell?",
+            hint="chatcli completion bash, zsh, fish or powershell; --help shows how to install it",
         )
     if options.hotkey:
         return _hotkey(options, terminal)

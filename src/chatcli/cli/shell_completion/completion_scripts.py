@@ -1,4 +1,4 @@
-"""The completion scripts by shell: bash 3.2 and newer (as on macOS), zsh 5 and newer, fish.
+"""The completion scripts by shell: bash 3.2 and newer (as on macOS), zsh 5 and newer, fish, PowerShell.
 
 The bash and zsh scripts are built from branches of ``case``.
 """
@@ -18,6 +18,7 @@ from chatcli.cli.shell_completion.grammar import (
     SESSIONS,
     TEMPLATES,
 )
+from chatcli.cli.shell_completion.powershell_script import powershell_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -408,4 +409,5 @@ SCRIPTS: Final[Mapping[str, Callable[[Sequence[Level]], str]]] = {
     "bash": bash_script,
     "zsh": zsh_script,
     "fish": fish_script,
+    "powershell": powershell_script,
 }
