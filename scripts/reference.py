@@ -78,6 +78,7 @@ if the price is unknown. Where an endpoint reports them, `usage` also has `cache
   give the model orders, `outgoing_link` for a link in the answer that repeats your text. Other codes: a context window that is
   assumed, a file that could not be written.
 - `data`: the value of an answer that fits its `--schema`, else `null`. See [Structured output](../guides/structured-output.md).
+- `compared`, only with `--compare`: the objects of all models in the order named. See [Comparing models](../guides/comparing.md).
 
 `-o jsonl` is one event per line. Ignore types and keys you do not know:
 

@@ -83,7 +83,10 @@ class ModelsToCompare:
     async def named(
         self, names: Sequence[str], chat: Conversation, stack: AsyncExitStack
     ) -> list[ComparedModel]:
-        """Connect to each of the models, one after the other: a program that prints a key may ask the person."""
+        """Connect to each of the models, one after the other: a program that prints a key may ask the person.
+
+        Raise ``UsageError`` if a name is only a part of one.
+        """
         options = replace(self._options, embedded=False)
         return [
             await self._resolved(
@@ -108,5 +111,7 @@ class ModelsToCompare:
         resolver = ModelResolver(settings, options, self._context, self._notify, stack, approve=self._approve)
         try:
             return ComparedModel(name, await resolver.resolve(chat))
+        except UsageError:
+            raise  # what is mistyped asks nobody
         except ChatcliError as error:
             return ComparedModel(name, None, error)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.core import messages
 from chatcli.core.errors import UsageError
 from chatcli.repl.commands.command import Choice, Command, has_question, whole_number
-from chatcli.repl.commands.model_choice import models_to_choose
+from chatcli.repl.commands.model_choice import models_to_choose, settle_model
 from chatcli.repl.suspect_texts import settle_suspects
 from chatcli.sessions.titles import beginning_of
 from chatcli.text.lazy_pattern import lazy_pattern
@@ -36,7 +36,10 @@ async def _compare(repl: ReplSession, argument: str) -> None:
         raise UsageError("/compare needs models", hint="type /compare MODEL,MODEL QUESTION")
     from chatcli.app.compared_models import names_in  # noqa: PLC0415 - most conversations compare nothing
 
-    chat, names = await repl.connected(), names_in(match["names"])
+    chat = await repl.connected()
+    names = await _settled(repl, names_in(match["names"]))
+    if not names:
+        return
     asked: MessageRecord | None = None
     if question := match["question"]:
         files = repl.attachments.of(question)
@@ -63,6 +66,19 @@ async def _compare(repl: ReplSession, argument: str) -> None:
         if asked is None:
             repl.attachments.take()
         await _ask(repl, chat, models, allowed, asked)
+
+
+async def _settled(repl: ReplSession, written: list[str]) -> list[str]:
+    """Return the names of the models that are meant, none if the person chooses none."""
+    from chatcli.config.config_file import read_profiles  # noqa: PLC0415 - as above
+
+    profiles, names = read_profiles(repl.context.paths), list[str]()
+    for each in written:
+        name = each if each in profiles else await settle_model(repl, each)
+        if name is None:
+            return []
+        names.append(name)
+    return names
 
 
 async def _models(
