@@ -25,7 +25,8 @@ TYPED = [
 
 
 def serve(request):
-    text = '{"prime": false}' if "response_format" in request.json else f"No, says {request.json['model']}."
+    has_schema = not {"response_format", "tools"}.isdisjoint(request.json)
+    text = '{"prime": false}' if has_schema else f"No, says {request.json['model']}."
     return Answer(event_stream(text, model=request.json["model"]))
 
 
