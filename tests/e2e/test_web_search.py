@@ -189,3 +189,12 @@ def test_the_sources_of_a_conversation_are_links_whatever_they_are_called(termin
     assert links == [b"https://a.example/", url.encode()]
     assert b"\x1b]0;gone" not in screen.received
     assert all(width(row) <= columns for row in shown.split("\n"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal of POSIX")
+def test_a_resumed_conversation_shows_its_sources(program, terminal):
+    with serving_in_thread(openrouter()) as server:
+        program.run("--web-search", "-s", "news", "News?", server=server, CHATCLI_WEB_SEARCH="plugin")
+        with terminal("-s", "news", server=server, TERM="xterm-256color") as screen:
+            screen.wait_for(f"sources:\n[1] {NEWS[1]} · {NEWS[0]}")
+            screen.wait_until_received(f"\x1b]8;;{NEWS[0]}\x1b\\")

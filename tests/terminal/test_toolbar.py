@@ -35,6 +35,7 @@ def chat_of(
     window_tokens=8192,
     connected=True,
     pricing=None,
+    web_search="",
 ):
     asked = MessageRecord("q", None, AT, question("word " * words))
     answered = MessageRecord(
@@ -46,7 +47,7 @@ def chat_of(
     )
     if connected:
         endpoint = Endpoint("http://127.0.0.1:1/v1", loopback=True)
-        parameters = Parameters(max_tokens=100 if pricing else None)
+        parameters = Parameters(max_tokens=100 if pricing else None, web_search=web_search)
         chat.turns.connect(
             ResolvedModel(ScriptedModel(), model, window_tokens, parameters, endpoint, pricing=pricing)
         )
@@ -70,6 +71,17 @@ def test_tells_the_model_how_full_its_window_is_the_session_and_the_cost(tmp_pat
 @pytest.mark.parametrize("cost_usd", [None, 0.0])
 def test_says_nothing_of_a_cost_nobody_told_and_of_none(tmp_path, cost_usd):
     assert "$" not in line(chat_of(tmp_path, cost_usd=cost_usd))
+
+
+def test_says_that_questions_are_searched_for_and_counts_a_search_in_their_cost(tmp_path):
+    pricing = Pricing("models.example", is_free=False, own={"m": {"input": 1, "output": 1, "search": 10_000}})
+    searching, plain = (
+        line(chat_of(tmp_path, model="m", pricing=pricing, web_search=form), 120, draft_tokens=500)
+        for form in ("auto", "")
+    )
+    assert " · web search · ~$10.00" in searching
+    assert "web search" not in plain
+    assert "~$10" not in plain
 
 
 def test_while_a_question_is_written_it_tells_about_what_that_will_cost(tmp_path):

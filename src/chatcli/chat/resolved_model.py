@@ -65,11 +65,17 @@ class ResolvedModel:
     look_up_early: Callable[[Request], Awaitable[None]] | None = None
     open_ahead: Callable[[], ChatModel] | None = None
 
-    def about_usd(self, sent_tokens: int, answer_tokens: int = 0) -> float | None:
+    def request_usd(self, sent_tokens: int, answer_tokens: int = 0) -> float | None:
+        """Return what about a whole request costs, with one web search if it may search; ``None`` if unknown."""
+        return self.about_usd(sent_tokens, answer_tokens, searches=1 if self.parameters.web_search else None)
+
+    def about_usd(
+        self, sent_tokens: int, answer_tokens: int = 0, *, searches: int | None = None
+    ) -> float | None:
         """Return the cost of about so many tokens sent and received, ``None`` if the price is unknown."""
         if self.pricing is None:
             return None
-        usage = Usage(sent_tokens, answer_tokens, estimated=True)
+        usage = Usage(sent_tokens, answer_tokens, estimated=True, searches=searches)
         return usd_of(self.pricing, usage, self.model_name)
 
 

@@ -171,8 +171,8 @@ def _dry_run(chat: Conversation, settings: Settings, question: Message, context:
         "sent_tokens": plan.sent_tokens,
         "budget_tokens": plan.budget_tokens,
         "dropped_turns": plan.dropped_turns,
-        "cost_usd": resolved and resolved.about_usd(plan.sent_tokens),
-        "cost_with_answer_usd": resolved and longest and resolved.about_usd(plan.sent_tokens, longest),
+        "cost_usd": resolved and resolved.request_usd(plan.sent_tokens),
+        "cost_with_answer_usd": resolved and longest and resolved.request_usd(plan.sent_tokens, longest),
         **context_data(chat.turns.report(question=question)),
     }
     return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"

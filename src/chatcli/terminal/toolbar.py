@@ -35,6 +35,7 @@ _LEFT_OUT_LAST: Final = (
     "cached",
     "spent",
     "to send",
+    "web",
     "editing",
     "model",
     "window",
@@ -104,6 +105,7 @@ class Toolbar:
             *self._window(chat, columns, draft_tokens),
             _Part("cached", "cached answer" if is_cached else ""),
             _Part("ahead", ahead),
+            _Part("web", "web search" if chat.resolved and chat.resolved.parameters.web_search else ""),
             _Part("spent", _spent(chat)),
             _Part("to send", _cost_of_next(chat, draft_tokens)),
             _title(chat.opened.title if chat.opened.name else _UNSAVED, columns),
@@ -211,7 +213,7 @@ def _cost_of_next(chat: Conversation, draft_tokens: int) -> str:
 
     usage = chat.manager.context_usage()
     sent_tokens = usage.system_tokens + usage.turns_tokens + draft_tokens
-    cost_usd = resolved.about_usd(sent_tokens, expected_answer_tokens(resolved.parameters))
+    cost_usd = resolved.request_usd(sent_tokens, expected_answer_tokens(resolved.parameters))
     return f"~{dollars(cost_usd)} to send" if cost_usd else ""
 
 
