@@ -133,6 +133,9 @@ async def load(repl: ReplSession, names: Sequence[str], command_name: Callable[[
 
 async def _run(repl: ReplSession, file: LoadedFile) -> None:
     """Run the lines of ``file``, until one fails, is stopped or declined, or leaves."""
+    repl.frontend.remark(f"{file.name}: {counted(len(file.lines), 'line')}")
+    if repl.frontend.can_ask:
+        repl.frontend.pause()
     repl.loading.append(file.path)
     try:
         while file.lines and not repl.is_leaving:

@@ -160,7 +160,7 @@ class ReplSession:
                     f"not attached: {', '.join(untyped)} (it stood in a text of others; /file attaches it)"
                 )
             await self.frontend.work(self._answer(line, files), _WAITING)
-        if shown and not self.is_leaving:
+        if shown and not self.is_leaving and self.follow_up is None:
             self.frontend.pause()
         follow_up, self.follow_up = self.follow_up, None
         if follow_up is not None:

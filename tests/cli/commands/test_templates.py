@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -85,3 +86,50 @@ def test_one_that_is_hidden_by_a_command_is_reported_when_saved_and_listed(comma
     _, screen = command("templates", "list")
     assert screen.err == "/help is a command in conversations; the template help is used by /t help\n"
     assert command("templates", "list", "-q")[1].err == ""
+
+
+FOREIGN = Path(__file__).parents[2] / "templates" / "foreign"
+
+
+def test_templates_of_others_are_imported_with_a_report(command, own):
+    (own / "roast.md").write_text("Mine\n")
+    code, screen = command("templates", "import", str(FOREIGN / "llm"))
+    assert code == ExitCode.DONE, screen.err
+    lines = screen.out.splitlines()
+    assert lines[0] == "dogs: imported"
+    assert "hostile: imported" in lines
+    assert "  left out: functions (Python code, which is not run)" in lines
+    assert lines[-1] == "roast: there already (--replace replaces it)"
+    assert (own / "roast.md").read_text() == "Mine\n"
+    assert json.loads((own.parent / "schemas" / "dogs.json").read_text())["required"] == ["name"]
+    assert 'schema = "dogs"' in (own / "dogs.md").read_text()
+    assert listed(command)["dogs"]["error"] is None
+    code, screen = command("templates", "import", str(FOREIGN / "llm" / "roast.yaml"), "--replace")
+    assert screen.out.startswith("roast: imported\n")
+    assert listed(command)["roast"]["places"] == ["target", "style"]
+
+
+def test_a_schema_of_that_name_stays(command, own):
+    (own.parent / "schemas").mkdir()
+    (own.parent / "schemas" / "dogs.json").write_text("{}")
+    command("templates", "import", str(FOREIGN / "llm" / "dogs.yaml"))
+    command("templates", "import", str(FOREIGN / "llm" / "dogs.yaml"), "--replace")
+    assert 'schema = "dogs-2"' in (own / "dogs.md").read_text()
+    assert sorted(path.name for path in (own.parent / "schemas").iterdir()) == ["dogs-2.json", "dogs.json"]
+
+
+def test_an_import_says_what_it_hides_and_what_hides_it(command, own, tmp_path):
+    for name in ("review", "help"):
+        (tmp_path / "patterns" / name).mkdir(parents=True)
+        (tmp_path / "patterns" / name / "system.md").write_text("Look.")
+    _, screen = command("templates", "import", str(tmp_path / "patterns"))
+    assert screen.out == "help: imported\nreview: imported (it replaces the built-in one)\n"
+    assert screen.err == "/help is a command in conversations; the template help is used by /t help\n"
+
+
+def test_an_import_that_takes_nothing_is_an_error(command, own, tmp_path):
+    (tmp_path / "x.yaml").write_text("- a")
+    code, screen = command("templates", "import", str(tmp_path / "x.yaml"))
+    assert (code, screen.out) == (ExitCode.CONFIGURATION, "x: not imported: x is not a template of llm\n")
+    code, screen = command("templates", "import")
+    assert (code, "import what?" in screen.err) == (ExitCode.USAGE, True)

@@ -75,7 +75,7 @@ COMMANDS: tuple[Subcommand, ...] = (
     Subcommand("models", "list the models of the endpoint"),
     Subcommand("sessions", "the saved conversations: list, show, search, rename, rm, prune, export, import"),
     Subcommand("stats"),
-    Subcommand("templates", "prompt templates for -T and /t: list, show, new, edit, rm, path"),
+    Subcommand("templates", "prompt templates for -T and /NAME: list, show, new, edit, rm, import, path"),
     Subcommand("trust", "let the .env file of a folder set everything"),
     Subcommand("voice"),
 )

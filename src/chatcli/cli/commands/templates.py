@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import AbstractContextManager, nullcontext
+from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatcli.attachments.encodings import as_typed
@@ -12,14 +14,17 @@ from chatcli.attachments.texts import read_pipe
 from chatcli.cli.actions import Action, Family
 from chatcli.cli.questions import hints_of, template_store_of
 from chatcli.cli.setup import run_context
-from chatcli.core.errors import ChatcliError, ExitCode, UsageError
+from chatcli.core.errors import ChatcliError, ExitCode, LocalIOError, UsageError
 from chatcli.render.text_columns import table
 from chatcli.repl.editor import Editor
+from chatcli.schemas.schema_source import FOLDER as SCHEMAS
+from chatcli.schemas.schema_source import SchemaFolder
+from chatcli.storage import private_files
 from chatcli.text.sanitizer import sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from chatcli.cli.options import Parser
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from chatcli.templates.template_store import TemplateEntry, TemplateStore
 
 
+_LONGEST_SCHEMA_NAME: Final = 60
 _STARTER: Final = """\
 +++
 description = ""
@@ -117,6 +123,68 @@ def _remove(options: Namespace, store: TemplateStore, terminal: Terminal) -> Exi
     return ExitCode.DONE
 
 
+def _import_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "source", nargs="?", metavar="PATH", help="a file of llm, a fabric pattern, or a folder"
+    )
+    parser.add_argument(
+        "--replace", action="store_true", help="replace templates of yours that are there already"
+    )
+
+
+def _import(options: Namespace, store: TemplateStore, terminal: Terminal) -> ExitCode:
+    from chatcli.templates.foreign_files import foreign_files, read_foreign  # noqa: PLC0415 - only here
+
+    if not options.source:
+        raise UsageError(
+            "import what? chatcli templates import PATH",
+            hint="a file NAME.yaml of llm, a fabric pattern, or a folder of these",
+        )
+    schemas = SchemaFolder(run_context(terminal).paths.config / SCHEMAS)
+    before = {entry.name: entry for entry in store.entries()}
+    outcomes = list(read_foreign(foreign_files(Path(as_typed(options.source)).expanduser())))
+    imported: list[str] = []
+    for name, template, error in outcomes:
+        known = before.get(name)
+        if template is None:
+            lines = [f"{name}: not imported: {error.message}" if error is not None else name]
+        elif known is not None and not known.is_shipped and not options.replace:
+            lines = [f"{name}: there already (--replace replaces it)"]
+        else:
+            schema = None if template.schema is None else keep_schema(schemas, name, template.schema)
+            store.save(name, template.text(schema=schema))
+            imported.append(name)
+            instead = " (it replaces the built-in one)" if known is not None and known.is_shipped else ""
+            lines = [f"{name}: imported{instead}", *(f"  left out: {each}" for each in template.left_out)]
+        terminal.stdout.write("".join(f"{sanitize_line(line)}\n" for line in lines))
+    if not options.quiet:
+        report_hidden(imported, terminal)
+    failures = [error for _, _, error in outcomes if error is not None]
+    if len(failures) == len(outcomes):
+        raise failures[0]
+    return ExitCode.DONE
+
+
+def keep_schema(folder: SchemaFolder, name: str, schema: Mapping[str, Any]) -> str:
+    """Save a schema under a name that no other one has, and return that. Raise ``LocalIOError``."""
+    content = (json.dumps(schema, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "replace")
+    stem = name[:_LONGEST_SCHEMA_NAME].rstrip(".-")
+    for number in count(1):
+        free = stem if number == 1 else f"{stem}-{number}"
+        path = folder.folder / f"{free}.json"
+        try:
+            if path.exists() and path.read_bytes() == content:
+                return free
+            if not path.exists() and free not in folder.paths():
+                private_files.replace(path, content)
+                return free
+        except OSError as error:
+            raise LocalIOError(
+                f"cannot write {path}: {error.strerror or error}", hint="check its permissions"
+            ) from error
+    raise AssertionError  # numbers do not end
+
+
 def _path(_: Namespace, store: TemplateStore, terminal: Terminal) -> ExitCode:
     terminal.stdout.write(f"{store.folder}\n")
     return ExitCode.DONE
@@ -179,6 +247,7 @@ _FAMILY: Final = Family(
         Action("new", "write a new template in your editor, or read it from stdin", _new, _new_arguments),
         Action("edit", "edit a template; a built-in one is copied first", _edit, _edit_arguments),
         Action("rm", "remove one of your templates", _remove, _remove_arguments),
+        Action("import", "take over templates of llm and patterns of fabric", _import, _import_arguments),
         Action("path", "print the folder of your templates", _path),
     ),
     "list",
