@@ -72,7 +72,7 @@ def test_one_bare_word_that_people_mean_as_a_command_is_reported_to_be_a_questio
     [
         (["-o", "jsn"], "--output cannot be jsn", "did you mean json?"),
         (["-m"], "--model needs a value", "chatcli --help shows what it can be"),
-        (["--local=3"], "--local takes no value", "leave it out"),
+        (["--quiet=3"], "--quiet takes no value", "leave it out"),
         (
             ["--foo=bar"],
             "unknown option --foo",

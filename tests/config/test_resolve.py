@@ -94,6 +94,7 @@ SAMPLES = {
     "timeout_s": ("1.5", 1.5),
     "connect_timeout_s": ("2", 2.0),
     "idle_timeout_s": ("30", 30.0),
+    "local": ("qwen2.5-coder-0.5b", "qwen2.5-coder-0.5b"),
     "model_hub": ("https://hub.example", "https://hub.example"),
     "ca_bundle": ("/ca.pem", "/ca.pem"),
     "fallback": ("a,b", ("a", "b")),
@@ -446,3 +447,39 @@ def test_a_cache_switched_on_is_the_one_that_is_configured(machine, config, cach
     assert settings.cache == cache
     assert settings.origin("cache") == "flag --cache"
     assert machine.resolve(flags={"cache": "off"}, config=config).cache == "off"
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "config", "expected"),
+    [
+        ({}, {}, "", False),
+        ({}, {}, 'local = "a"', True),
+        ({"local": "a"}, {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}, "", True),
+        ({"base_url": "http://127.0.0.1:1/v1"}, {"CHATCLI_LOCAL": "a"}, "", False),
+        ({}, {"CHATCLI_LOCAL": "a"}, 'base_url = "http://127.0.0.1:1/v1"', True),
+        ({}, {"CHATCLI_BASE_URL": "http://127.0.0.1:1/v1"}, 'local = "a"', False),
+        # In one place, the more special one counts.
+        ({}, {}, 'base_url = "http://127.0.0.1:1/v1"\nlocal = "a"', True),
+        ({"local": "none"}, {}, 'local = "a"', False),
+        ({}, {"CHATCLI_LOCAL": "none"}, 'local = "a"', False),
+        ({"profile": "here"}, {}, 'base_url = "http://127.0.0.1:1/v1"\n[profiles.here]\nlocal = "a"', True),
+        (
+            {"profile": "there"},
+            {},
+            'local = "a"\n[profiles.there]\nbase_url = "http://127.0.0.1:1/v1"',
+            False,
+        ),
+        ({}, {"OPENAI_API_KEY": "sk-key"}, 'local = "a"', True),
+    ],
+)
+def test_an_embedded_model_is_used_unless_an_endpoint_is_named_in_an_earlier_source(
+    machine, flags, environment, config, expected
+):
+    settings = machine.resolve(flags=flags, environment=environment, config=config)
+    assert settings.uses_local is expected
+
+
+def test_the_env_file_of_a_folder_names_no_embedded_model_before_it_is_trusted(machine):
+    settings = machine.resolve(dotenv="CHATCLI_LOCAL=/tmp/any.gguf\n")
+    assert settings.local is None
+    assert settings.untrusted.names == ("CHATCLI_LOCAL",)

@@ -31,6 +31,7 @@ def test_settings_have_the_attributes_of_the_table_but_not_the_bare_key():
         "fallback_profiles",
         "untrusted",
         "unreadable_keys",
+        "uses_local",
     }
 
 

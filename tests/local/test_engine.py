@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from chatcli.local.engine import complaint, open_log
+from chatcli.local.engine import complaint, machine_memory_bytes, open_log
 
 
 def test_the_first_error_is_the_cause(tmp_path):
@@ -30,3 +30,7 @@ def test_two_writers_of_one_log_keep_each_others_lines(tmp_path):
         for writer in (first, second, first):
             writer.write(b"line\n")
     assert (tmp_path / "log").read_bytes() == b"line\n" * 3
+
+
+def test_the_memory_of_this_machine_is_known():
+    assert 100_000_000 < machine_memory_bytes() < 1 << 50

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.core.errors import LocalIOError, UsageError
+from chatcli.core.errors import LocalIOError
 from chatcli.local.weights import (
     LOCK_NAME,
     MODELS,
@@ -10,7 +10,6 @@ from chatcli.local.weights import (
     Artifact,
     HubWeights,
     PackagedWeights,
-    find_model,
     only_one,
     remove,
     status,
@@ -75,16 +74,8 @@ def test_a_second_holder_is_refused_until_the_first_is_done(tmp_path):
         pass
 
 
-def test_every_model_is_found_by_its_name_and_its_id():
-    for weights in MODELS:
-        assert find_model(weights.name) is find_model(weights.model.upper()) is weights
+def test_no_two_models_have_one_name():
     assert len({weights.name for weights in MODELS}) == len(MODELS)
-
-
-def test_an_unknown_name_is_answered_with_the_nearest():
-    with pytest.raises(UsageError) as caught:
-        find_model("qwen2.5-coder-0.5")
-    assert caught.value.hint.startswith("did you mean qwen2.5-coder-0.5b?")
 
 
 @pytest.mark.parametrize("weights", [each for each in MODELS if isinstance(each, HubWeights)])

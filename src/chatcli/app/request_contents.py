@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from chatcli.app.run_context import Notify, RunContext
     from chatcli.config.settings import Settings
-
-EMBEDDED_MAX_TOKENS: Final = 512
+    from chatcli.local.weights import Weights
 
 _FILE_NAME: Final = "frame-secret"
 _SECRET_BYTES: Final = 32
@@ -46,17 +45,18 @@ class Guards(NamedTuple):
 
 
 def request_contents(
-    settings: Settings, context: RunContext, notify: Notify, *, embedded: bool
+    settings: Settings, context: RunContext, notify: Notify, *, embedded: Weights | None
 ) -> RequestContents:
     """Return the parameters, and the instructions of the person and of a trusted working folder.
+
+    ``embedded`` is the embedded model, if that is the one to ask: it has a temperature and a longest answer of its own.
 
     Raise ``ConfigurationError`` if the person's own instructions cannot be read.
     """
     temperature, max_tokens = settings.temperature, settings.max_tokens
-    if embedded:
-        # With more freedom or length, this small model repeats itself for thousands of tokens.
-        temperature = 0.0 if temperature is None else temperature
-        max_tokens = EMBEDDED_MAX_TOKENS if max_tokens is None else max_tokens
+    if embedded is not None:
+        temperature = embedded.temperature if temperature is None else temperature
+        max_tokens = embedded.max_tokens if max_tokens is None else max_tokens
     parameters = Parameters(
         temperature=temperature,
         top_p=settings.top_p,

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from chatcli.app.model_lists import FILE_NAME as LISTS_FILE
 from chatcli.app.model_lists import ModelLists, list_offered, refuse_part
 from chatcli.app.request_contents import Guards, guards_of, request_contents
-from chatcli.app.run_context import BULK, DEFAULT_MODEL, cashier_of, embedded_model, own_limits_of
+from chatcli.app.run_context import BULK, DEFAULT_MODEL, cashier_of, is_embedded, own_limits_of
 from chatcli.app.windows import WindowFinder
 from chatcli.chat.resolved_model import ResolvedModel, usd_of
 from chatcli.client.endpoint import Endpoint, proxy_for
@@ -38,20 +38,10 @@ if TYPE_CHECKING:
     from chatcli.core.request import Request
     from chatcli.cost.budget import Approve
     from chatcli.cost.charge import Cashier
+    from chatcli.local.weights import Weights
 
-
-EMBEDDED_SYSTEM_PROMPT = "You are a helpful assistant."
 
 _NOT_FOUND = 404
-
-
-def is_model_set_up(settings: Settings, options: ChatOptions, context: RunContext) -> bool:
-    """Whether a model is configured, or installed already."""
-    if options.embedded or settings.credential is not None or settings.base_url is not None:
-        return True
-    from chatcli.app.embedded_endpoint import is_embedded_ready  # noqa: PLC0415 - it is rarely the one
-
-    return settings.unreadable_keys is None and is_embedded_ready(context.paths.local)
 
 
 def _is_claude(model: str) -> bool:
@@ -99,10 +89,12 @@ class ModelResolver:
         settings = self._settings
         self._caching()  # its store is opened in a thread meanwhile
         entry = await self.connected(await self.endpoint())
-        if entry.endpoint.embedded:
-            offered: tuple[OfferedModel, ...] = ()
-            name = embedded_model().model
-            window_tokens = settings.context_window or embedded_model().context_tokens
+        offered: tuple[OfferedModel, ...] = ()
+        embedded = self._embedded_model() if entry.endpoint.embedded else None
+        if embedded is not None:
+            from chatcli.app.embedded_endpoint import embedded_window  # noqa: PLC0415 - it is rarely the one
+
+            name, window_tokens = embedded.model, embedded_window(settings, embedded)
         else:
             entry, name, offered = await self._with_model(chat.session, entry)
             window_tokens = settings.window_for(name) or await WindowFinder(
@@ -123,7 +115,7 @@ class ModelResolver:
             auto_continue=auto_continue,
             may_offer=True,
         )
-        contents = request_contents(settings, self._context, self._notify, embedded=endpoint.embedded)
+        contents = request_contents(settings, self._context, self._notify, embedded=embedded)
         return ResolvedModel(
             model=model,
             model_name=name,
@@ -131,7 +123,7 @@ class ModelResolver:
             parameters=contents.parameters,
             endpoint=endpoint,
             retry_now=terms.pause.cut_short,
-            default_system=EMBEDDED_SYSTEM_PROMPT if endpoint.embedded else None,
+            default_system=None if embedded is None else embedded.system,
             pricing=pricing,
             budget=terms.cashier.budget,
             context=settings.context,
@@ -306,10 +298,17 @@ class ModelResolver:
                 settings, options, self._context, self._notify, self._stack, approve=self._approve
             )
             entry = await resolver.connected(await resolver.endpoint())
-            embedded = entry.endpoint.embedded
-            model = embedded_model().model if embedded else (await resolver.model(Session(), entry))[0]
+            if entry.endpoint.embedded:
+                model = resolver._embedded_model().model
+            else:
+                model = (await resolver.model(Session(), entry))[0]
             self._fallbacks[name] = resolver._model(resolver._terms(chat, entry, pause)), model
         return self._fallbacks[name]
+
+    def _embedded_model(self) -> Weights:
+        from chatcli.app.embedded_endpoint import embedded_model  # noqa: PLC0415 - it is rarely the one
+
+        return embedded_model(self._settings, self._context)
 
     async def connected(self, endpoint: Endpoint) -> PoolEntry:
         """Return the connected pool entry of ``endpoint``, or raise a ``ConfigurationError``."""
@@ -317,7 +316,7 @@ class ModelResolver:
 
     async def endpoint(self) -> Endpoint:
         settings = self._settings
-        if self._options.embedded or settings.base_url is None:
+        if is_embedded(settings, self._options) or settings.base_url is None:
             from chatcli.app.embedded_endpoint import embedded_endpoint  # noqa: PLC0415 - it is rarely the one
 
             given = self._settings, self._options, self._context, self._stack

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from chatcli.cost.charge import Cashier
     from chatcli.cost.model_table import ModelTable
     from chatcli.cost.pricing import Pricing
-    from chatcli.local.weights import Weights
     from chatcli.safety.screening import Scanner, Screened
     from chatcli.sessions.session import Session
 
@@ -155,8 +154,10 @@ DEFAULT_MODEL: Final = "gpt-5-mini"
 
 def expected_model(settings: Settings, options: ChatOptions, session: Session | None = None) -> str | None:
     """Return the name of the model a conversation will probably ask, as far as it is known without a request."""
-    if options.embedded:
-        return embedded_model().model
+    if is_embedded(settings, options):
+        from chatcli.local.own_models import expected_model_id  # noqa: PLC0415 - it is rarely the one
+
+        return expected_model_id(settings.local)
     if settings.base_url is None:
         return None
     if session is not None and session.model and "model" not in settings.asked_for:
@@ -166,10 +167,18 @@ def expected_model(settings: Settings, options: ChatOptions, session: Session | 
     return settings.model or (DEFAULT_MODEL if settings.base_url == OPENAI_URL else None)
 
 
-def embedded_model() -> Weights:
-    from chatcli.local.weights import SMOLLM2  # noqa: PLC0415 - it is rarely the one
+def is_embedded(settings: Settings, options: ChatOptions) -> bool:
+    """Return whether the embedded model is asked for, by an option or by the settings."""
+    return options.embedded or settings.uses_local
 
-    return SMOLLM2
+
+def is_model_set_up(settings: Settings, options: ChatOptions, context: RunContext) -> bool:
+    """Whether a model is configured, or installed already."""
+    if is_embedded(settings, options) or settings.credential is not None or settings.base_url is not None:
+        return True
+    from chatcli.local.discovery import is_embedded_ready  # noqa: PLC0415 - it is rarely the one
+
+    return settings.unreadable_keys is None and is_embedded_ready(context.paths.local)
 
 
 @cache

@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.commands import COMMANDS_BY_NAME, actions_of, summary
+from chatcli.cli.option_groups import join_local_names
 from chatcli.cli.options import Parser, add_general_options, first_word, given_value, main_parser, parse
 from chatcli.cli.signals import Signalled, raising_signals
 from chatcli.cli.standard_streams import ClosedPipe, Terminal, redacted_reports
@@ -35,6 +36,9 @@ def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = Non
     """Run chatcli and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     terminal = terminal or Terminal.of_this_process()
+    if "--local" in arguments:
+        is_quiet = not {"-q", "--quiet"}.isdisjoint(arguments)
+        arguments = join_local_names(arguments, lambda word: _names_model(word, terminal, is_quiet=is_quiet))
     try:
         with raising_signals(), redacted_reports(terminal):
             return _run(arguments, terminal)
@@ -53,6 +57,24 @@ def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = Non
         terminal.warn(f"chatcli: {what}: {type(error).__name__}: {sanitize_line(str(error))}")
         terminal.warn(f"→ {hint}")
         return _after_traceback(ExitCode.BUG, arguments, terminal)
+
+
+def _names_model(word: str, terminal: Terminal, *, is_quiet: bool) -> bool:
+    """Return whether the word behind ``--local`` is the name or path of an embedded model, and not a question."""
+    # Neither has white space, except in the path of a file that is there.
+    if len(word.split()) != 1 and not (word.endswith(".gguf") and os.path.isfile(word)):  # noqa: PTH113 - pathlib is slow to import
+        return False
+    from chatcli.config.paths import find_paths  # noqa: PLC0415 - most starts have no --local
+    from chatcli.local.own_models import is_model, resembles_model  # noqa: PLC0415 - as above
+
+    try:
+        if is_model(word, find_paths(terminal.environment).local):
+            return True
+    except ChatcliError:
+        return False  # it is reported where the model is looked for
+    if resembles_model(word) and not is_quiet:
+        terminal.warn(f'chatcli: "{sanitize_line(word)}" is part of the question; for a model, --local=NAME')
+    return False
 
 
 def _is_broken_installation(error: Exception) -> bool:

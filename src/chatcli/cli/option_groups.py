@@ -2,12 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
+from typing import TYPE_CHECKING, Final
 
 from chatcli.core.strategy_table import CONTEXT_STRATEGIES, FAIL, LONG_INPUT_STRATEGIES
 
 if TYPE_CHECKING:
-    import argparse
+    from collections.abc import Callable, Sequence
+
+_LOCAL: Final = "--local"
+
+
+class _LocalModel(argparse.Action):
+    """``--local``, with or without a name; see ``join_local_names``."""
+
+    def __call__(
+        self, _parser: object, namespace: argparse.Namespace, values: object, _option: str | None = None
+    ) -> None:
+        from chatcli.config.parsers import NO_LOCAL_MODEL  # noqa: PLC0415 - --help needs no settings
+
+        namespace.local = values or None
+        namespace.embedded = values != NO_LOCAL_MODEL
+
+
+def join_local_names(
+    arguments: Sequence[str], is_model: Callable[[str], bool] = lambda _: False
+) -> list[str]:
+    """Join ``--local`` with the next argument if that names an embedded model, else with nothing.
+
+    So ``--local "Say hello"`` stays a question: argparse would take any word for the name.
+    """
+    joined: list[str] = []
+    is_open = False
+    for at, argument in enumerate(arguments):
+        if argument == "--":
+            return [*joined, *arguments[at:]]
+        if is_open and is_model(argument):
+            joined[-1] += argument
+            is_open = False
+            continue
+        is_open = argument == _LOCAL and joined[-1:] != ["--prompt"]
+        joined.append(f"{_LOCAL}=" if is_open else argument)
+    return joined
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
@@ -17,7 +53,14 @@ def add_model_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGrou
     group.add_argument("-p", "--profile", metavar="NAME", help="a [profiles.NAME] of config.toml")
     group.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible endpoint")
     group.add_argument("--api", metavar="chat|responses", help="the API it speaks")
-    group.add_argument("--local", action="store_true", help="the embedded model")
+    group.add_argument(
+        _LOCAL,
+        action=_LocalModel,
+        nargs="?",
+        metavar="NAME",
+        help="an embedded model: chatcli local models; or a GGUF file",
+    )
+    group.set_defaults(embedded=False)
     group.add_argument("--insecure-http", action="store_true", help="allow a key over plain http")
     group.add_argument(
         "--timeout", dest="timeout_s", metavar="S", help="longest wait for the server, in seconds"

@@ -12,6 +12,7 @@ from chatcli.cli.option_groups import (
     add_parameter_options,
     add_schema_options,
     add_system_option,
+    join_local_names,
 )
 from chatcli.core.errors import UsageError
 from chatcli.text.hints import did_you_mean
@@ -129,6 +130,7 @@ examples:
   chatcli --schema "name, born int, works list" "Ada Lovelace" | jq .born
   chatcli -x "A shell one-liner to count lines" > count.sh
   chatcli --local "Say hello"                 the embedded model, no key needed
+  chatcli --local qwen2.5-coder-0.5b "hello"  a better one: chatcli local models
 
 where answers come from:
   a key kept by chatcli config login or in OPENAI_API_KEY, an endpoint in --base-url or
@@ -327,7 +329,7 @@ def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
     if "--" in before:
         at = before.index("--")
         before, words = before[:at], before[at + 1 :]
-    namespace = parser.parse_intermixed_args(_with_any_prompt(before))
+    namespace = parser.parse_intermixed_args(_with_any_prompt(join_local_names(before)))
     prompt = namespace.prompt or []
     namespace.only_word = (
         prompt[0] if len(prompt) == 1 and not words and namespace.prompt_option is None else ""

@@ -44,7 +44,7 @@ def chat_options(options: Namespace, *, priority: int = SINGLE) -> ChatOptions:
     return ChatOptions(
         session=options.session,
         resume_last=options.resume_last,
-        embedded=options.local,
+        embedded=options.embedded,
         insecure_http=options.insecure_http,
         count_exactly=options.dry_run or options.output == "jsonl",
         dry=options.dry_run,

@@ -22,6 +22,7 @@ from chatcli.text.lazy_pattern import lazy_pattern
 Parser: TypeAlias = Callable[[object], object]
 
 NO_PROFILE = "none"
+NO_LOCAL_MODEL = "none"
 
 PRICED = ("input", "cached", "output", "image", "audio", "written", "search")
 """The kinds of tokens that have prices."""
@@ -82,6 +83,12 @@ def profile(value: object) -> str | None:
     """Return the name of a profile; ``None`` for ``none``, which overrides the profile of config.toml."""
     chosen = name(value)
     return None if chosen == NO_PROFILE else chosen
+
+
+def local_model(value: object) -> str | None:
+    """Return the name of an embedded model or the path of its file; ``None`` for ``none``, which overrides other sources."""
+    chosen = path(value)
+    return None if chosen == NO_LOCAL_MODEL else chosen
 
 
 def names(value: object) -> tuple[str, ...]:

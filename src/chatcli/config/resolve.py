@@ -238,7 +238,18 @@ def _settle(
         asked_for=_asked_for(origins, settled["profile"].value),
         every_credential=tuple(credentials),
         aliases_used=aliases_used,
+        uses_local=_uses_local(sources),
     )
+
+
+def _uses_local(sources: Sequence[SettingsSource]) -> bool:
+    """Return whether an embedded model is named, and no endpoint in a source that comes first."""
+    for source in sources:
+        if (local := source.found.get("local")) is not None:
+            return local.value is not None
+        if "base_url" in source.found:
+            return False
+    return False
 
 
 def _resolve_aliases(settled: dict[str, FoundSetting], profiles: Collection[str]) -> dict[str, str]:

@@ -110,7 +110,8 @@ class Settings:
     its profile or template. ``model_windows`` are context windows in tokens, by model, from config.toml:
     empty if a flag or a variable sets ``context_window`` for this run. ``fallback_profiles`` are the settings
     of profiles named in ``fallback``. ``aliases`` have the models behind them, and the settings that name models
-    have those models; ``aliases_used`` are the aliases that were written there, by setting. ``warnings`` are lines for stderr. ``untrusted`` holds variables of the
+    have those models; ``aliases_used`` are the aliases that were written there, by setting. ``uses_local``: the
+    embedded model in ``local`` comes before ``base_url``. ``warnings`` are lines for stderr. ``untrusted`` holds variables of the
     working folder's ``.env`` that need trust, ``None`` without any. ``unreadable_keys`` is the reason why
     stored keys cannot be used, if they cannot.
     """
@@ -237,6 +238,12 @@ class Settings:
         "Largest answer to take, in megabytes, 1 to 4,096; the rest is left out",
         parsers.whole_number(1, 4_096),
         64,
+    )
+    local: str | None = _setting(
+        "Embedded model to ask, by its name or the path of its GGUF file, or none: chatcli local models lists them",
+        parsers.local_model,
+        flag="--local",
+        routes=True,
     )
     model_hub: str = _setting(
         "Where chatcli local setup fetches models: https://huggingface.co or a mirror of it",
@@ -407,6 +414,7 @@ class Settings:
     aliases_used: Mapping[str, str] = field(default_factory=dict)
     untrusted: Untrusted | None = None
     unreadable_keys: ConfigurationError | None = None
+    uses_local: bool = False
 
     def origin(self, name: str) -> str:
         """Return where a setting's value came from, as in ``environment CHATCLI_MODEL`` or ``default``."""

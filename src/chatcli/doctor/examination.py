@@ -93,7 +93,9 @@ class Examination:
     @property
     def base_url(self) -> str | None:
         """The URL of the endpoint to check; ``None`` for the embedded model."""
-        return None if self.settings is None or self.embedded else self.settings.base_url
+        if self.settings is None or self.embedded or self.settings.uses_local:
+            return None
+        return self.settings.base_url
 
     @property
     def model(self) -> str | None:

@@ -12,6 +12,7 @@ import stat
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+from chatcli.app.embedded_endpoint import embedded_model
 from chatcli.app.resolver import endpoint_at
 from chatcli.app.run_context import DEFAULT_MODEL
 from chatcli.config.endpoints import refuse_key_in_clear
@@ -23,7 +24,7 @@ from chatcli.core.version import __version__
 from chatcli.cost.ledger import FILE_NAME as LEDGER
 from chatcli.cost.ledger import Ledger, unreadable_lines
 from chatcli.doctor.examination import of_error, ok, problem, warning
-from chatcli.local.engine import ENGINE, ENGINE_REQUIREMENT, engine_state
+from chatcli.local.engine import ENGINE, ENGINE_REQUIREMENT, engine_state, machine_memory_bytes
 from chatcli.local.weights import SMOLLM2, status
 from chatcli.sessions.folder import SUFFIX
 from chatcli.sessions.reading import HEADER_SEARCH_BYTES, find_header
@@ -278,6 +279,8 @@ async def check_configuration(examination: Examination) -> Iterable[Finding]:
         findings.append(warning(_CONFIG, settings.untrusted.notice))
     if base_url is None and settings.unreadable_keys is not None:
         return findings
+    if settings.local is not None and base_url is None:
+        return [*findings, ok(_CONFIG, f"embedded model {settings.local} ({settings.origin('local')})")]
     if base_url is None:
         return [*findings, ok(_CONFIG, "no endpoint is configured; the built-in model is used")]
     findings.append(ok(_CONFIG, f"endpoint {base_url} ({settings.origin('base_url')})"))
@@ -376,7 +379,9 @@ _OTHER_MODELS = "chatcli config login keeps a key, --base-url names a server"
 
 
 async def check_embedded_model(examination: Examination) -> Iterable[Finding]:
-    engine, weights = engine_state(), status(examination.context.paths.local)
+    settings, folder = examination.settings, examination.context.paths.local
+    model = SMOLLM2 if settings is None else embedded_model(settings, examination.context)
+    engine, weights = engine_state(), status(folder, model)
     findings = []
     if engine.installed:
         findings.append(ok(_EMBEDDED, f"engine {ENGINE} {engine.version or ''}".rstrip()))
@@ -389,10 +394,25 @@ async def check_embedded_model(examination: Examination) -> Iterable[Finding]:
             )
         )
     if weights.ready:
-        findings.append(ok(_EMBEDDED, f"weights {SMOLLM2.title} in {weights.path}"))
+        findings.append(ok(_EMBEDDED, f"weights {model.title} in {weights.path}"))
     else:
         missing = "unfinished" if weights.present else "not here"
+        of_model = "" if model is SMOLLM2 else f" of {model.name}"
         findings.append(
-            problem(_EMBEDDED, f"the weights are {missing}", f"chatcli local setup; else {_OTHER_MODELS}")
+            problem(
+                _EMBEDDED,
+                f"the weights{of_model} are {missing}",
+                f"{model.setup_command}; else {_OTHER_MODELS}",
+            )
+        )
+    machine_bytes = machine_memory_bytes()
+    if machine_bytes is not None and machine_bytes < model.memory_bytes:
+        needed, there = (f"{size_bytes / 1e9:.1f} GB" for size_bytes in (model.memory_bytes, machine_bytes))
+        findings.append(
+            warning(
+                _EMBEDDED,
+                f"{model.name} needs {needed} of memory, and this machine has {there}",
+                "choose a smaller one: chatcli local models",
+            )
         )
     return findings

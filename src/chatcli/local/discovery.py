@@ -132,6 +132,15 @@ class LocalState:
         return self.engine.installed and self.weights.ready
 
 
+def is_embedded_ready(folder: Path) -> bool:
+    """Whether the built-in model's weights are in ``folder`` and its engine is installed."""
+    # Not needed to look for servers.
+    from chatcli.local.engine import engine_state  # noqa: PLC0415
+    from chatcli.local.weights import status  # noqa: PLC0415
+
+    return status(folder).ready and engine_state().installed
+
+
 async def local_state(
     folder: Path, candidates: Iterable[ServerCandidate] = WELL_KNOWN, *, weights: Weights | None = None
 ) -> LocalState:

@@ -106,7 +106,7 @@ class LocalServer:
         if not self._weights_path.is_file():
             raise ConfigurationError(
                 f"the weights of the embedded model are not here: {self._weights_path}",
-                hint="fetch them once with `chatcli local setup`",
+                hint=f"set it up once with `{self._weights.setup_command}`",
                 code="weights_missing",
             )
         return EngineOrder(
@@ -143,6 +143,6 @@ class LocalServer:
     def _failure(self, what: str, reason: str = "it gave no reason") -> ChatcliError:
         return LocalIOError(
             f"the embedded model's server {what}: {complaint(self._log_path) or reason}",
-            hint=f"its log: {self._log_path}; `chatcli local remove` and `setup` download the weights again",
+            hint=f"its log: {self._log_path}; {self._weights.repair_hint}",
             code="local_server",
         )

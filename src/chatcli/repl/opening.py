@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from chatcli.app.resolver import is_model_set_up
+from chatcli.app.run_context import is_model_set_up
 from chatcli.app.wiring import open_session
 from chatcli.attachments.attached import shell_word
 from chatcli.attachments.encodings import NO_HINTS

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatcli.app.resolver import is_model_set_up
-from chatcli.app.run_context import expected_model
+from chatcli.app.run_context import expected_model, is_model_set_up
 from chatcli.app.threads import in_thread
 from chatcli.attachments.attached import quoted
 from chatcli.core.version import __version__

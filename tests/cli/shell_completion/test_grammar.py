@@ -11,6 +11,7 @@ from chatcli.cli.shell_completion.grammar import (
     ANYTHING,
     FILES,
     FILES_AFTER_AT,
+    LOCAL_MODELS,
     MODELS,
     PROFILES,
     SCHEMAS,
@@ -20,6 +21,7 @@ from chatcli.cli.shell_completion.grammar import (
     read_levels,
     values,
 )
+from chatcli.local.weights import MODELS as EMBEDDED_MODELS
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,8 @@ def test_every_option_with_a_help_is_there_and_no_other(levels):
         ("", "-S", Values(FILES_AFTER_AT)),
         ("", "--seed", Values(ANYTHING)),
         ("", "--api", Values(choices=(("chat", ""), ("responses", "")))),
-        ("", "--local", None),
+        ("", "--local", Values(LOCAL_MODELS)),
+        ("", "--raw", None),
         ("sessions export", "--out", Values(FILES)),
         ("sessions export", "--format", Values(choices=(("markdown", ""), ("html", ""), ("json", "")))),
     ],
@@ -94,6 +97,7 @@ SHIPPED = ["commit", "explain", "fix", "review", "shell", "summarize", "tests", 
 def test_names_of_sessions_profiles_and_templates_are_found_where_they_are(tmp_path):
     environment = {"CHATCLI_DATA_DIR": str(tmp_path), "CHATCLI_CONFIG_DIR": str(tmp_path)}
     assert [values(kind, environment) for kind in (SESSIONS, PROFILES, TEMPLATES)] == [[], [], SHIPPED]
+    assert values(LOCAL_MODELS, environment) == sorted(weights.name for weights in EMBEDDED_MODELS)
     (tmp_path / "sessions").mkdir()
     for name in ("work", "a trip", "bad\nname"):
         (tmp_path / "sessions" / f"{name}.jsonl").touch()

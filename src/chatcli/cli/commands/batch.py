@@ -187,7 +187,7 @@ class _Batch:
     async def _asked(self) -> ExitCode:
         options = self._options
         chat_options = ChatOptions(
-            embedded=options.local,
+            embedded=options.embedded,
             insecure_http=options.insecure_http,
             dry=options.dry_run,
             response_format=self._response_format,

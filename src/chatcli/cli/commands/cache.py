@@ -178,7 +178,7 @@ async def _asking(
         resolver = ModelResolver(
             # A turn would rather go on than wait; here the store matters more than some milliseconds.
             replace(settings, cache_patience_ms=10_000),
-            ChatOptions(embedded=options.local, insecure_http=options.insecure_http),
+            ChatOptions(embedded=options.embedded, insecure_http=options.insecure_http),
             context,
             lambda notice: notify(notice.code, notice.message),
             stack,

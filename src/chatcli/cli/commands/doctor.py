@@ -81,7 +81,7 @@ async def _examine(options: Namespace, terminal: Terminal) -> ExitCode:
 def _examination(options: Namespace, terminal: Terminal) -> Examination:
     context = run_context(terminal)
     examination = Examination(
-        context, _facts(terminal), embedded=options.local, insecure_http=options.insecure_http
+        context, _facts(terminal), embedded=options.embedded, insecure_http=options.insecure_http
     )
     given = {**vars(options), "base_url": options.url or options.base_url, "quiet": True}
     try:

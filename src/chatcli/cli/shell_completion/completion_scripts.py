@@ -12,6 +12,7 @@ from chatcli.cli.shell_completion.grammar import (
     ANYTHING,
     FILES,
     FILES_AFTER_AT,
+    LOCAL_MODELS,
     MODELS,
     PROFILES,
     SCHEMAS,
@@ -81,6 +82,11 @@ function __chatcli_schemas
     __fish_complete_path (commandline -ct)
 end
 
+function __chatcli_local_models
+    command chatcli completion --values local-models 2>/dev/null
+    string match -q -- '*/*' (commandline -ct); and __fish_complete_path (commandline -ct)
+end
+
 function __chatcli_files_after_at
     string match -q -- '@*' (commandline -ct)
     and printf '@%s\n' (__fish_complete_path (string sub -s 2 -- (commandline -ct)))
@@ -98,6 +104,7 @@ _VALUES: Final = {
     MODELS: "-x -a '(__chatcli_models)'",
     TEMPLATES: "-x -a '(__chatcli_templates)'",
     SCHEMAS: "-x -a '(__chatcli_schemas)'",
+    LOCAL_MODELS: "-x -a '(__chatcli_local_models)'",
 }
 
 
@@ -175,7 +182,7 @@ _chatcli_reply() {
             compopt -o filenames 2>/dev/null
             COMPREPLY=($(compgen -P @ -f -- "${current#@}"))
         fi ;;
-    sessions | profiles | models | templates | schemas)
+    sessions | profiles | models | templates | schemas | local-models)
         if [[ $kind != profiles && $kind != models && $current == */* ]]; then
             compopt -o filenames 2>/dev/null
             COMPREPLY=($(compgen -f -- "$current"))
@@ -257,7 +264,7 @@ _chatcli_reply() {
     list) compadd -- ${=list} ;;
     files) _files ;;
     'files after @') compset -P @ && _files ;;
-    sessions | profiles | models | templates | schemas)
+    sessions | profiles | models | templates | schemas | local-models)
         if [[ $kind != profiles && $kind != models && $PREFIX == */* ]]; then
             _files
         else

@@ -15,6 +15,8 @@ from chatcli.config.config_file import FILE_NAME as CONFIG_FILE
 from chatcli.config.config_file import read_config_file
 from chatcli.config.paths import find_paths
 from chatcli.core.errors import ChatcliError
+from chatcli.local.own_models import own_models
+from chatcli.local.weights import MODELS as EMBEDDED_MODELS
 from chatcli.schemas.schema_source import FOLDER as SCHEMA_FOLDER
 from chatcli.schemas.schema_source import SchemaFolder
 from chatcli.sessions.folder import SUFFIX
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 FILES: Final = "files"
 FILES_AFTER_AT: Final = "files after @"
 SESSIONS: Final = "sessions"
+LOCAL_MODELS: Final = "local-models"
 PROFILES: Final = "profiles"
 MODELS: Final = "models"
 TEMPLATES: Final = "templates"
@@ -43,6 +46,8 @@ _BY_DESTINATION: Final = {
     "model": MODELS,
     "template": TEMPLATES,
     "templates": TEMPLATES,
+    "local": LOCAL_MODELS,
+    "local_model": LOCAL_MODELS,
     "schema": SCHEMAS,
     "schema_multi": SCHEMAS,
 }
@@ -202,10 +207,15 @@ def _schemas(paths: Paths) -> Iterable[str]:
     return SchemaFolder(paths.config / SCHEMA_FOLDER).paths()
 
 
+def _local_models(paths: Paths) -> Iterable[str]:
+    return [weights.name for weights in (*EMBEDDED_MODELS, *own_models(paths.local))]
+
+
 _READERS: Final[Mapping[str, Callable[[Paths], Iterable[str]]]] = {
     SESSIONS: _sessions,
     PROFILES: _profiles,
     MODELS: _models,
     TEMPLATES: _templates,
+    LOCAL_MODELS: _local_models,
     SCHEMAS: _schemas,
 }
