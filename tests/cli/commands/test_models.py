@@ -38,6 +38,7 @@ def test_a_program_gets_windows_and_prices_where_they_are_known(command):
         "price": None,
         "price_source": None,
         "abilities": None,
+        "aliases": [],
     }
 
 

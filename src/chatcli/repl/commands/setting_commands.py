@@ -308,7 +308,7 @@ async def _themes(_: ReplSession) -> Iterable[Choice]:
 COMMANDS: Final = (
     Command(
         "model",
-        "switch to another model, or ask it one question; list them",
+        "switch to another model, ask one a question, or list them",
         _model,
         "[NAME [QUESTION]]",
         models_to_choose,
