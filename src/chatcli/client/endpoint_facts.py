@@ -29,7 +29,7 @@ from chatcli.storage.cache import JsonFileCache
 from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
     from chatcli.client.endpoint import Endpoint
@@ -260,56 +260,39 @@ class UnsupportedParametersModel:
         self._without: dict[str, frozenset[str]] = {}
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
-        without, began = request.without | self._recalled(request.model), False
+        omissions = _Omissions(request, self._recalled(request.model), self._remember)
         while True:
-            sent = _sent_without(request, without)
-            form, beginning = None if sent.response_format is None else form_in_force(sent), ""
             try:
-                async with aclosing(self._inner.stream(sent)) as events:
+                async with aclosing(self._inner.stream(omissions.next_request())) as events:
                     async for event in events:
-                        began = began or isinstance(event, TextDelta | ReasoningDelta)
-                        if form is not None and not beginning and isinstance(event, TextDelta):
-                            beginning = event.text.lstrip()[:1]
+                        omissions.see(event)
                         yield event
             except EndpointError as error:
-                refused = frozenset[str]() if began else _refused(error, request, without)
-                if not refused:
+                if (notice := omissions.learn(error)) is None:
                     raise
             else:
-                if ignored := ignored_forms(form, beginning):
-                    self._remember(request.model, (without | ignored) - request.without)
+                omissions.answered()
                 return
-            without |= refused
-            self._remember(request.model, without - request.without)
-            yield _notice(request, refused, without)
+            yield notice
 
     async def ask(self, request: Request, emit: Emit) -> None:
         """See ``core.whole_answers``."""
-        without, began, beginning = request.without | self._recalled(request.model), False, ""
+        omissions = _Omissions(request, self._recalled(request.model), self._remember)
 
-        def note(event: ModelEvent) -> None:
-            nonlocal began, beginning
-            began = began or isinstance(event, (TextDelta, ReasoningDelta))
-            if not beginning and isinstance(event, TextDelta):
-                beginning = event.text.lstrip()[:1]
+        def see(event: ModelEvent) -> None:
+            omissions.see(event)
             emit(event)
 
         while True:
-            sent = _sent_without(request, without)
-            form = None if sent.response_format is None else form_in_force(sent)
             try:
-                await asker(self._inner)(sent, note)
+                await asker(self._inner)(omissions.next_request(), see)
             except EndpointError as error:
-                refused = frozenset[str]() if began else _refused(error, request, without)
-                if not refused:
+                if (notice := omissions.learn(error)) is None:
                     raise
             else:
-                if ignored := ignored_forms(form, beginning):
-                    self._remember(request.model, (without | ignored) - request.without)
+                omissions.answered()
                 return
-            without |= refused
-            self._remember(request.model, without - request.without)
-            emit(_notice(request, refused, without))
+            emit(notice)
 
     def _recalled(self, model: str) -> frozenset[str]:
         if model not in self._without:
@@ -321,8 +304,44 @@ class UnsupportedParametersModel:
         self._refused.remember(model, sorted(without))
 
 
-def _sent_without(request: Request, without: frozenset[str]) -> Request:
-    return request if without == request.without else replace(request, without=without)
+class _Omissions:
+    """What the attempts at one request omit: ``refused``, and what the endpoint refuses of it now."""
+
+    def __init__(
+        self, request: Request, refused: frozenset[str], remember: Callable[[str, frozenset[str]], None]
+    ) -> None:
+        self._request = request
+        self._without = request.without | refused
+        self._remember = remember
+        self._began = False
+        self._form: str | None = None
+        self._beginning = ""
+
+    def next_request(self) -> Request:
+        request, without = self._request, self._without
+        sent = request if without == request.without else replace(request, without=without)
+        self._form = None if sent.response_format is None else form_in_force(sent)
+        return sent
+
+    def see(self, event: ModelEvent) -> None:
+        if isinstance(event, (TextDelta, ReasoningDelta)):
+            self._began = True
+            if self._form is not None and not self._beginning and isinstance(event, TextDelta):
+                self._beginning = event.text.lstrip()[:1]
+
+    def learn(self, error: EndpointError) -> Notice | None:
+        """Remember what ``error`` refuses; return a notice about it, ``None`` if it is about something else."""
+        refused = frozenset[str]() if self._began else _refused(error, self._request, self._without)
+        if not refused:
+            return None
+        self._without |= refused
+        self._remember(self._request.model, self._without - self._request.without)
+        return _notice(self._request, refused, self._without)
+
+    def answered(self) -> None:
+        """Remember the forms that the answer shows to be ignored."""
+        if ignored := ignored_forms(self._form, self._beginning):
+            self._remember(self._request.model, (self._without | ignored) - self._request.without)
 
 
 def _refused(error: EndpointError, request: Request, without: frozenset[str]) -> frozenset[str]:
