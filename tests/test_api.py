@@ -101,6 +101,42 @@ def test_an_error_is_raised_with_what_had_come():
     assert raised.value.partial == "Par"
 
 
+class TestSeveralModels:
+    @staticmethod
+    def serve(request):
+        model = request.json["model"]
+        if model == "gone":
+            return json_answer({"error": {"message": "no such model"}}, status=404)
+        return Answer([0.2 * (model == "alpha"), *event_stream(f"I am {model}.", model=model)])
+
+    def test_answer_at_once_in_the_order_named_and_an_error_ends_none_of_the_others(self):
+        with serving_in_thread(choose=self.serve) as server:
+            answers = chatcli.compare("Who?", ["alpha", "gone", "beta"], base_url=server.base_url)
+        assert isinstance(answers[1], chatcli.RequestRefused)
+        assert [str(answers[at]) for at in (0, 2)] == ["I am alpha.", "I am beta."]
+
+    def test_spend_together(self):
+        prices = {name: {"input": 0, "output": 100} for name in ("alpha", "beta")}
+        with serving_in_thread(choose=self.serve) as server:
+            chatcli.compare(
+                "Who?",
+                ["alpha", "beta"],
+                base_url=server.base_url,
+                max_tokens=600,
+                settings={"prices": prices, "max_cost": 0.1},
+            )
+        assert sum(request.json["max_tokens"] for request in asked(server)) <= 1_000
+
+    @pytest.mark.parametrize("models", ["alpha", [], [1], None])
+    def test_are_named_in_a_list(self, models):
+        with pytest.raises(chatcli.UsageError):
+            chatcli.compare("Who?", models, base_url="http://127.0.0.1:9/v1")
+
+    def test_have_no_model_beside_them(self):
+        with pytest.raises(chatcli.UsageError):
+            chatcli.compare("Who?", ["alpha"], model="beta", base_url="http://127.0.0.1:9/v1")
+
+
 def test_a_key_that_is_refused_raises_its_own_error():
     refused = json_answer({"error": {"message": "bad key", "code": "invalid_api_key"}}, status=401)
     with serving_in_thread(refused) as server, pytest.raises(chatcli.KeyRefused) as raised:

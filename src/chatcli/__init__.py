@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from chatcli.api import Answer, AskOptions, BatchResult, Chat, ask, batch, open_chat
+    from chatcli.api import Answer, AskOptions, BatchResult, Chat, ask, batch, compare, open_chat
     from chatcli.core.errors import (
         AnswerTooLarge,
         BadResponse,
@@ -135,6 +135,7 @@ __all__ = [
     "Waiting",
     "ask",
     "batch",
+    "compare",
     "open_chat",
 ]
 

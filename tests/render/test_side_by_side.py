@@ -61,7 +61,8 @@ class Drawing:
         self.file, self.clock = io.BytesIO(), ManualClock()
         self.frames = frames
         self.columns = columns
-        canvas = LiveScreen(SizedTerminal(self.file, columns, LINES), clock=self.clock)
+        self.terminal = SizedTerminal(self.file, columns, LINES)
+        canvas = LiveScreen(self.terminal, clock=self.clock)
         self.drawn = SideBySide(canvas, look, names, clock=self.clock, cpu_clock=lambda: 0.0)
 
     async def show(self, at, event):
@@ -187,3 +188,30 @@ class TestWhileTheyArrive:
             await drawing.show(at, end_of(text, error=Cancelled(Cancelled.PARTIAL_KEPT)))
         cells = [[cell.strip() for cell in row.split("│")] for row in drawing.text.split("\n")]
         assert cells[:4] == [["a", "b"], ["half", "stopped"], ["", ""], ["stopped", ""]]
+
+    @pytest.mark.parametrize(("before", "after"), [(80, 120), (120, 80), (80, 40), (40, 80)])
+    async def test_another_width_lays_all_out_again_below_and_loses_nothing(self, before, after):
+        drawing = Drawing(["a", "b"], UNCOLORED, before, frames=True)
+        for at in range(2):
+            await drawing.show(at, TextDelta("one\n\ntwo\n\nthr"))
+        drawing.terminal.resize(after, LINES)
+        drawing.clock.now_s += 5  # the size is stable
+        for at in range(2):
+            await drawing.show(at, TextDelta("ee\n"))
+            await drawing.show(at, end_of("one\n\ntwo\n\nthree\n"))
+        drawing.columns = max(before, after)
+        anew = Drawing(["a", "b"], UNCOLORED, after)
+        for at in range(2):
+            await anew.show(at, TextDelta("one\n\ntwo\n\nthree\n"))
+            await anew.show(at, end_of("one\n\ntwo\n\nthree\n"))
+        assert drawing.text.endswith("\n" + anew.text)
+
+    async def test_a_question_to_the_person_stands_below_what_is_printed(self):
+        drawing = Drawing(["a", "b"], UNCOLORED, 80, frames=True)
+        await drawing.show(0, TextDelta("half a line"))
+        assert "writing" in drawing.text
+        drawing.drawn.clear()
+        assert "writing" not in drawing.text
+        for at in range(2):
+            await drawing.show(at, end_of("half a line"))
+        assert "half a line" in drawing.text

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +36,6 @@ from chatcli.core.messages import Message  # noqa: TC001 - found by whoever read
 from chatcli.text.redaction import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import TracebackType
 
     from chatcli.client.cache_access import AnswerCache
@@ -111,6 +110,29 @@ def ask(prompt: str | Message, *, schema: object = None, **options: Unpack[AskOp
     return background_loop.run(_ask(prompt, options, schema))
 
 
+def compare(
+    prompt: str | Message, models: Sequence[str], *, schema: object = None, **options: Unpack[AskOptions]
+) -> list[Answer | ChatcliError]:
+    """Ask several models the same question at once, and wait for all: ``chatcli.compare("Why?", ["gpt-5-mini", "gpt-5-nano"])``.
+
+    The result has for each model, in their order, its answer, or the error if there is none. ``schema`` and the other
+    options are those of ``ask``; limits of costs hold for all together. Raise a ``UsageError`` for a wrong call, and
+    ``RuntimeError`` where ``ask`` does.
+    """
+    if isinstance(models, str) or not models or not all(isinstance(name, str) for name in models):
+        raise UsageError(
+            f"models must be names, not {models!r:.80}", hint='as in models=["gpt-5-mini", "gpt-5-nano"]'
+        )
+    if "model" in options:
+        raise UsageError("model is not among the options here", hint="name it among models")
+    if _is_loop_running():
+        raise RuntimeError(
+            "chatcli.compare() cannot be called where an event loop runs; "
+            "use: await asyncio.gather(*(chat.ask(...) for chat in chats)), with a chatcli.open_chat() for each model"
+        )
+    return background_loop.run(_compare(prompt, models, options, schema))
+
+
 async def batch(
     rows: Iterable[RowForScript] | AsyncIterable[RowForScript],
     *,
@@ -162,6 +184,29 @@ async def _ask(prompt: str | Message, options: AskOptions, schema: object = None
         return await chat.ask(prompt, schema=schema)
 
 
+async def _compare(
+    prompt: str | Message, models: Sequence[str], options: AskOptions, schema: object
+) -> list[Answer | ChatcliError]:
+    shared = Shared()
+
+    async def ask_one(model: str) -> Answer | ChatcliError:
+        try:
+            async with _Opening(None, {**options, "model": model}, shared) as chat:
+                return await chat.ask(prompt, schema=schema)
+        except UsageError:
+            raise
+        except ChatcliError as error:
+            return error
+
+    asking = [asyncio.ensure_future(ask_one(model)) for model in models]
+    try:
+        return list(await asyncio.gather(*asking))
+    finally:
+        for each in asking:
+            each.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+
 def open_chat(
     *, session: str | os.PathLike[str] | None = None, **options: Unpack[AskOptions]
 ) -> AbstractAsyncContextManager[Chat]:
@@ -180,9 +225,10 @@ def open_chat(
 
 class _Opening(AbstractAsyncContextManager[Chat]):
     # No generator: when a loop ends it closes all of them at once, the inner ones under the outer ones.
-    def __init__(self, session: object, options: AskOptions) -> None:
+    def __init__(self, session: object, options: AskOptions, shared: Shared | None = None) -> None:
         self._session = session
         self._options = options
+        self._shared = shared
         self._stacks: list[AsyncExitStack] = []
 
     async def __aenter__(self) -> Chat:
@@ -192,7 +238,9 @@ class _Opening(AbstractAsyncContextManager[Chat]):
         async with AsyncExitStack() as stack:
             try:
                 session = _session_name(self._session)
-                settings, context = _settled(self._options, os.environ, redactor, is_kept=session is not None)
+                settings, context = _settled(
+                    self._options, os.environ, redactor, is_kept=session is not None, shared=self._shared
+                )
                 chosen = ChatOptions(
                     session=session,
                     insecure_http=_switch(self._options, "insecure_http"),
@@ -254,13 +302,19 @@ def _session_name(session: object) -> str | None:
 
 
 def _settled(
-    options: AskOptions, environment: Mapping[str, str], redactor: Redactor, *, is_kept: bool
+    options: AskOptions,
+    environment: Mapping[str, str],
+    redactor: Redactor,
+    *,
+    is_kept: bool,
+    shared: Shared | None = None,
 ) -> tuple[Settings, RunContext]:
+    """Return the settings of a call and its context; calls that are ``shared`` spend together."""
     reads_config = _switch(options, "config")
     given = {**_given(options, reads_config=reads_config), "save": is_kept}
     paths = find_paths(environment)
     loop = asyncio.get_running_loop()
-    shared, caches = Shared(), _answer_caches.setdefault(loop, {})
+    shared, caches = shared or Shared(), _answer_caches.setdefault(loop, {})
     shared.pool = _pools.setdefault(loop, Pool())
     if reads_config:
         settings = resolve({}, environment, paths, Path.cwd(), changes=given, key_commands=_key_commands)
