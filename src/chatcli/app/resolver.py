@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from chatcli.app.model_lists import FILE_NAME as LISTS_FILE
 from chatcli.app.model_lists import ModelLists, list_offered, refuse_part
 from chatcli.app.request_contents import Guards, guards_of, request_contents
-from chatcli.app.run_context import BULK, DEFAULT_MODEL, cashier_of, is_embedded, own_limits_of
+from chatcli.app.run_context import BULK, DEFAULT_MODEL, cashier_of, own_limits_of
 from chatcli.app.windows import WindowFinder
 from chatcli.chat.resolved_model import ResolvedModel, usd_of
 from chatcli.client.endpoint import Endpoint, proxy_for
@@ -316,7 +316,7 @@ class ModelResolver:
 
     async def endpoint(self) -> Endpoint:
         settings = self._settings
-        if is_embedded(settings, self._options) or settings.base_url is None:
+        if self._options.embedded or settings.uses_local or settings.base_url is None:
             from chatcli.app.embedded_endpoint import embedded_endpoint  # noqa: PLC0415 - it is rarely the one
 
             given = self._settings, self._options, self._context, self._stack

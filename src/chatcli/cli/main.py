@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.commands import COMMANDS_BY_NAME, actions_of, summary
-from chatcli.cli.option_groups import join_local_names
+from chatcli.cli.option_groups import LOCAL, join_local_names
 from chatcli.cli.options import Parser, add_general_options, first_word, given_value, main_parser, parse
 from chatcli.cli.signals import Signalled, raising_signals
 from chatcli.cli.standard_streams import ClosedPipe, Terminal, redacted_reports
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = Non
     """Run chatcli and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     terminal = terminal or Terminal.of_this_process()
-    if "--local" in arguments:
+    if LOCAL in arguments:
         is_quiet = not {"-q", "--quiet"}.isdisjoint(arguments)
         arguments = join_local_names(arguments, lambda word: _names_model(word, terminal, is_quiet=is_quiet))
     try:

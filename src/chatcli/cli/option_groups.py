@@ -10,7 +10,7 @@ from chatcli.core.strategy_table import CONTEXT_STRATEGIES, FAIL, LONG_INPUT_STR
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_LOCAL: Final = "--local"
+LOCAL: Final = "--local"
 
 
 class _LocalModel(argparse.Action):
@@ -41,8 +41,8 @@ def join_local_names(
             joined[-1] += argument
             is_open = False
             continue
-        is_open = argument == _LOCAL and joined[-1:] != ["--prompt"]
-        joined.append(f"{_LOCAL}=" if is_open else argument)
+        is_open = argument == LOCAL and joined[-1:] != ["--prompt"]
+        joined.append(f"{LOCAL}=" if is_open else argument)
     return joined
 
 
@@ -54,7 +54,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGrou
     group.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible endpoint")
     group.add_argument("--api", metavar="chat|responses", help="the API it speaks")
     group.add_argument(
-        _LOCAL,
+        LOCAL,
         action=_LocalModel,
         nargs="?",
         metavar="NAME",

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from chatcli.cli.option_groups import (
+    LOCAL,
     add_model_options,
     add_parameter_options,
     add_schema_options,
@@ -329,7 +330,9 @@ def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
     if "--" in before:
         at = before.index("--")
         before, words = before[:at], before[at + 1 :]
-    namespace = parser.parse_intermixed_args(_with_any_prompt(join_local_names(before)))
+    if LOCAL in before:
+        before = join_local_names(before)
+    namespace = parser.parse_intermixed_args(_with_any_prompt(before))
     prompt = namespace.prompt or []
     namespace.only_word = (
         prompt[0] if len(prompt) == 1 and not words and namespace.prompt_option is None else ""
