@@ -44,6 +44,7 @@ _BY_DESTINATION: Final = {
     "sessions": SESSIONS,
     "profile": PROFILES,
     "model": MODELS,
+    "compare": MODELS,
     "template": TEMPLATES,
     "templates": TEMPLATES,
     "local": LOCAL_MODELS,
