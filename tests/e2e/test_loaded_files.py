@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import pytest
 
-from scripted_server import Answer, event_stream, serving_in_thread
+from e2e.interrupting import UNFINISHED, interrupted
+from scripted_server import Answer, event_stream, json_answer, serving_in_thread
 
 FINE = Answer(event_stream("Fine."))
-REFUSED = Answer(b'{"error": {"message": "no"}}', status=400, headers={"content-type": "application/json"})
+REFUSED = json_answer({"error": {"message": "no"}}, status=400)
 
 
 def asked(server):
@@ -64,3 +66,12 @@ def test_the_persons_own_file_may_write_files(program):
     with serving_in_thread(FINE) as server:
         done = program.run("--load", str(program.config_folder / "daily.txt"), server=server, stdin="")
     assert done.exit_code == 0, done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of another system")
+def test_ctrl_c_ends_a_script_with_its_code_and_says_where(program):
+    write(program, "a.txt", "One?\nTwo?\n")
+    with serving_in_thread(UNFINISHED) as server:
+        stopped = interrupted(program, signal.SIGINT, "--load", "a.txt", server=server)
+    assert (stopped.exit_code, asked(server)) == (130, ["One?"]), stopped.stderr
+    assert "a.txt:1: stopped here; 1 further line not run\n" in stopped.stderr

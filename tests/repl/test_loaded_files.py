@@ -10,16 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.core.errors import UsageError
-from chatcli.repl.commands import COMMANDS
-from chatcli.repl.loaded_files import STAYS_IN_CONVERSATION, LoadedLine, read_lines
+from chatcli.repl.commands import COMMANDS, named
+from chatcli.repl.loaded_files import STAYS_IN_CONVERSATION, LoadedLine, reaches_further, read_lines
+from chatcli.repl.repl_session import split_command
 from repl.fakes import KeptFrontend
 from repl.test_repl_session import start_repl as start_repl  # noqa: PLC0414 - a fixture
-from scripted_server import Answer, event_stream, serving
+from scripted_server import Answer, event_stream, json_answer, serving
 
 PARIS = Answer(event_stream("Paris."))
-REFUSED = Answer(
-    b'{"error": {"message": "no such model"}}', status=404, headers={"content-type": "application/json"}
-)
+REFUSED = json_answer({"error": {"message": "no such model"}}, status=404)
 
 
 def questions(server):
@@ -142,14 +141,29 @@ async def test_ctrl_c_stops_the_line_and_the_file(start_repl, write):
     assert repl.frontend.output[-2:] == ["> One?", f"{path}:2: stopped here; 1 further line not run"]
 
 
-async def test_a_file_may_load_another_and_none_itself(start_repl, write):
-    inner = write("b.txt", "/title Inner\n")
-    outer = write("a.txt", f"/load {inner}\n/note after\n")
+@given(st.text(), st.sampled_from(["", " ", "\t", "\u3000", "\n"]), st.sampled_from(COMMANDS))
+def test_no_way_of_writing_a_command_hides_it(argument, before, command):
+    line = f"{before}/{command.name} {argument}"
+    if split_command(line) is not None and command.name not in STAYS_IN_CONVERSATION:
+        assert reaches_further(line, lambda name: named(name).name)
+
+
+async def test_a_command_in_a_text_of_several_lines_is_one_too(start_repl, write):
+    path = write("a.txt", '"""\n  /save out.md\n"""\n')
+    repl = start_repl(frontend=KeptFrontend("n"))
+    await repl.take(f"/load {path}")
+    assert repl.failure.code == "file_not_trusted"
+
+
+async def test_a_file_may_load_another_and_none_itself(start_repl, write, tmp_path):
+    own = tmp_path / "CONFIG"
+    inner = write("b.txt", "/title Inner\n", own)
+    outer = write("a.txt", f"/load {inner}\n/note after\n", own)
     repl = start_repl()
     await repl.take(f"/load {outer}")
     assert repl.chat.opened.title == "Inner"
     assert repl.was_completed
-    write("b.txt", f"/load {outer}")
+    write("b.txt", f"/load {outer}", own)
     await repl.take(f"/load {outer}")
     assert f"error: {outer} is being run already" in repl.frontend.output
     assert repl.frontend.output[-2:] == [
@@ -174,6 +188,9 @@ async def test_leaving_ends_it(start_repl, write):
 
 
 FAR = [
+    "/load {notes}",
+    "/summary edit",
+    "?? @{notes}",
     "/save out.md",
     "/file notes.md",
     "/config base_url http://127.0.0.1/",

@@ -7,7 +7,6 @@ configuration folder, or if they agree to the lines that are shown to them.
 
 from __future__ import annotations
 
-import re
 from asyncio import CancelledError
 from collections import deque
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.attachments.attached import mentioned
 from chatcli.core.errors import LocalIOError, UsageError
+from chatcli.repl.repl_session import split_command
 from chatcli.storage.private_files import read_regular_or_pipe
 from chatcli.text.shortening import shortened
 from chatcli.text.wording import counted
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _COMMENT: Final = "#"
 _QUOTES: Final = '"""'
-_COMMAND: Final = re.compile(r"/(?P<name>[^\s/]+)(?:\s|\Z)")
 _LONGEST_BYTES: Final = 1_000_000
 _PATIENCE_S: Final = 10.0
 _DEEPEST: Final = 5
@@ -37,11 +36,12 @@ _LONGEST_SHOWN: Final = 100
 STAYS_IN_CONVERSATION: Final = frozenset(
     (
         *("suggestions", "t", "retry", "continue", "undo", "alt", "tree", "btw", "new", "title", "clear"),
-        *("context", "tokens", "summary", "compact", "pin", "unpin", "drop", "note", "system", "model"),
-        *("reasoning", "theme", "cost", "verbose", "help", "keys", "load", "exit"),
+        *("context", "tokens", "compact", "pin", "unpin", "drop", "note", "system", "model"),
+        *("reasoning", "theme", "cost", "verbose", "help", "keys", "exit"),
     )
 )
-"""The commands that a file from anywhere may give. Any other one may write or read files, or lead elsewhere."""
+"""The commands that a file from anywhere may give. Any other one may write or read files (``/load`` sends their lines),
+run programs, or lead elsewhere."""
 
 
 class LoadedLine(NamedTuple):
@@ -98,8 +98,8 @@ def reaches_further(line: str, command_name: Callable[[str], str | None]) -> boo
     """Whether ``line`` acts on more than the conversation; ``command_name`` returns the command of a name or alias."""
     if mentioned(line):
         return True
-    match = _COMMAND.match(line)
-    name = None if match is None else command_name(match["name"])
+    command = split_command(line)
+    name = None if command is None else command_name(command[0])
     return name is not None and name not in STAYS_IN_CONVERSATION
 
 
