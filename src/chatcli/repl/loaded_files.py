@@ -31,7 +31,7 @@ _LONGEST_BYTES: Final = 1_000_000
 _PATIENCE_S: Final = 10.0
 _DEEPEST: Final = 5
 _MOST_SHOWN: Final = 10
-_LONGEST_SHOWN: Final = 100
+_LONGEST_SHOWN: Final = 400
 
 STAYS_IN_CONVERSATION: Final = frozenset(
     (
