@@ -75,3 +75,11 @@ def test_a_mirror_over_plain_http_is_refused(command):
     code, screen = command("local", "setup", "qwen2.5-coder-0.5b", HF_ENDPOINT="http://mirror.example")
     assert code == ExitCode.USAGE
     assert "plain http" in screen.err
+
+
+def test_on_a_narrow_terminal_the_names_are_whole(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    _, screen = command("local", "models", is_terminal=True)
+    for line, weights in zip(screen.out.splitlines()[1:], MODELS, strict=True):
+        assert line.startswith(weights.name)
+        assert len(line) <= 40

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from chatcli.local.weights import Weights, WeightsState
 
 _PHASES: dict[Phase, str] = {"download": "fetching", "check": "checking", "unpack": "unpacking"}
+_NARROW_COLUMNS: Final = 72
 _EXAMPLES: Final = """\
 examples:
   chatcli local models                       what there is, and what is here
@@ -142,7 +143,12 @@ def _models(options: Namespace, context: RunContext, terminal: Terminal) -> Exit
         )
         for weights, state in found
     ]
-    terminal.stdout.write(table([heads, *rows], terminal.listing_columns(), right={1, 2}) + "\n")
+    columns = terminal.listing_columns()
+    shown = [heads, *rows]
+    if columns < _NARROW_COLUMNS:
+        # Names that are cut could not be told apart.
+        shown = [(name, size, state) for name, size, _, state, *_ in shown]
+    terminal.stdout.write(table(shown, columns, right={1, 2} if shown[0] is heads else {1}) + "\n")
     return ExitCode.DONE
 
 
