@@ -46,11 +46,12 @@ def shell(request, program, tmp_path):
     script.write_text(f"{program.run('completion', '--hotkey', name).stdout}\n{prompt}\n")
 
     @contextmanager
-    def opened(server):
+    def opened(server, columns=80):
         path = f"{binary.parent}:{os.environ['PATH']}"
         environment = program.environment(server, PATH=path, LC_ALL="C.UTF-8", CHATCLI_RETRIES="0")
         line = [shutil.which(name), *SHELLS[name]]
-        with on_terminal(line, environment=environment, folder=program.working_folder) as terminal:
+        folder = program.working_folder
+        with on_terminal(line, environment=environment, folder=folder, columns=columns) as terminal:
             terminal.type(f". {script}\r")
             terminal.wait_for(PROMPT)
             yield terminal
@@ -150,15 +151,16 @@ def test_enter_pressed_while_waiting_does_not_run_what_is_inserted_then(shell, p
 
 
 def test_control_c_gives_the_line_back(shell):
-    with serving_in_thread(Answer([HOLD])) as server, shell(server) as terminal:
+    with serving_in_thread(Answer([HOLD])) as server, shell(server, columns=40) as terminal:
         terminal.type(f"echo t''his{ALT_E}")
         terminal.wait_for("waiting")
         terminal.type(CTRL_C)
         server.requests[0].closed.result(timeout=20)
         wait_for_line(terminal, "echo t''his")
         assert "waiting" not in terminal.shown
-        terminal.type(" one\r")
+        terminal.type(" one; stty -a\r")
         terminal.wait_for("\nthis one")
+        terminal.wait_for(" echo ")
 
 
 def test_without_a_command_the_line_stays_and_one_line_says_why(shell):

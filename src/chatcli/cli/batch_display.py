@@ -155,7 +155,7 @@ class BatchDisplay:
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
-        progress, columns = self._progress, self._terminal.columns()
+        progress, columns = self._progress, self._terminal.stderr_columns()
         lines: list[str] = []
         for fact in self._figures():
             if lines and len(lines[-1]) + len(fact) + 3 < columns:

@@ -342,7 +342,7 @@ def _waiting_line(options: Namespace, settings: Settings, terminal: Terminal) ->
 
     hints = RETRY_HINTS if terminal.stdin_is_terminal else (STOP_HINT,)
     look = theme_of(ANY_BACKGROUND, terminal.stderr_colors)
-    return WaitingLine(terminal.stderr.write, theme=look, columns=terminal.columns, hints=hints)
+    return WaitingLine(terminal.stderr.write, theme=look, columns=terminal.stderr_columns, hints=hints)
 
 
 def _redraws_waiting(terminal: Terminal, *, quiet: bool, plain: bool) -> bool:

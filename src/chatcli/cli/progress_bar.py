@@ -31,7 +31,7 @@ def console_on_stderr(terminal: Terminal) -> Console:
     return Console(
         file=_AsFile(terminal.stderr),  # type: ignore[arg-type]
         force_terminal=True,
-        width=terminal.columns(),
+        width=terminal.stderr_columns(),
         color_system=terminal.stderr_colors,
         _environ={},
     )

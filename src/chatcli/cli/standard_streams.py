@@ -185,7 +185,18 @@ class Terminal:
         return bool(self.environment.get("SSH_CONNECTION") or self.environment.get("SSH_TTY"))
 
     def columns(self) -> int:
-        return min(_WIDEST_COLUMNS, max(_NARROWEST_COLUMNS, self.size().columns))
+        return _within_bounds(self.size().columns)
+
+    def stderr_columns(self) -> int:
+        """Return the width for lines on stderr: that of its own terminal, where stdout is none."""
+        if self.stdout.is_terminal or not self.stderr.is_terminal:
+            return self.columns()
+        try:
+            own = os.get_terminal_size(self.stderr.file.fileno())
+        except (OSError, ValueError):
+            return self.columns()
+        # COLUMNS of the environment wins.
+        return _within_bounds(shutil.get_terminal_size(fallback=own).columns)
 
     def listing_columns(self) -> int:
         """Return the width of listings: unlimited for a pipe, so that programs get whole lines."""
@@ -223,7 +234,7 @@ class Terminal:
         """
         shown = self.redactor.redact(text if styled else sanitize(text))
         if self.stderr.is_terminal and not whole:
-            shown = _wrapped(shown, self.columns())
+            shown = _wrapped(shown, self.stderr_columns())
         self._write_beside(f"{shown}\n")
 
     def prompt(self, text: str) -> None:
@@ -311,6 +322,10 @@ def _named_colors(term: str, environment: Mapping[str, str]) -> ColorSystem:
         return "truecolor"
     by_term: ColorSystem = "256" if "256" in term else "standard"
     return _COLORS_OF_PROGRAMS.get(environment.get("TERM_PROGRAM", ""), by_term)
+
+
+def _within_bounds(columns: int) -> int:
+    return min(_WIDEST_COLUMNS, max(_NARROWEST_COLUMNS, columns))
 
 
 def _wrapped(text: str, columns: int) -> str:

@@ -53,6 +53,7 @@ elif [[ $- == *i* ]]; then
     bind -x @KEYS@
 fi
 """
+# Keys would be echoed meanwhile, into the line that shows the wait. zsh sets the terminal anew when it draws its prompt.
 _ZSH: Final = r"""# @SHOWN@ in zsh turns the line being typed into a command: eval "$(chatcli completion --hotkey zsh)"
 
 _chatcli_hotkey() {
@@ -62,6 +63,7 @@ _chatcli_hotkey() {
     local answer key
     zle -I
     trap : INT
+    command stty -echo </dev/tty 2>/dev/null
     answer=$(command chatcli completion --hotkey zsh --line="$BUFFER" </dev/null) || answer=''
     while read -s -t 0 -k 1 key; do :; done
     [[ -n $answer ]] || return 0
