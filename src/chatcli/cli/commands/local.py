@@ -131,24 +131,22 @@ def _models(options: Namespace, context: RunContext, terminal: Terminal) -> Exit
         listed = [_as_json(weights, state) for weights, state in found]
         terminal.stdout.write(json.dumps(listed, ensure_ascii=False, indent=2) + "\n")
         return ExitCode.DONE
-    heads = ("NAME", "SIZE", "MEMORY", "", "LICENCE", "GOOD AT")
+    heads: tuple[str, ...] = ("NAME", "", "SIZE", "MEMORY", "LICENCE", "GOOD AT")
     rows = [
         (
             weights.name,
+            "here" if state.ready else "gone" if isinstance(weights, OwnWeights) else "",
             _in_bytes(weights.file.size_bytes),
             _in_bytes(weights.memory_bytes),
-            "here" if state.ready else "gone" if isinstance(weights, OwnWeights) else "",
             weights.license,
             weights.good_at,
         )
         for weights, state in found
     ]
     columns = terminal.listing_columns()
-    shown = [heads, *rows]
-    if columns < _NARROW_COLUMNS:
-        # Names that are cut could not be told apart.
-        shown = [(name, size, state) for name, size, _, state, *_ in shown]
-    terminal.stdout.write(table(shown, columns, right={1, 2} if shown[0] is heads else {1}) + "\n")
+    # Names that are cut could not be told apart.
+    shown = [row[:3] if columns < _NARROW_COLUMNS else row for row in (heads, *rows)]
+    terminal.stdout.write(table(shown, columns, right={2, 3}) + "\n")
     return ExitCode.DONE
 
 
