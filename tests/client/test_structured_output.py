@@ -10,9 +10,18 @@ from hypothesis import strategies as st
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.structured_output import StructuredOutputModel
 from chatcli.core.errors import BudgetReached, SchemaMismatch, ServerFailed
-from chatcli.core.events import Completion, Notice, PartialData, Retrying, TextDelta, TextReclassified, Usage
+from chatcli.core.events import (
+    CitedSource,
+    Completion,
+    Notice,
+    PartialData,
+    Retrying,
+    TextDelta,
+    TextReclassified,
+    Usage,
+)
 from chatcli.core.messages import Message, RefusalPart, question
-from chatcli.core.request import CheckedAnswer, Request, ResponseFormat
+from chatcli.core.request import CheckedAnswer, Parameters, Request, ResponseFormat
 from chatcli.schemas.schema_source import NamedSchema
 from chatcli.schemas.wire_forms import response_format
 from client.scripted_model import ScriptedModel
@@ -62,6 +71,14 @@ async def test_an_answer_that_fits_passes_through():
     model, inner = structured([TextDelta("go"), TextDelta("od"), DONE])
     assert await events_of(model, ASKED) == [TextDelta("go"), TextDelta("od"), DONE]
     assert len(inner.requests) == 1
+
+
+async def test_the_second_answer_has_the_sources_of_the_first_and_is_asked_for_without_a_search():
+    sources = (CitedSource(1, "A", "https://a.example"),)
+    model, inner = structured([TextDelta("no"), replace(DONE, sources=sources)], [TextDelta("good"), DONE])
+    events = await events_of(model, replace(ASKED, parameters=Parameters(web_search="tool")))
+    assert events[-1].sources == sources
+    assert [each.parameters.web_search for each in inner.requests] == ["tool", ""]
 
 
 async def test_both_answers_are_counted_and_the_second_takes_the_place_of_the_first():

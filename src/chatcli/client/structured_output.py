@@ -108,6 +108,8 @@ class StructuredOutputModel:
                 messages.question(_repair(wanted, problem)),
             ),
             counted_tokens=None,
+            # Only the form is wrong: what a search found is in the answer.
+            parameters=replace(request.parameters, web_search=""),
         )
         second = _ReceivedAnswer(replaced=first.text, attempts=first.attempts, growing=self._growing(wanted))
         try:
@@ -127,6 +129,7 @@ class StructuredOutputModel:
             usage=summed_usage(before.usage, second.completion.usage),
             cost_usd=total(before.cost_usd, second.completion.cost_usd),
             answers=before.answers + second.completion.answers,
+            sources=second.completion.sources or before.sources,
         )
         checked = await _checked(second, wanted)
         yield completion
