@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import CodeType, FrameType
 
-MOST_HOPS: Final = 150
+MOST_HOPS: Final = 151
 MOST_FILES: Final = 62
 """The limits of a piped question; they are lowered with each change that shortens its path."""
 

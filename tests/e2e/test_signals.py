@@ -137,9 +137,9 @@ class TestARunInAPipe:
             time.sleep(delay_s)
             process.send_signal(signal.SIGINT)
             done = ended(process)
-        # In the first moments the interpreter is not yet there to answer: it dies of the signal or, while it imports
-        # its own site module, says so.
-        is_interpreter = "init_import_site" in done.stderr or "Could not import runpy" in done.stderr
+        # In the first moments the interpreter is not yet there to answer: it dies of the signal or, while it opens its
+        # streams or imports its own modules, says so.
+        is_interpreter = "Fatal Python error: init" in done.stderr or "Could not import runpy" in done.stderr
         assert done.exit_code in {130, -signal.SIGINT} or is_interpreter
         # The package itself is imported before any line of it can answer.
         frames = [line for line in done.stderr.splitlines() if "chatcli" in line]
