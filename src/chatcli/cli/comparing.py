@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from argparse import Namespace
 from contextlib import AsyncExitStack, closing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -134,7 +135,7 @@ class _ComparisonRun:
         # The system prompt is read once: standard input cannot be read again. Warnings were shown already.
         options = Namespace(**{**vars(self._options), "system": None, "quiet": True})
         given = self._settings.system if "system" in self._settings.asked_for else None
-        return settings_of(
+        found = settings_of(
             options,
             self._context,
             self._terminal,
@@ -142,6 +143,8 @@ class _ComparisonRun:
             changes={**changes, "system": given},
             mentions_untrusted=False,
         )
+        # Where there is no place to keep anything, there is none for any of them.
+        return replace(found, save=self._settings.save)
 
     async def _approves(self, message: str) -> bool:
         # Blocking is fine: it is the person all turns wait for.

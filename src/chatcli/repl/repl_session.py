@@ -168,12 +168,9 @@ class ReplSession:
 
     async def play(self, events: AsyncGenerator[Event], *, is_aside: bool = False) -> TurnEnd:
         """Show a turn and return how it ended."""
-        if self.chat.turns.response_format is not None and not is_aside:
-            from chatcli.render.structured_answer import laid_out  # noqa: PLC0415 - most answers have no schema
-
-            events = laid_out(events)
         await self.between_turns.settle()
-        end = await play(events, *self.frontend.observers(verbose=self.verbose))
+        observers = self.frontend.observers(verbose=self.verbose)
+        end = await play(events if is_aside else self.displayed(events), *observers)
         is_answered = end.result.error is None and bool(end.result.text)
         self.between_turns.begin(self.chat, self._ask_ahead if is_answered else lambda: None)
         self.has_cached_answer = end.result.cached
@@ -183,12 +180,19 @@ class ReplSession:
         if end.result.cached and not self.frontend.draws and not self.verbose:
             # A frontend that draws shows it in its status line.
             self.frontend.remark("from the cache")
-        error = end.result.error
-        if error is not None:
+        if (error := end.result.error) is not None:
             self.frontend.hold()
         if isinstance(error, EndpointError) and error.status == _NOT_FOUND:
             self.mention_unlisted_model()
         return end
+
+    def displayed(self, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
+        """Return the events of a turn with the JSON of a structured answer laid out."""
+        if self.chat.turns.response_format is not None:
+            from chatcli.render.structured_answer import laid_out  # noqa: PLC0415 - most answers have no schema
+
+            events = laid_out(events)
+        return events
 
     def mention_unlisted_model(self) -> None:
         """Mention that the endpoint does not list the model in use, if its list is already known."""
@@ -236,7 +240,6 @@ class ReplSession:
             yield resolved
 
     def settings_with(self, changes: Mapping[str, object]) -> Settings:
-        """Return the settings in force with further changes, which are not made."""
         return self._reload_settings({**self._changes, **changes})
 
     def forget_changes(self, *names: str) -> None:

@@ -102,6 +102,15 @@ async def test_no_models_or_no_question_is_an_error(comparing):
     assert server.requests == []
 
 
+async def test_structured_answers_are_laid_out(start_repl):  # noqa: F811
+    async with serving(Answer(event_stream('{"name": "Ada"}'))) as server:
+        repl = start_repl(server, context_window=4096)
+        shown = await output_of(repl, "/schema name str", "/compare alpha,beta Who?")
+        await repl.connection.close()
+    assert "Ada" in shown
+    assert '{"name"' not in shown
+
+
 class TestTheDifference:
     async def test_is_shown_in_lines_without_colours(self, comparing):
         without = KeptFrontend(draws=False)

@@ -116,12 +116,15 @@ async def _ask(
     comparison = Comparison(chat, question, asked=asked)
     ends: list[TurnEnd] = []
     try:
-        turns = [model.asked_in(comparison) for model in models]
+        turns = [repl.displayed(model.asked_in(comparison)) for model in models]
         ends = await play_together(list(zip(turns, observers, strict=True)))
     finally:
         comparison.settle(ends)
         _say_what_goes_on(repl)
-    if any(end.result.error is not None for end in ends):
+    repl.between_turns.begin(chat, lambda: None)
+    errors = [end.result.error for end in ends if end.result.error is not None]
+    if errors:
+        repl.failure = repl.failure or errors[0]
         repl.frontend.hold()
 
 
