@@ -51,7 +51,7 @@ _PHRASES: Final = (
     (r"--insecure-http\b", "insecure_http=True"),
     (r"\bcommand /config\b", "settings"),
     (r"\bcommand /(\w+)", r"\1"),
-    (r"--(context|long) ([\w-]+)", r'settings={"\1": "\2"}'),
+    (r"--(context|long|api) ([\w-]+)", r'settings={"\1": "\2"}'),
     (r" \(-m\)", ""),
     (r"\(-m, ", "(model=, "),
     # What only a conversation in the terminal can do is left out.

@@ -50,7 +50,9 @@ _SUPPORT: Final = (
     _Support(_OPENROUTER, "", "", (PLUGIN, TOOL)),
     _Support("api.perplexity.ai", "chat", "", ()),
     _Support("api.openai.com", "chat", r"\bsearch\b", (OPTIONS,)),
-    _Support("api.openai.com", "chat", "", None, f"{_BY_RESPONSES}, or a search model (-m gpt-5-search-api)"),
+    _Support(
+        "api.openai.com", "chat", "", None, f"{_BY_RESPONSES}, or a search model such as gpt-5-search-api"
+    ),
     # Its older search_parameters are gone: https://docs.x.ai/docs/guides/tools/overview.
     _Support("api.x.ai", "chat", "", None, _BY_RESPONSES),
     _Support("api.anthropic.com", "", "", None, "ask Claude through OpenRouter, whose endpoint searches"),
@@ -66,7 +68,7 @@ _SUPPORT: Final = (
         "", "", "", None, "if its documentation names a form, set web_search to options, tool or plugin"
     ),
 )
-_ON_THIS_MACHINE: Final = _Support("", "", "", None, "attach pages (-f URL), or ask another model (-m, -p)")
+_ON_THIS_MACHINE: Final = _Support("", "", "", None, "attach pages, or ask another model (-m)")
 
 _REFUSED_WITH: Final = frozenset({200, 400, 404, 410, 422, 501})
 _READ_CHARACTERS: Final = 10_000
