@@ -7,6 +7,8 @@ import os
 import re
 import shlex
 import signal
+import subprocess
+import sys
 import time
 import tomllib
 from pathlib import Path
@@ -122,6 +124,24 @@ def test_a_profile_can_name_an_embedded_model(program, own_file):
     done = program.run("-p", "here", *AT_ZERO, QUESTION)
     assert json.loads(done.stdout)["model"] == "mine"
     assert program.run("--no-stdin", "--retries", "0", QUESTION).exit_code == 6
+
+
+def test_a_python_script_asks_a_file_of_ones_own(program, own_file):
+    script = f"""if True:
+        import chatcli
+        given = {{"temperature": 0, "max_tokens": 12, "system": "You are a helpful assistant."}}
+        print(chatcli.ask({QUESTION!r}, settings={{"local": {str(own_file)!r}}}, **given))
+        """
+    line = [sys.executable, "-c", script]
+    done = subprocess.run(
+        line,
+        env=program.environment(),
+        cwd=program.working_folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("The capital of France is Paris.\n", "")
 
 
 def test_a_question_behind_local_stays_a_question(program, local_model_folder):

@@ -340,7 +340,7 @@ def _settled(
         )
     if (api_key := options.get("api_key")) is not None:
         settings = _with_key(settings, api_key)
-    if settings.base_url is None:
+    if settings.base_url is None and not settings.uses_local:
         raise ConfigurationError(
             "neither a key nor an endpoint is given",
             hint="pass api_key= or base_url=, or set OPENAI_API_KEY",
