@@ -47,7 +47,7 @@ def names_in(given: str) -> list[str]:
     names = [name for each in given.split(",") if (name := each.strip())]
     if not names:
         raise UsageError(
-            "no model to compare", hint="name models or profiles with commas between: --compare gpt-5,work"
+            "no model to compare", hint="name models or profiles with commas between, such as gpt-5,work"
         )
     return names
 
