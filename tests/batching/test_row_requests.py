@@ -68,7 +68,7 @@ def test_a_body_keeps_the_fields_nobody_here_knows():
     }
     row = row_of({"custom_id": "x", "method": "POST", "url": "/v1/chat/completions", "body": body})
     assert row.id == "x"
-    assert row.request.parameters == Parameters(0.5, None, 5, None, "low", {"tools": []})
+    assert row.request.parameters == Parameters(0.5, None, 5, None, "low", extra={"tools": []})
 
 
 def test_a_body_for_responses_has_input_and_instructions():

@@ -5,7 +5,7 @@ from chatcli.core.request import Parameters, Request
 
 
 def test_the_endpoint_chooses_what_nobody_named():
-    assert Parameters() == Parameters(None, None, None, None, None, {})
+    assert Parameters() == Parameters(None, None, None, None, None, extra={})
 
 
 def test_requests_are_equal_by_content():

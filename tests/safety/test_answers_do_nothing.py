@@ -28,6 +28,7 @@ CONNECTS = {
     "client/certificates.py": "the certificates of TLS; connects to nothing",
     "client/direct_http.py": "the configured endpoint, for the rows of a batch",
     "client/download.py": "a page the person attached, or the table of prices",
+    "client/file_download.py": "the weights of an embedded model the person set up",
     "client/inspection.py": "chatcli doctor, to the configured endpoint",
     "client/network_faults.py": "the classes of errors; connects to nothing",
     "client/openai_client.py": "the configured endpoint",

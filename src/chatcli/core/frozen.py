@@ -56,7 +56,11 @@ def _late_init(cls: type) -> Callable[..., None]:
 
 
 def _init_of(cls: type) -> Callable[..., None]:
-    namespace: dict[str, Any] = {"_set": object.__setattr__, "_not_given": MISSING}
+    namespace: dict[str, Any] = {
+        "__name__": cls.__module__,
+        "_set": object.__setattr__,
+        "_not_given": MISSING,
+    }
     usual: list[str] = ["self"]
     named: list[str] = []
     body: list[str] = []
@@ -99,8 +103,9 @@ def _hash(self: Any) -> int:
 
 
 @recursive_repr()
-def _shown(self: Any) -> str:
-    shown = ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in fields(self) if each.repr)
+def _shown(self: object) -> str:
+    cls: Any = type(self)
+    shown = ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in fields(cls) if each.repr)
     return f"{type(self).__qualname__}({shown})"
 
 

@@ -45,7 +45,7 @@ def test_the_script_of_a_hotkey_is_printed(shell):
     code, context = run("--hotkey", shell)
     assert code == ExitCode.DONE
     assert f"# Alt-E in {shell}" in context.out
-    assert "Ctrl-X Ctrl-A" in run("--hotkey", shell, "--key", "c-x c-a")[1].out
+    assert "Ctrl-X Ctrl-A" in run("--hotkey", shell, "--bind", "c-x c-a")[1].out
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_the_script_of_a_hotkey_is_printed(shell):
     [
         (["--hotkey"], "which shell?"),
         (["--hotkey", "powershell"], "there is no hotkey for powershell"),
-        (["--key", "f4", "bash"], "--key only works with --hotkey"),
-        (["--hotkey", "bash", "--key", "e"], "could no longer be typed"),
+        (["--bind", "f4", "bash"], "--bind only works with --hotkey"),
+        (["--hotkey", "bash", "--bind", "e"], "could no longer be typed"),
     ],
 )
 def test_what_a_hotkey_lacks_is_reported(arguments, told):

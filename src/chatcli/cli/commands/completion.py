@@ -39,7 +39,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--hotkey", action="store_true", help="the script of a key that turns a typed line into a command"
     )
-    parser.add_argument("--key", metavar="KEY", help=f"that key, like ctrl-g or f4; default: {DEFAULT_KEY}")
+    parser.add_argument("--bind", metavar="KEY", help=f"that key, like ctrl-g or f4; default: {DEFAULT_KEY}")
     # The scripts call back with these: for values only chatcli knows, and for the command of a line.
     parser.add_argument("--values", metavar="KIND", help=argparse.SUPPRESS)
     parser.add_argument("--line", help=argparse.SUPPRESS)
@@ -60,9 +60,9 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
         )
     if options.hotkey:
         return _hotkey(options, terminal)
-    if options.key is not None or options.line is not None:
+    if options.bind is not None or options.line is not None:
         raise UsageError(
-            "--key only works with --hotkey", hint="chatcli completion --hotkey bash --key ctrl-g"
+            "--bind only works with --hotkey", hint="chatcli completion --hotkey bash --bind ctrl-g"
         )
     from chatcli.cli.shell_completion.grammar import read_levels  # noqa: PLC0415 - loads every command
 
@@ -78,5 +78,5 @@ def _hotkey(options: Namespace, terminal: Terminal) -> ExitCode:
         from chatcli.cli.typed_command import write_command  # noqa: PLC0415 - no script needs a model
 
         return write_command(options.line, shell, terminal)
-    terminal.stdout.write(hotkey_script(shell, DEFAULT_KEY if options.key is None else options.key))
+    terminal.stdout.write(hotkey_script(shell, DEFAULT_KEY if options.bind is None else options.bind))
     return ExitCode.DONE
