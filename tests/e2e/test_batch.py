@@ -683,3 +683,25 @@ def test_the_commands_of_the_guide_work(program, command):
         done = program.run(*shlex.split(command)[1:], server=server)
     assert done.exit_code == 0, done.stderr
     assert "--dry-run" in command or server.requests
+
+
+def test_a_template_asks_every_row_with_its_settings(program):
+    folder = program.config_folder / "templates"
+    folder.mkdir(parents=True)
+    text = '+++\nsystem = "Be brief."\ntemperature = 0\n+++\nIs it {{ labels }}? {{ input }}\n'
+    (folder / "label.md").write_text(text, encoding="utf-8")
+    write_rows(program, "Bon!", "Bof.", name="in.txt")
+    asking = ("batch", "in.txt", "-T", "label", "--out", "out.jsonl")
+    with serving_in_thread(choose=echo) as server:
+        assert "needs labels" in program.run(*asking, server=server).stderr
+        assert program.run(*asking, "--var", "labels=good", server=server).exit_code == 0
+        other = program.run(*asking, "--var", "labels=bad", "--resume", server=server)
+    assert [row["index"] for row in results(program)] == [0, 1]
+    assert other.exit_code == 2
+    request = server.requests[0].json
+    assert "Be brief." in [message["content"] for message in request["messages"]]
+    assert request["temperature"] == 0
+    asked = sorted(asked_for(each) for each in server.requests)
+    assert "Is it good?" in asked[0]
+    assert "Bof." in asked[0]
+    assert "Bon!" in asked[1]

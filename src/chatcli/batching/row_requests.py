@@ -48,9 +48,23 @@ _HOW: Final = 'a row is {"prompt": "…"}, {"messages": […]} or a line of the 
 
 
 class Column(NamedTuple):
-    """A placeholder of a template: the value of a column, or of a key of a JSON row."""
+    """A placeholder of a template: the value of a column, or of a key of a JSON row.
+
+    Where a row has none, that of the first of ``others`` it has serves, or the ``default``.
+    """
 
     name: str
+    others: tuple[str, ...] = ()
+    default: str | None = None
+
+    def value(self, fields: Mapping[str, Any]) -> Any:
+        """Return the value in ``fields``, JSON of any type. Raise ``UsageError`` if there is none."""
+        found = next((name for name in (self.name, *self.others) if name in fields), None)
+        if found is not None:
+            return fields[found]
+        if self.default is None:
+            raise _broken(f"has no {self.name!r}, which the prompt names")
+        return self.default
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +89,7 @@ class RowTemplate:
             if isinstance(segment, str):
                 parts += [TextPart(segment.strip())] if segment.strip() else []
                 continue
-            if segment.name not in fields:
-                raise _broken(f"has no {segment.name!r}, which the prompt names")
-            value = _as_words(fields[segment.name])
+            value = _as_words(segment.value(fields))
             parts += [TextPart(value, self.origin)] if value.strip() else []
             has_value = has_value or bool(value.strip())
         if not has_value:
@@ -111,7 +123,7 @@ def read_row_template(
         else:
             segments.append(match[0])
     segments.append(text[at:])
-    template = RowTemplate(tuple(_joined(segments)), origin)
+    template = RowTemplate(tuple(joined(segments)), origin)
     if not template.columns:
         if columns is None or len(columns) != 1:
             raise UsageError(
@@ -122,7 +134,8 @@ def read_row_template(
     return template
 
 
-def _joined(segments: Sequence[str | Column]) -> list[str | Column]:
+def joined(segments: Sequence[str | Column]) -> list[str | Column]:
+    """Return the segments of a template with texts in a row as one."""
     joined: list[str | Column] = []
     for segment in segments:
         if isinstance(segment, str) and joined and isinstance(joined[-1], str):

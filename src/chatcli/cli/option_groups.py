@@ -74,6 +74,20 @@ def add_system_option(group: argparse._ArgumentGroup) -> None:
     group.add_argument("-S", "--system", metavar="TEXT|@FILE", help="the system prompt")
 
 
+def add_template_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "-T",
+        "--template",
+        dest="templates",
+        metavar="NAME|PATH",
+        action="append",
+        help="use a prompt template; several are combined",
+    )
+    group.add_argument(
+        "--var", dest="variables", metavar="NAME=VALUE", action="append", help="fill in one of its variables"
+    )
+
+
 def add_parameter_options(parser: argparse.ArgumentParser) -> None:
     """Add the parameters of a conversation, with what is done when its text grows too long."""
     group = parser.add_argument_group("parameters")

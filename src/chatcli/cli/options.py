@@ -13,6 +13,7 @@ from chatcli.cli.option_groups import (
     add_parameter_options,
     add_schema_options,
     add_system_option,
+    add_template_options,
     join_local_names,
 )
 from chatcli.core.errors import UsageError
@@ -260,17 +261,7 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         "--prompt", dest="prompt_option", metavar="TEXT", help="a prompt, even if it begins with -"
     )
     add_system_option(group)
-    group.add_argument(
-        "-T",
-        "--template",
-        dest="templates",
-        metavar="NAME|PATH",
-        action="append",
-        help="use a prompt template; several are combined",
-    )
-    group.add_argument(
-        "--var", dest="variables", metavar="NAME=VALUE", action="append", help="fill in one of its variables"
-    )
+    add_template_options(group)
     group.add_argument(
         "-f",
         "--file",

@@ -238,13 +238,14 @@ def _filled(
     filling = Filling(
         words=taken,
         typed="\n".join(filter(str.strip, (named, rest))),
-        values=_values(template, options.variables or []),
+        values=variable_values(template, options.variables or []),
         documents=documents,
     )
     return template.question(_completed(template, filling, terminal))
 
 
-def _values(template: Template, given: Sequence[str]) -> Mapping[str, str]:
+def variable_values(template: Template, given: Sequence[str]) -> Mapping[str, str]:
+    """Return the values of ``--var`` by name. Raise ``UsageError`` for one that the template does not have."""
     values = {}
     for each in map(as_typed, given):
         name, equals, value = each.partition("=")

@@ -24,7 +24,7 @@ from chatcli.batching.input_rows import FORMATS, InputRecords
 from chatcli.batching.provider_batch import ProviderRun, SentParts
 from chatcli.batching.result_file import ResultFile
 from chatcli.batching.results import JsonLines, ResultTable
-from chatcli.batching.row_requests import RowReader, read_row_template
+from chatcli.batching.row_requests import RowReader
 from chatcli.cli.batch_display import BatchDisplay
 from chatcli.cli.option_groups import (
     add_model_options,
@@ -32,8 +32,10 @@ from chatcli.cli.option_groups import (
     add_schema_options,
     add_spending_options,
     add_system_option,
+    add_template_options,
 )
-from chatcli.cli.questions import given_schema, hints_of
+from chatcli.cli.questions import chosen_schema, chosen_template, hints_of
+from chatcli.cli.row_prompts import RowPrompt
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import ChatcliError, ExitCode, LocalIOError, UsageError
@@ -50,12 +52,15 @@ if TYPE_CHECKING:
     from chatcli.cli.options import Parser
     from chatcli.cli.standard_streams import Terminal
     from chatcli.config.settings import Settings
+    from chatcli.templates.template import Template
 
 _EXAMPLES: Final = """\
 examples:
   chatcli batch questions.jsonl --out answers.jsonl
   chatcli batch reviews.csv --prompt "Positive or negative? {review}" --out moods.jsonl
   chatcli batch words.txt --prompt "Translate into French: {text}" --out french.csv
+  chatcli batch reviews.csv -T classify --var labels=good,bad --out moods.jsonl
+                                                      a template, with columns for its variables
   chatcli batch questions.jsonl --dry-run             tokens and cost; nothing is sent
   chatcli batch questions.jsonl --out answers.jsonl --resume
                                                       go on after a stop or a crash
@@ -89,6 +94,9 @@ def add_arguments(parser: Parser) -> None:
     group.add_argument("--format", choices=FORMATS, help="of INPUT, where its name does not say it")
     group.add_argument("--encoding", metavar="NAME", help="of INPUT, if it is not UTF-8")
     group.add_argument("--prompt", metavar="TEXT", help="what to ask, with {column} for the values of a row")
+    add_template_options(group)
+    # What a template may set, and a batch has no options for.
+    parser.set_defaults(output=None, extract=False)
     add_schema_options(group)
     group.add_argument("--unordered", action="store_true", help="leave the results as they came")
     group.add_argument(
@@ -123,9 +131,17 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
         raise UsageError("--out is missing", hint="name the file for the results: --out results.jsonl")
     gc.set_threshold(_COLLECT_AFTER)
     context = run_context(terminal)
-    settings = settings_of(options, context, terminal)
+    template, template_settings = None, None
+    if options.templates or options.variables:
+        if options.prompt is not None:
+            raise UsageError("-T and --prompt cannot be combined", hint="leave out one of them")
+        template, template_settings = chosen_template(options, context, terminal)
+        if options.extract:
+            terminal.warn("a batch keeps whole answers: extract in the template does not count")
+            options.extract = False
+    settings = settings_of(options, context, terminal, template=template_settings)
     with _opened(options.input, terminal) as file:
-        batch = _Batch(options, settings, context, terminal, file=file)
+        batch = _Batch(options, settings, context, terminal, file=file, template=template)
         return asyncio.run(until_signalled(batch.run(), interrupt=batch.interrupt))
 
 
@@ -140,8 +156,10 @@ class _Batch:
         terminal: Terminal,
         *,
         file: BinaryIO,
+        template: Template | None,
     ) -> None:
         self._options = options
+        self._prompt = RowPrompt(options.prompt, template, options.variables or ())
         self._settings = settings
         self._context = context
         self._terminal = terminal
@@ -159,7 +177,7 @@ class _Batch:
         self._path = Path(options.out or "").expanduser()
         self._delimiter = _TABLES.get(self._path.suffix.lower())
         self._columns: tuple[str, ...] = ()
-        self._response_format = given_schema(options, context)
+        self._response_format = chosen_schema(options, context, template)
 
     def interrupt(self) -> None:
         """Finish what is in flight; at the second call, break it off."""
@@ -223,28 +241,18 @@ class _Batch:
     def _records(self) -> InputRecords:
         if self._start is not None:
             self._file.seek(self._start)
-        template = self._options.prompt
         name = "" if self._options.input == _STDIN else self._options.input
         return InputRecords(
             self._file,
             name,
             format_=self._options.format,
             encoding=self._encoding,
-            salt=template or "",
+            salt=self._prompt.words,
         )
 
     def _rows(self, batch: OpenBatch) -> Iterator[BatchRow]:
         records = self._records()
-        prompt = self._options.prompt
-        template = None if prompt is None else read_row_template(prompt, records.columns)
-        if template is None and records.columns is not None:
-            if records.format == "text":
-                template = read_row_template("", records.columns, origin="person")
-            elif "prompt" not in records.columns:
-                raise UsageError(
-                    "INPUT has no column called prompt",
-                    hint=f"--prompt says what to ask, as in --prompt 'Translate: {{{records.columns[0]}}}'",
-                )
+        template = self._prompt.row_template(records)
         if self._delimiter is not None:
             self._columns = records.columns or ()
         reader = RowReader(batch.defaults, template, columns=self._columns)
