@@ -11,6 +11,7 @@ from functools import partial
 import pytest
 
 from chatcli.client.chat_completions import ChatCompletions
+from chatcli.client.direct_http import DirectConnections
 from chatcli.client.endpoint import Endpoint, Proxy
 from chatcli.client.metered_model import MeteredModel
 from chatcli.client.openai_model import OpenAIModel
@@ -95,7 +96,7 @@ def asked_directly(request):
 
 
 @asynccontextmanager
-async def asking_directly(asking, *answers, **options):
+async def asking_directly(asking, *answers, is_direct=True, **options):
     """Yield the model at a server that sends ``answers``, and the server."""
     server = Server(answers)
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
@@ -104,7 +105,7 @@ async def asking_directly(asking, *answers, **options):
     try:
         async with Pool() as pool:
             entry = pool.entry(endpoint, {})
-            inner = OpenAIModel(endpoint, ChatCompletions(), streamed=False, is_direct=True)
+            inner = OpenAIModel(endpoint, ChatCompletions(), streamed=False, is_direct=is_direct)
             metered = MeteredModel(
                 inner, entry.meter, reason="", counter=EstimatingCounter(), interval_s=None
             )
@@ -266,6 +267,71 @@ async def test_what_goes_wrong_has_the_error_it_has_elsewhere(asked_directly, an
     async with asked_directly(answer, **options) as (model, _):
         _, error = await failure_of(model)
     assert isinstance(error, kind)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [with_length(ANSWER).replace(b"\r\n", b"\n")],
+        [with_length(ANSWER, "x-a: b\r\n c")],
+        [with_length(ANSWER, f"content-length: {len(ANSWER)}")],
+        [with_length(ANSWER, "content-length: 5")],
+        [with_length(ANSWER, "x: " + "y" * 80_000)],
+        [with_length(ANSWER, version="2.0")],
+        [with_length(ANSWER, "server: café").replace("é".encode(), b"\xe9")],
+        [with_length(b"{}", "server: café", status="429 Slow").replace("é".encode(), b"\xe9")],
+        [with_length(b"{}", "retry-after: 7", "retry-after: 9", status="429 Slow")],
+        [with_length(b"not gzip", "content-encoding: gzip", status="400 No")],
+        [with_length(b"packed", "content-encoding: br", status="400 No")],
+        [with_length(b"", status="503 Loading the model")],
+        [with_length(b"", status="408 Too late")],
+        [head("transfer-encoding: gzip, chunked")],
+        [head(status="101 Switching Protocols")],
+        [b"\x15\x03\x01\x00\x02\x02F"],
+    ],
+)
+async def test_an_odd_response_is_what_it_is_for_a_general_client(answer):
+    outcomes = []
+    for is_direct in (True, False):
+        asking = Whole if is_direct else (lambda model: model)
+        async with asking_directly(asking, answer, is_direct=is_direct, timeout_s=5.0) as (model, server):
+            events, failure = [], None
+            try:
+                events = await events_of(model)
+            except ChatcliError as error:
+                failure = (type(error), error.message.partition(": ")[2], error.hint)
+            outcomes.append((events, failure, len(server.requests)))
+    assert outcomes[0] == outcomes[1]
+
+
+async def test_what_is_left_of_a_question_answered_early_does_not_begin_the_next():
+    released = asyncio.Event()
+    connections = []
+
+    async def serve(reader, writer):
+        connections.append(writer)
+        head = await reader.readuntil(b"\r\n\r\n")
+        if len(connections) > 1:
+            await reader.readexactly(int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]))
+        writer.write(with_length(ANSWER))
+        await released.wait()
+        writer.transport.abort()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    endpoint = Endpoint(
+        f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1", loopback=True, timeout_s=5.0
+    )
+    connected = DirectConnections(endpoint, {})
+    try:
+        for body in (b"x" * 30_000_000, b"y"):
+            answer = await connected.post("/chat/completions", body, most_bytes=1_000_000)
+            assert answer.content == ANSWER
+    finally:
+        released.set()
+        await connected.close()
+        listening.close()
+        await listening.wait_closed()
+    assert len(connections) == 2
 
 
 async def test_nothing_listens(asked_directly):

@@ -80,6 +80,7 @@ async def test_what_may_go_well_another_time_is_retryable(chat, completions, sta
     completions.respond(status)
     _, error = await failure_of(chat)
     assert error.retryable is (status in {408, 409, 429} or status >= 500)
+    assert not (error.retryable and "will not help" in error.hint)
 
 
 async def test_a_quota_that_is_used_up_is_not_retryable(chat, completions):

@@ -39,11 +39,12 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 
 class DirectResponse(NamedTuple):
-    """A whole response with a status below 300; ``headers`` have lower-case names."""
+    """A whole response; ``headers`` have lower-case names."""
 
     status_code: int
     headers: Mapping[str, str]
     content: bytes
+    reason: str = ""
 
 
 class DirectConnections:
@@ -154,31 +155,38 @@ class DirectConnections:
 
     async def _exchange(self, connection: _Connection, content: bytes, most_bytes: int) -> DirectResponse:
         reader = ResponseParser(most_bytes)
+        packed_as = ""
         try:
             await connection.ask(content, reader)
-            body, headers = reader.body, reader.headers
-            if "content-encoding" in headers:
+            body = reader.body
+            if packed_as := _packed_as(reader):
                 most = ERROR_BYTES if reader.is_error else most_bytes
-                body = await _unpacked(body, headers, most_bytes=most)
+                body = await _unpacked(body, packed_as, most_bytes=most)
         except (TimeoutError, BodyTooLong, httpx2.HTTPError) as error:
             connection.is_usable = False
             if reader.is_error:
                 # The status says enough, and what arrived may say more.
-                body = b"" if "content-encoding" in reader.headers else reader.body[:ERROR_BYTES]
+                body = b"" if packed_as or _packed_as(reader) else reader.body[:ERROR_BYTES]
             elif isinstance(error, TimeoutError) and reader.words:
                 raise stalled(self._endpoint.host, self._patience.pause_s) from error
             else:
                 raise
-        return DirectResponse(reader.status_code, reader.headers, body)
+        return DirectResponse(reader.status_code, reader.headers, body, reader.reason)
 
 
 def status_error_of(response: DirectResponse, url: str) -> openai.APIStatusError:
     """Return the error for a response with a status of 300 or more."""
+    # The names of headers are ASCII, and their values any bytes.
+    headers = [
+        (name.encode(), value.encode("latin-1", "replace")) for name, value in response.headers.items()
+    ]
+    reason = response.reason.encode("latin-1", "replace")
     whole = httpx2.Response(
         response.status_code,
-        headers=dict(response.headers),
+        headers=headers,
         content=response.content,
         request=httpx2.Request("POST", url),
+        extensions={"reason_phrase": reason} if reason else None,
     )
     return openai.APIStatusError(f"status {response.status_code}", response=whole, body=None)
 
@@ -277,7 +285,9 @@ class _Connection(asyncio.Protocol):
             self._reader = None
             self._watch.waiting.discard(self)
         self.used_at_s = self._loop.time()
-        self.is_usable = self.is_usable and reader.is_reusable and not reader.rest
+        # An answer may come before all of the question was sent: what is left of it would begin the next one.
+        is_sent = not self._transport.get_write_buffer_size()
+        self.is_usable = self.is_usable and is_sent and reader.is_reusable and not reader.rest
 
     def close(self) -> None:
         self.is_usable = False
@@ -331,11 +341,14 @@ class _Connection(asyncio.Protocol):
             self.fail(httpx2.RemoteProtocolError(f"peer closed connection without {part}"))
 
 
-async def _unpacked(body: bytes, headers: dict[str, str], *, most_bytes: int) -> bytes:
+def _packed_as(reader: ResponseParser) -> str:
+    """Take the name of a compression from the headers; it is empty for none."""
+    packed_as = reader.headers.pop("content-encoding", "").lower()
+    return "" if packed_as == "identity" else packed_as
+
+
+async def _unpacked(body: bytes, packed_as: str, *, most_bytes: int) -> bytes:
     """Undo a compression nobody asked for; raise ``BodyTooLong`` if it makes more than ``most_bytes`` of kilobytes."""
-    packed_as = headers.pop("content-encoding", "identity").strip().lower()
-    if packed_as in ("", "identity"):
-        return body
     if packed_as not in ("gzip", "x-gzip", "deflate"):
         raise httpx2.DecodingError("a body that cannot be unpacked")
     unpacked = bytearray()

@@ -5,6 +5,7 @@ RFC 9112: https://www.rfc-editor.org/rfc/rfc9112
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import httpx2
@@ -15,13 +16,24 @@ if TYPE_CHECKING:
 FIRST_ERROR: Final = 300
 ERROR_BYTES: Final = 1024 * 1024
 
-_HEAD_BYTES: Final = 64 * 1024
+_HEAD_BYTES: Final = 128 * 1024
 _LINE_BYTES: Final = 64 * 1024
 _MOST_INTERIM: Final = 20
 _FIRST_FINAL: Final = 200
 _EMPTY_STATUSES: Final = {204, 304}
+_SWITCHES_PROTOCOLS: Final = 101
+_MOST_DIGITS: Final = 20
 _END_OF_LINE: Final = b"\r\n"
-_END_OF_HEAD: Final = b"\r\n\r\n"
+_BLANK_LINES: Final = (b"\n\r\n", b"\n\n")
+"""What ends a head: some servers end their lines with a newline alone."""
+_BEGINNING: Final = b"HTTP/"
+_HEAD: Final = re.compile(
+    r"HTTP/(\d\.\d) ([1-9]\d\d)(?: ([^\0\r\n]*))?"
+    r"((?:\r?\n[-!#$%&'*+.^_`|~0-9A-Za-z]+:[^\0\r\n]*(?:\r?\n[ \t][^\0\r\n]*)*)*)\r?",
+    re.ASCII,
+)
+_FOLD: Final = re.compile(r"\r?\n[ \t]+")
+"""A line of a head that continues the one before."""
 
 
 class BodyTooLong(Exception):
@@ -32,15 +44,15 @@ class ResponseParser:
     """Reads one response, whose body has at most ``most_bytes``, or those of an error.
 
     ``feed`` and ``end`` raise ``httpx2.RemoteProtocolError`` for anything that is no response, and ``BodyTooLong``.
-    ``headers`` have lower-case names. ``pieces`` are those of the body received, of which ``words`` are more than blanks: with
-    those, servers keep a connection alive. ``is_reusable``: another request may follow on the connection, unless there is
-    a ``rest`` of bytes that nobody asked for.
+    ``headers`` have lower-case names, the values of a repeated one joined by commas. ``words`` counts the pieces of the body
+    that are more than blanks: with those, servers keep a connection alive. ``is_reusable``: another request may follow on
+    the connection, unless there is a ``rest`` of bytes that nobody asked for.
     """
 
     def __init__(self, most_bytes: int) -> None:
         self.status_code = 0
+        self.reason = ""
         self.headers: dict[str, str] = {}
-        self.pieces: list[bytes] = []
         self.words = 0
         self.is_over = False
         self.is_reusable = True
@@ -48,6 +60,7 @@ class ResponseParser:
         self._interim = 0
         self._left = 0
         self._total = 0
+        self._body: bytes | bytearray = b""
         self._data = b""
         self._at = 0
         # A step takes bytes from the data, and returns whether another one may continue.
@@ -68,7 +81,7 @@ class ResponseParser:
 
     @property
     def body(self) -> bytes:
-        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+        return bytes(self._body)
 
     def feed(self, data: bytes) -> None:
         """Take what was received."""
@@ -84,18 +97,25 @@ class ResponseParser:
 
     def _head(self) -> bool:
         data, at = self._data, self._at
-        end = data.find(_END_OF_HEAD, at)
+        if not data.startswith(_BEGINNING, at) and not _BEGINNING.startswith(data[at : at + len(_BEGINNING)]):
+            raise httpx2.RemoteProtocolError("illegal status line")
+        blank_line, other = _BLANK_LINES
+        end = data.find(blank_line, at)
+        # The first of the two counts: the rest is the body.
+        if (sooner := data.find(other, at, len(data) if end < 0 else end + 1)) >= 0:
+            end, blank_line = sooner, other
         if (len(data) if end < 0 else end) - at > _HEAD_BYTES:
             raise httpx2.RemoteProtocolError("the headers are too long")
         if end < 0:
             return False
-        self._at = end + len(_END_OF_HEAD)
-        status, headers, is_old = _read_head(data[at:end])
+        self._at = end + len(blank_line)
+        status, reason, headers, is_old = _read_head(data[at:end])
         if status < _FIRST_FINAL:  # another head follows
             self._interim += 1
-            if self._interim == _MOST_INTERIM:
-                raise httpx2.RemoteProtocolError("too many interim responses")
+            if status == _SWITCHES_PROTOCOLS or self._interim == _MOST_INTERIM:
+                raise httpx2.RemoteProtocolError("no final response")
             return True
+        self.reason = reason
         self.status_code, self.headers = status, headers
         if self.is_error:
             self._most_bytes = ERROR_BYTES
@@ -108,16 +128,18 @@ class ResponseParser:
         headers = self.headers
         if self.status_code in _EMPTY_STATUSES:
             self.is_over = True
-        elif "chunked" in headers.get("transfer-encoding", "").lower():
+        elif (coding := headers.get("transfer-encoding")) is not None:
+            if coding.lower() != "chunked":
+                raise httpx2.RemoteProtocolError(f"unknown transfer-encoding {coding[:40]}")
+            # With a length as well, the two ends of a connection may see different responses (RFC 9112, 6.1).
+            self.is_reusable = self.is_reusable and "content-length" not in headers
             self._step = self._chunk_size
         elif (length := headers.get("content-length")) is None:
             self.is_reusable = False
             self._step = self._until_end
-        elif not length.isdecimal():
-            raise httpx2.RemoteProtocolError(f"invalid content-length {length[:40]}")
         else:
             self._step = self._exactly
-            self._left = self._counted(int(length))
+            self._left = self._counted(_length(length))
             self.is_over = not self._left
 
     def _counted(self, more: int) -> int:
@@ -131,7 +153,13 @@ class ResponseParser:
         piece = self._data[self._at : self._at + most]
         if piece:
             self._at += len(piece)
-            self.pieces.append(piece)
+            if not self._body:
+                self._body = piece
+            else:
+                # A list of pieces as short as a server can make them takes thirty times the memory.
+                if isinstance(self._body, bytes):
+                    self._body = bytearray(self._body)
+                self._body += piece
             self.words += not piece.isspace()
         return len(piece)
 
@@ -159,7 +187,7 @@ class ResponseParser:
         if line is None:
             return False
         digits = line.partition(b";")[0].strip()
-        if not digits or digits.strip(b"0123456789abcdefABCDEF"):
+        if not 0 < len(digits) <= _MOST_DIGITS or digits.strip(b"0123456789abcdefABCDEF"):
             raise httpx2.RemoteProtocolError("an invalid chunk")
         self._left = self._counted(int(digits, 16))
         self._step = self._chunk if self._left else self._trailer
@@ -187,17 +215,23 @@ class ResponseParser:
         return line is not None
 
 
-def _read_head(head: bytes) -> tuple[int, dict[str, str], bool]:
-    """Return status and headers, and whether it is HTTP/1.0; raise ``RemoteProtocolError`` for anything else."""
-    first, *lines = head.decode("latin-1").split("\r\n")
-    version, _, rest = first.partition(" ")
-    status = rest[:3]
-    if not version.startswith("HTTP/1.") or not status.isdecimal():
-        raise httpx2.RemoteProtocolError("illegal status line")
-    headers = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon:
-            raise httpx2.RemoteProtocolError("illegal header line")
-        headers[name.lower()] = value.strip()
-    return int(status), headers, version == "HTTP/1.0"
+def _read_head(head: bytes) -> tuple[int, str, dict[str, str], bool]:
+    """Return status, reason and headers, and whether it is older than HTTP/1.1; raise ``RemoteProtocolError`` for anything else."""
+    match = _HEAD.fullmatch(head.decode("latin-1"))
+    if match is None:
+        raise httpx2.RemoteProtocolError("illegal status or header line")
+    version, status, reason, fields = match.groups()
+    headers: dict[str, str] = {}
+    for line in _FOLD.sub(" ", fields).split("\n")[1:]:
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return int(status), reason or "", headers, version < "1.1"
+
+
+def _length(text: str) -> int:
+    """Return the length of a body, given once or several times the same; raise ``RemoteProtocolError`` for anything else."""
+    length, *others = {part.strip() for part in text.split(",")}
+    if others or not length.isdecimal() or len(length) > _MOST_DIGITS:
+        raise httpx2.RemoteProtocolError(f"invalid content-length {text[:40]}")
+    return int(length)

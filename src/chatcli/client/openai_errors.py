@@ -266,6 +266,8 @@ def _refusal_hint(status: int | None) -> str:
         return "check the model's name (chatcli models) and base_url, which often ends in /v1"
     if status == httpx2.codes.FORBIDDEN:
         return "this key may not use this model or endpoint"
+    if status in _HTTP_TRANSIENT:
+        return _LATER_HINT
     return "change the request; sending it again will not help"
 
 
