@@ -39,7 +39,7 @@ EXIT_CODES = {
     "yours; the partial answer is on stdout",
     ExitCode.LOCAL_IO: "a local file could not be read or written",
     ExitCode.BUDGET: "a budget is used up: nothing was sent, or the answer was cut there and is kept",
-    ExitCode.NOTHING_TO_EXTRACT: "`-x` found no code block; the whole answer is printed",
+    ExitCode.NOTHING_TO_EXTRACT: "`-x` found no code block, or the answer does not fit the schema; the whole answer is printed",
     ExitCode.ALERT: "an alert is firing (reserved)",
     ExitCode.BATCH_ROWS_FAILED: "`chatcli batch`: some rows failed",
     ExitCode.DOCTOR: "`chatcli doctor` found a problem",

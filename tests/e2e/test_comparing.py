@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from e2e.program import ended, messages_of
-from scripted_server import HOLD, Answer, event_stream, json_answer, serving_in_thread, text_events
+from scripted_server import CUT, HOLD, Answer, event_stream, json_answer, serving_in_thread, text_events
 
 ANSWERS = {
     "alpha": Answer([0.3, *event_stream("From ", "alpha.", model="alpha")]),
@@ -92,6 +92,34 @@ class TestAFailure:
         done = program.run("--compare", "keyless,beta", "-o", "json", "Hi", server=server)
         first, second = json.loads(done.stdout)["compared"]
         assert (done.exit_code, first["error"]["code"], second["text"]) == (3, "no_key", "Beta **says**.")
+
+    def test_of_a_cut_answer_names_the_steps_that_get_its_rest(self, program):
+        halves = {
+            "alpha": Answer([*text_events("Half", model="alpha"), CUT]),
+            "beta": Answer([0.3, *event_stream("Beta.", model="beta")]),
+        }
+        with serving_in_thread(choose=lambda request: halves[request.json["model"]]) as server:
+            cut = program.run("--compare", "alpha,beta", "--retries", "0", "Hi", server=server)
+            halves["alpha"] = Answer(event_stream(" and half.", model="alpha"))
+            steps = program.config_folder / "steps.txt"
+            steps.write_text("/alt 1\n/continue\n", encoding="utf-8")
+            program.run("-c", "--load", str(steps), server=server)
+        assert cut.exit_code == 7
+        assert "alpha: → chatcli -c, then /alt N, then /continue gets the rest\n" in cut.stderr
+        assert ("assistant", "Half and half.") in program.saved
+
+
+@pytest.mark.parametrize("options", [("--local",), ("-m", "small", "--local")])
+def test_an_embedded_model_is_compared_with_profiles_only_and_no_other_endpoint_is_asked(
+    program, server, options
+):
+    count = len(server.requests)
+    done = program.run(*options, "--compare", "alpha,beta", "Hi", server=server)
+    also = program.run("--compare", "alpha", "Hi", server=server, CHATCLI_LOCAL="smollm2-135m")
+    assert (done.exit_code, also.exit_code) == (2, 2)
+    for each in (done, also):
+        assert "alpha is no profile, and the embedded model smollm2-135m is the only one" in each.stderr
+    assert len(server.requests) == count
 
 
 class TestForPrograms:

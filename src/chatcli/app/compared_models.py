@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatcli.app.resolver import ModelResolver
+from chatcli.app.run_context import is_embedded
 from chatcli.core.errors import ChatcliError, UsageError
 from chatcli.core.events import TurnFailed, TurnResult, TurnStarted
 
@@ -55,6 +56,8 @@ def names_in(given: str) -> list[str]:
 class ModelsToCompare:
     """Finds each model: a name is a profile of config.toml, else a model at the endpoint in use.
 
+    The embedded model is the only one at its endpoint: other names are refused there, never asked of another endpoint.
+
     ``settings_with`` returns the settings in force with changes. ``profiles`` are the names of all.
     """
 
@@ -87,17 +90,26 @@ class ModelsToCompare:
 
         Raise ``UsageError`` if a name is only a part of one.
         """
-        options = replace(self._options, embedded=False)
+        asked = [(name, *self._asked(name)) for name in names]
         return [
-            await self._resolved(
-                self._settings_with({"profile" if name in self._profiles else "model": name}),
-                options,
-                chat,
-                stack,
-                name=name,
-            )
-            for name in names
+            await self._resolved(settings, options, chat, stack, name=name)
+            for name, settings, options in asked
         ]
+
+    def _asked(self, name: str) -> tuple[Settings, ChatOptions]:
+        if name in self._profiles:
+            return self._settings_with({"profile": name}), replace(self._options, embedded=False)
+        settings = self._settings_with({"model": name})
+        if is_embedded(settings, self._options):
+            from chatcli.app.embedded_endpoint import embedded_model  # noqa: PLC0415 - it is rarely the one
+
+            model = embedded_model(settings, self._context)
+            if name not in {model.name, model.model}:
+                raise UsageError(
+                    f"{name} is no profile, and the embedded model {model.name} is the only one at its endpoint",
+                    hint="name profiles of config.toml, or a server with --base-url instead of --local",
+                )
+        return settings, self._options
 
     async def _resolved(
         self,

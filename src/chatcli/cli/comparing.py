@@ -33,7 +33,7 @@ from chatcli.conversation.play import play_together
 from chatcli.core.errors import ChatcliError, ExitCode, LocalIOError, UsageError
 from chatcli.core.events import TurnFailed, TurnResult
 from chatcli.render.answers_in_order import AnswersInOrder, Headed
-from chatcli.render.status import StatusOfSeveral, error_lines, for_the_shell
+from chatcli.render.status import StatusOfSeveral, error_lines, for_several, for_the_shell
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
@@ -221,12 +221,17 @@ class ComparedOutputs:
         theme = answer_theme(
             self._settings, self._terminal, self._terminal.stdout_colors, self._destination.keyboard.callback
         )
-        drawn = SideBySide(screen, theme, names, line_breaks=self._settings.line_breaks)
+        drawn = SideBySide(
+            screen, theme, names, line_breaks=self._settings.line_breaks, reword=self._reworded
+        )
         self.pause = drawn.clear
         say = line_writer(self._terminal, plain=False, styled=True)
-        reword = partial(for_the_shell, is_kept=self._settings.save)
-        status = StatusOfSeveral(names, say, quiet=self._options.quiet, reword=reword)
+        status = StatusOfSeveral(names, say, quiet=self._options.quiet, reword=self._reworded)
         return [(self._answer(drawn.turn(at)), status.turn(at)) for at in range(len(names))]
+
+    def _reworded(self, line: str) -> str:
+        is_one_shot = self._keep is None
+        return for_several(for_the_shell(line, is_kept=self._settings.save) if is_one_shot else line)
 
     def _answer(self, render: Observer) -> AnswerOutput:
         answer = AnswerOutput(render, self._destination, complain=self._complain, before_text=lambda: None)
@@ -286,8 +291,8 @@ class ComparedOutputs:
             settings,
             terminal,
             verbose=options.verbose or not (options.quiet or is_for_programs),
-            is_one_shot=self._keep is None,
             about=f"{about}: " if about else "",
+            reword=self._reworded,
         )
         return (self._answer(render), status, *beside(options, settings, terminal))
 

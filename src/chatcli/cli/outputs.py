@@ -261,8 +261,12 @@ def status_output(
     verbose: bool | None = None,
     is_one_shot: bool = False,
     about: str = "",
+    reword: Callable[[str], str] = str,
 ) -> StatusRenderer:
-    """Return the renderer that writes lines about turns to stderr, each with ``about`` before it."""
+    """Return the renderer that writes lines about turns to stderr, each with ``about`` before it.
+
+    ``reword`` returns the text to write for a line; in a one-shot run it is that of the shell.
+    """
     colors = None if settings.plain else terminal.stderr_colors
     write_line = line_writer(terminal, plain=settings.plain, styled=True)
     return StatusRenderer(
@@ -272,7 +276,7 @@ def status_output(
         quiet=options.quiet,
         lists_retries=not _redraws_waiting(terminal, quiet=options.quiet, plain=settings.plain),
         lists_sources=options.output not in ("json", "jsonl"),
-        reword=partial(for_the_shell, is_kept=settings.save) if is_one_shot else str,
+        reword=partial(for_the_shell, is_kept=settings.save) if is_one_shot else reword,
     )
 
 

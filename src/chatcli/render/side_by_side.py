@@ -26,7 +26,7 @@ from chatcli.render.live_answer import FRAME_S, LONGEST_PAUSE_S
 from chatcli.render.markdown.painting import has_disputed_width
 from chatcli.render.markdown.stream import LINE_END, MarkdownStream
 from chatcli.render.markdown.widths import chopped, columns_of
-from chatcli.render.status import error_lines, measured
+from chatcli.render.status import error_lines, for_several, measured
 from chatcli.render.themes import theme as theme_of
 from chatcli.render.word_wrap import wrapped
 from chatcli.text.shortening import shortened
@@ -62,6 +62,7 @@ class SideBySide:
 
     Rows that every column has, or ends before, are printed for good; the others are redrawn below them, the newest of
     each column. Below each answer stand its times and cost. After a change of the width, all is drawn anew.
+    ``reword`` returns the text to write for a line about a failure, empty for none.
     ``clock`` returns the time and ``cpu_clock`` the CPU time of this thread, both in seconds.
     """
 
@@ -72,6 +73,7 @@ class SideBySide:
         names: Sequence[str],
         *,
         line_breaks: LineBreaks = "auto",
+        reword: Callable[[str], str] = for_several,
         clock: Callable[[], float] = time.monotonic,
         cpu_clock: Callable[[], float] = time.thread_time,
     ) -> None:
@@ -79,7 +81,7 @@ class SideBySide:
         self._theme = theme
         self._clock = clock
         self._cpu_clock = cpu_clock
-        self._columns = [_ModelColumn(name, theme, line_breaks, clock()) for name in names]
+        self._columns = [_ModelColumn(name, theme, line_breaks, clock(), reword) for name in names]
         self._canvas_columns: int | None = None
         self._width: int | None = None
         self._printed_rows = 0
@@ -244,11 +246,19 @@ class SideBySide:
 class _ModelColumn:
     """One answer: its rows at the width in force, and the state of its turn."""
 
-    def __init__(self, name: str, theme: Theme, line_breaks: LineBreaks, began_s: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        theme: Theme,
+        line_breaks: LineBreaks,
+        began_s: float,
+        reword: Callable[[str], str],
+    ) -> None:
         self._name = name
         self._theme = theme
         self._line_breaks = line_breaks
         self._began_s = began_s
+        self._reword = reword
         self._text = TextBuffer()
         self._waiting: list[str] = []
         self._width = 1
@@ -328,7 +338,7 @@ class _ModelColumn:
         gap: list[Painted] = [()] if self.rows else []
         if isinstance(result.error, Cancelled):
             return [*gap, *self._lines("stopped", "remark")]
-        message, *hints = error_lines(result.error)
+        message, *hints = filter(None, map(self._reword, error_lines(result.error)))
         return [*gap, *self._lines(message, "error"), *self._lines("\n".join(hints), "remark")]
 
     def _lines(self, text: str, role: Role) -> list[Painted]:

@@ -215,6 +215,11 @@ def for_the_shell(line: str, *, is_kept: bool) -> str:
     return line.replace("/continue", "chatcli -c, then /continue") if is_kept else _CONTINUE.sub("", line)
 
 
+def for_several(line: str) -> str:
+    """Reword ``line`` for one of several answers, of which the conversation may go on with another."""
+    return line.replace("/continue", "/alt N, then /continue")
+
+
 def error_lines(error: ChatcliError) -> list[str]:
     """Return the error and, on a line of its own, its hint."""
     reference = _reference(error)

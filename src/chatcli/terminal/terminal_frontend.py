@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.events import ContextFitted, TurnCancelled, TurnFailed, TurnStarted, Waiting
 from chatcli.render.printing import as_written
-from chatcli.render.status import WARNING, AnswerGap, StatusOfSeveral, StatusRenderer, error_lines
+from chatcli.render.status import (
+    WARNING,
+    AnswerGap,
+    StatusOfSeveral,
+    StatusRenderer,
+    error_lines,
+    for_several,
+)
 from chatcli.render.themes import theme as theme_of
 from chatcli.render.word_wrap import wrapped
 from chatcli.repl.frontend import USUAL, Frontend
@@ -170,7 +177,7 @@ class TerminalFrontend(Frontend):
 
         names = [sanitize_line(self._redact(model.name)) for model in models]
         drawn = SideBySide(self._screen, self._theme(), names, line_breaks=self._settings().line_breaks)
-        status = StatusOfSeveral(names, self._print_status, quiet=self._quiet)
+        status = StatusOfSeveral(names, self._print_status, quiet=self._quiet, reword=for_several)
         return [(drawn.turn(at), status.turn(at)) for at in range(len(names))]
 
     async def work(self, work: Awaitable[None], what: str) -> None:
