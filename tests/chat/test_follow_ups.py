@@ -100,6 +100,24 @@ async def test_a_cut_list_proposes_nothing_and_is_counted(chat):
     assert ahead.counted == {"ahead_requests": 1, "ahead_input_tokens": 9, "ahead_output_tokens": 4}
 
 
+async def test_an_answer_without_end_is_not_read_to_its_end(chat):
+    yielded = 0
+
+    class Endless:
+        async def stream(self, request):
+            nonlocal yielded
+            while yielded < 1_000:
+                yielded += 1
+                yield TextDelta('["' + "x" * 1_000)
+            yield Completion("stop")
+
+    ahead = FollowUps(chat, Endless())
+    with pytest.raises(BadResponse):
+        await ahead.propose(3, lambda _: True)
+    assert yielded < 50
+    assert ahead.counted["ahead_output_tokens"] > 0
+
+
 async def test_a_failed_request_counts_no_tokens(chat):
     ahead, _ = follow_ups(chat, BROKEN, BROKEN)
     with pytest.raises(NetworkError):

@@ -54,6 +54,8 @@ _MOST_TOKENS: Final = 1_200
 """The longest list of questions, with room for a model that reasons first."""
 
 _LONGEST_QUESTION: Final = 200
+_LONGEST_LIST: Final = 20_000
+"""More characters are no list of questions: a server may ignore the limit of tokens, and reading it would stop the keyboard."""
 _FENCE: Final = re.compile(r"```(?:json)?\s*\n(?P<inside>.*?)\n?```", re.DOTALL)
 _COMMAND_MARKS: Final = ("/", "!", "?", "\uff1f")
 _FILE_OR_PAGE: Final = re.compile(r"""@["']?[^\s"']*[./\\~:]""")
@@ -90,6 +92,8 @@ class FollowUps:
                     match event:
                         case TextDelta(delta):
                             text.append(delta)
+                            if text.tell() > _LONGEST_LIST:
+                                break
                         case TextReclassified(delta):
                             text.drop_last(len(delta))
                         case Completion():
