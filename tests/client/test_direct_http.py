@@ -345,6 +345,16 @@ async def test_nothing_listens(asked_directly):
     assert (error.code, error.retryable) == ("refused", True)
 
 
+@pytest.mark.parametrize("host", ["a" * 70, "a..localhost"])
+async def test_a_name_that_no_host_can_have_is_one_that_cannot_be_resolved(host):
+    async with Pool() as pool:
+        endpoint = Endpoint(f"http://{host}/v1")
+        inner = OpenAIModel(endpoint, ChatCompletions(), streamed=False, is_direct=True)
+        model = MeteredModel(inner, pool.entry(endpoint, {}).meter, reason="", counter=EstimatingCounter())
+        _, error = await failure_of(Whole(model))
+    assert error.code == "dns"
+
+
 async def test_a_connection_reset_in_the_headers_is_not_asked_twice(asked_directly):
     async with asked_directly([with_length(ANSWER)], [b"HTTP/1.1 2", None]) as (model, server):
         await events_of(model)

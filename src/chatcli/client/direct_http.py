@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import socket
 import sys
 from contextlib import aclosing, suppress
 from functools import partial
@@ -151,6 +152,9 @@ class DirectConnections:
             raise httpx2.ConnectTimeout("no connection") from error
         except OSError as error:
             raise httpx2.ConnectError(str(error)) from error
+        except UnicodeError as error:
+            # A part of the name is empty or too long: it is not looked up at all.
+            raise httpx2.ConnectError(str(error)) from socket.gaierror(str(error))
         return connection
 
     async def _exchange(self, connection: _Connection, content: bytes, most_bytes: int) -> DirectResponse:
