@@ -28,8 +28,8 @@ _BLANK_LINES: Final = (b"\n\r\n", b"\n\n")
 """What ends a head: some servers end their lines with a newline alone."""
 _BEGINNING: Final = b"HTTP/"
 _HEAD: Final = re.compile(
-    r"HTTP/(\d\.\d) ([1-9]\d\d)(?: ([^\0\r\n]*))?"
-    r"((?:\r?\n[-!#$%&'*+.^_`|~0-9A-Za-z]+:[^\0\r\n]*(?:\r?\n[ \t][^\0\r\n]*)*)*)\r?",
+    r"HTTP/(\d\.\d) ([1-9]\d\d)(?: ([^\0\r\n]*+))?+"
+    r"((?:\r?\n[-!#$%&'*+.^_`|~0-9A-Za-z]++:[^\0\r\n]*+(?:\r?\n[ \t][^\0\r\n]*+)*+)*+)\r?",
     re.ASCII,
 )
 _FOLD: Final = re.compile(r"\r?\n[ \t]+")
@@ -221,8 +221,10 @@ def _read_head(head: bytes) -> tuple[int, str, dict[str, str], bool]:
     if match is None:
         raise httpx2.RemoteProtocolError("illegal status or header line")
     version, status, reason, fields = match.groups()
+    if "\n " in fields or "\n\t" in fields:
+        fields = _FOLD.sub(" ", fields)
     headers: dict[str, str] = {}
-    for line in _FOLD.sub(" ", fields).split("\n")[1:]:
+    for line in fields.split("\n")[1:]:
         name, _, value = line.partition(":")
         name, value = name.lower(), value.strip()
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
