@@ -41,6 +41,12 @@ def test_what_the_header_leaves_out_is_unknown(read):
     assert read(gguf({"general.architecture": "rwkv"})) == GgufModel("rwkv")
 
 
+def test_a_long_name_of_a_licence_is_cut(read):
+    found = read(gguf({**CHAT_MODEL, "general.license": "see\nthe terms " + "x" * 5_000}))
+    assert found.license.startswith("see the terms xxx")
+    assert len(found.license) <= 40
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

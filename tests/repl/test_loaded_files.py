@@ -238,7 +238,7 @@ async def test_where_nobody_can_answer_it_is_refused(start_repl, write):
     [
         (b"\xff\xfe\x00", "is not UTF-8"),
         (b'"""\n', ":1: a text that begins here has no end"),
-        (b"x" * 1_000_001, "cannot read "),
+        (b"x" * 1_000_001, "split it into several files"),
         (None, "cannot read "),
     ],
 )

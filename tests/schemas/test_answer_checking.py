@@ -42,10 +42,19 @@ def test_the_problem_names_the_place():
     assert check(PERSON, {**ANN, "tags": ["a", 1]}).problem == "tags[1]: 1 is not of type 'string'"
 
 
+@given(VALUES)
+def test_a_value_in_a_problem_is_written_as_json(value):
+    problem = check({"properties": {"a": {"type": "null"}}}, {"a": value}).problem
+    written = json.dumps(value, ensure_ascii=False)
+    if value is not None and not isinstance(value, str) and len(written) < 40:
+        assert problem == f"a: {' '.join(written.split())} is not of type 'null'"
+
+
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
         ("", "it is empty"),
+        ('{"name": "An', "it is not valid JSON: Unterminated string starting at line 1, column 10"),
         ("I cannot.", "it is not JSON"),
         ('{"name": ', "it is not valid JSON: Expecting value at line 1, column"),
         ("[" * 100_000, "it is nested too deeply"),
@@ -61,7 +70,7 @@ def test_nulls_of_strict_mode_are_no_properties_unless_the_schema_takes_them():
     assert check(PERSON, {**ANN, "age": None, "mood": None}) == ({"name": "Ann", "tags": ["a"]}, "")
     nullable = {"type": "object", "properties": {"a": {"type": ["string", "null"]}}}
     assert check(nullable, {"a": None}) == ({"a": None}, "")
-    assert check(PERSON, {**ANN, "name": None}).problem == "name: None is not of type 'string'"
+    assert check(PERSON, {**ANN, "name": None}).problem == "name: null is not of type 'string'"
 
 
 def test_a_value_that_is_no_object_is_taken_out_of_its_wrapping():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +88,11 @@ def test_a_file_that_is_no_schema_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(UsageError):
         read_schema(str(path), SchemaFolder(tmp_path / "none"))
+
+
+def test_one_that_is_nested_too_deeply_is_not_said_to_be_no_json():
+    with pytest.raises(UsageError, match="nested too deeply"):
+        read_schema('{"a":' * 100_000, SchemaFolder(Path("none")))
 
 
 def test_a_list_keeps_the_definitions_at_the_root():

@@ -9,6 +9,7 @@ import struct
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.frozen import frozen
+from chatcli.text.shortening import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +38,8 @@ _MOST_ITEMS: Final = 10_000_000
 _LONGEST_KEY: Final = 65_535
 _LONGEST_TEXT: Final = 4 << 20
 """Chat templates have some 10,000 characters."""
+_LONGEST_LICENSE: Final = 40
+"""It stands in a column of a table."""
 _NOT_FOR_CHAT: Final = frozenset(
     {
         *("bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3"),
@@ -85,7 +88,7 @@ def read_gguf(path: Path) -> GgufModel:
         raise NotUsable("is a later part of a model in several files; name the first one")
     return GgufModel(
         architecture=architecture,
-        license=_text(found, "general.license"),
+        license=shortened(" ".join(_text(found, "general.license").split()), _LONGEST_LICENSE),
         context_tokens=_number(found, f"{architecture}.context_length"),
         cache_bytes_per_token=_cache_bytes(found, architecture),
         has_template="tokenizer.chat_template" in found,

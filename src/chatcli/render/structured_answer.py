@@ -62,7 +62,7 @@ async def laid_out(events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
                 case TextReclassified(_, is_reasoning):
                     if not is_reasoning:
                         if shown := layout.end():
-                            yield TextDelta(f"{shown}\n")
+                            yield TextDelta(shown.removesuffix("\n") + "\n\n")
                         layout = JsonLayout()
                         continue
                     layout = JsonLayout()

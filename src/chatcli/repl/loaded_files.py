@@ -7,6 +7,7 @@ configuration folder, or if they agree to the lines that are shown to them.
 
 from __future__ import annotations
 
+import errno
 from asyncio import CancelledError
 from collections import deque
 from dataclasses import dataclass, field
@@ -195,7 +196,8 @@ def _text_of(path: Path, name: str) -> str:
     except UnicodeDecodeError as error:
         raise UsageError(f"{name} is not UTF-8", hint="save it as UTF-8") from error
     except (OSError, ValueError) as error:
+        is_too_large = getattr(error, "errno", None) == errno.EFBIG
         raise LocalIOError(
             f"cannot read {name}: {getattr(error, 'strerror', None) or error}",
-            hint="check the path and its permissions",
+            hint="split it into several files" if is_too_large else "check the path and its permissions",
         ) from error

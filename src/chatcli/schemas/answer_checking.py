@@ -245,7 +245,7 @@ def _not_json(text: str, error: Exception) -> str:
         return "it is empty"
     if isinstance(error, json.JSONDecodeError):
         if text.startswith(("{", "[", _FENCE)):
-            return f"it is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+            return f"it is not valid JSON: {error.msg.removesuffix(' at')} at line {error.lineno}, column {error.colno}"
         return "it is not JSON"
     return "it is nested too deeply" if isinstance(error, RecursionError) else f"it is not JSON: {error}"
 
@@ -267,7 +267,11 @@ _DECODER: Final = json.JSONDecoder(parse_float=_finite, parse_constant=_no_const
 def _worded(error: Any) -> str:
     place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path)
     place = place.removeprefix(".")[:_LONGEST_PROBLEM]
-    message = " ".join(str(error.message).split())
+    message, value = str(error.message), error.instance
+    if not isinstance(value, str) and message.startswith(repr(value)):
+        # The model and the person know JSON, not Python.
+        message = json.dumps(value, ensure_ascii=False) + message.removeprefix(repr(value))
+    message = " ".join(message.split())
     if len(message) > _LONGEST_PROBLEM:
         half = _LONGEST_PROBLEM // 2
         message = f"{message[:half]}…{message[-half:]}"

@@ -218,7 +218,9 @@ def _from_file(path: Path) -> NamedSchema:
 def _parsed(text: str, where: str) -> object:
     try:
         value: object = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise _invalid(f"{where} is nested too deeply") from error
+    except ValueError as error:
         raise _invalid(f"{where} is not JSON: {error!s:.200}") from error
     return value
 

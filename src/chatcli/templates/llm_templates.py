@@ -113,7 +113,7 @@ def _loaded(name: str, text: str) -> object:
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         shown = " ".join(str(error).split())
         raise ConfigurationError(
-            f"{name} is not valid YAML: {shown}", hint="llm templates show it"
+            f"{name} is not valid YAML: {shown}", hint="have it checked by llm: llm templates show NAME"
         ) from error
 
 

@@ -26,6 +26,12 @@ def test_a_problem_has_its_own_code_and_a_hint(command):
     assert "!!  connect" in screen.out
 
 
+def test_an_embedded_model_has_no_other_endpoint_beside_it(command):
+    code, screen = command("doctor", "--local", "nosuch")
+    assert (code, screen.out) == (ExitCode.USAGE, "")
+    assert "use --local=NAME" in screen.err
+
+
 def test_quietly_only_what_is_wrong_is_reported(command):
     with serving_in_thread(choose=well) as server:
         code, screen = command("doctor", server.base_url, "-q")

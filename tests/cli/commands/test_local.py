@@ -17,8 +17,17 @@ def test_what_is_there_of_the_embedded_model_is_reported(command):
 
 def test_removing_frees_what_there_was(command, tmp_path):
     code, screen = command("local", "remove")
-    assert code == ExitCode.DONE
-    assert "0 MB" in screen.err
+    assert (code, screen.err) == (ExitCode.DONE, f"{SMOLLM2.title} is not here: nothing to remove\n")
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local" / SMOLLM2.file.name).write_bytes(bytes(2_000_000))
+    code, screen = command("local", "remove")
+    assert (code, screen.err) == (ExitCode.DONE, f"removed {SMOLLM2.title}: 2 MB\n")
+
+
+def test_the_list_takes_no_name(command):
+    code, screen = command("local", "models", "smollm2-135m")
+    assert (code, screen.out) == (ExitCode.USAGE, "")
+    assert "chatcli local status NAME" in screen.err
 
 
 def test_a_port_that_is_none_is_a_usage_error(command):

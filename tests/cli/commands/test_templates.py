@@ -127,6 +127,18 @@ def test_an_import_says_what_it_hides_and_what_hides_it(command, own, tmp_path):
     assert screen.err == "/help is a command in conversations; the template help is used by /t help\n"
 
 
+def test_an_import_says_what_to_do_about_each_that_failed(command, own, tmp_path):
+    (tmp_path / "bad name.yaml").write_text("prompt: a")
+    (tmp_path / "bin.yaml").write_bytes(b"\xff")
+    _, screen = command("templates", "import", str(tmp_path))
+    assert screen.err == "→ save it as UTF-8\nerror: 'bad name' is not a template name\n→ rename it\n"
+    (tmp_path / "good").mkdir()
+    (tmp_path / "good" / "system.md").write_text("Look.")
+    code, screen = command("templates", "import", str(tmp_path))
+    assert (code, screen.err) == (ExitCode.DONE, "→ rename it\n→ save it as UTF-8\n")
+    assert command("templates", "import", str(tmp_path), "-q")[1].err == ""
+
+
 def test_an_import_that_takes_nothing_is_an_error(command, own, tmp_path):
     (tmp_path / "x.yaml").write_text("- a")
     code, screen = command("templates", "import", str(tmp_path / "x.yaml"))

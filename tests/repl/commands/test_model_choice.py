@@ -243,11 +243,16 @@ def test_a_whole_name_and_an_alias_always_win_and_a_part_means_only_what_contain
     if written in aliases or written in listed:
         assert meant == (written,)
         return
+    # What an alias hides could not be chosen: it would mean another model.
+    hidden = {alias for alias, model in aliases.items() if alias != model}
+    assert hidden.isdisjoint(meant) or meant == (written,)
     for name in meant:
         names = (name, *(alias for alias, model in aliases.items() if model == name))
         assert name == written or any(written.casefold() in each.casefold() for each in names)
     # One of several is never picked, unless it is the same but for its case.
-    fitting = {name for name in (*listed, *aliases.values()) if written.casefold() in name.casefold()}
+    fitting = {
+        name for name in (*listed, *aliases.values()) if written.casefold() in name.casefold()
+    } - hidden
     if len(meant) == 1 and len(fitting) > 1:
         assert meant[0].casefold() == written.casefold() or meant == (written,)
 

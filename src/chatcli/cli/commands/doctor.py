@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from chatcli.cli.option_groups import add_model_options
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled
-from chatcli.core.errors import ChatcliError, ExitCode
+from chatcli.core.errors import ChatcliError, ExitCode, UsageError
 from chatcli.doctor.checks import examine
 from chatcli.doctor.examination import Examination, Status, TerminalFacts
 from chatcli.render.themes import ANY_BACKGROUND, theme
@@ -79,6 +79,11 @@ async def _examine(options: Namespace, terminal: Terminal) -> ExitCode:
 
 
 def _examination(options: Namespace, terminal: Terminal) -> Examination:
+    if options.url and options.embedded:
+        raise UsageError(
+            f"--local and the endpoint {options.url} cannot be combined",
+            hint="use --local=NAME for an embedded model: chatcli local models lists them",
+        )
     context = run_context(terminal)
     examination = Examination(
         context, _facts(terminal), embedded=options.embedded, insecure_http=options.insecure_http

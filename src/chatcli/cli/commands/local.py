@@ -78,6 +78,10 @@ def add_arguments(parser: Parser) -> None:
 def run(options: Namespace, terminal: Terminal) -> ExitCode:
     context = run_context(terminal)
     if options.action == "models":
+        if options.local_model is not None:
+            raise UsageError(
+                f"unexpected argument {options.local_model}", hint="chatcli local status NAME shows one model"
+            )
         return _models(options, context, terminal)
     folder = context.paths.local
     weights = find_model(options.local_model, folder)
@@ -111,6 +115,9 @@ def _remove(weights: Weights, folder: Path, terminal: Terminal) -> ExitCode:
         terminal.warn(f"{weights.name} {done}; {weights.path} is unchanged")
         return ExitCode.DONE
     freed_mb = remove(folder, weights) / 1_000_000
+    if not freed_mb:
+        terminal.warn(f"{weights.title} is not here: nothing to remove")
+        return ExitCode.DONE
     terminal.warn(f"removed {weights.title}: {freed_mb:.0f} MB")
     return ExitCode.DONE
 

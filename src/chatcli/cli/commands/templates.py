@@ -160,8 +160,12 @@ def _import(options: Namespace, store: TemplateStore, terminal: Terminal) -> Exi
     if not options.quiet:
         report_hidden(imported, terminal)
     failures = [error for _, _, error in outcomes if error is not None]
-    if len(failures) == len(outcomes):
-        raise failures[0]
+    first = failures[0] if len(failures) == len(outcomes) else None
+    hints = {error.hint for error in failures if error.hint} - {first.hint if first is not None else None}
+    for hint in () if options.quiet else sorted(filter(None, hints)):
+        terminal.warn(f"→ {sanitize_line(hint)}")
+    if first is not None:
+        raise first
     return ExitCode.DONE
 
 

@@ -35,7 +35,8 @@ def models_meant(written: str, listed: Sequence[str], aliases: Mapping[str, str]
     """Return the models or the alias that ``written`` may mean, at an endpoint that lists ``listed``; never none."""
     if written in aliases or any(is_name_of(written, name) for name in listed):
         return (written,)
-    names = tuple(dict.fromkeys((*listed, *aliases.values())))
+    # An alias wins over a model of its name, which nobody can choose then.
+    names = [name for name in dict.fromkeys((*listed, *aliases.values())) if aliases.get(name, name) == name]
     same = [name for name in names if name.casefold() == written.casefold()]
     return same if len(same) == 1 else matching(written, names, aliases) or (written,)
 
