@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.core.errors import UsageError
+from chatcli.schemas.answer_checking import AnswerChecker
 from chatcli.schemas.schema_source import SchemaFolder, checked_schema, list_of, read_schema
 
 PERSON = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
@@ -104,6 +105,18 @@ def test_a_list_keeps_the_definitions_at_the_root():
     made = list_of(schema)
     assert made["$defs"] == schema["$defs"]
     assert made["properties"]["items"]["items"] == {"type": "object", "properties": schema["properties"]}
+
+
+def test_a_list_of_trees_has_trees_for_children():
+    tree = {
+        "type": "object",
+        "properties": {"in": {"type": "array", "items": {"$ref": "#"}}, "#": {"const": {"$ref": "#"}}},
+    }
+    check = AnswerChecker(list_of(checked_schema(tree, "it")))
+    assert check('{"items": [{"in": [{"in": []}]}, {"#": {"$ref": "#"}}]}').problem == ""
+    assert check('{"items": [{"in": [[]]}]}').problem.startswith("items[0].in[0]: [] is not")
+    twice = {"properties": {"a": {"type": "string"}, "b": {"$ref": "#/properties/a"}}}
+    assert AnswerChecker(list_of(checked_schema(twice, "it")))('{"items": [{"b": 1}]}').problem
 
 
 def test_without_the_extra_the_hint_says_how_to_install_it():

@@ -60,6 +60,12 @@ def test_a_value_that_is_no_object_is_wrapped_for_the_endpoint():
     assert made.check('{"value": ["x"]}').data == ["x"]
 
 
+def test_references_of_a_wrapped_value_to_itself_lead_to_it():
+    form = response_format(NamedSchema("it", {"type": "array", "items": {"$ref": "#"}}))
+    assert form.schema["properties"]["value"]["items"] == {"$ref": "#/properties/value"}
+    assert form.check('{"value": [[], [[]]]}') == ([[], [[]]], "")
+
+
 def test_a_root_that_is_a_reference_is_looked_up():
     made = form(
         {"$ref": "#/$defs/a", "$defs": {"a": {"type": "object", "properties": {"x": {"type": "string"}}}}}

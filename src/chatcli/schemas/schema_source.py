@@ -105,7 +105,7 @@ def read_schema(given: str, folder: SchemaFolder) -> NamedSchema:
 
 def list_of(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema of ``{"items": [...]}``, whose items are of ``schema``: endpoints take objects only."""
-    item = dict(schema)
+    item = moved(schema, "/properties/items/items")
     # References are resolved at the root.
     root: dict[str, Any] = {
         name: item.pop(name) for name in ("$defs", "definitions", "$schema") if name in item
@@ -118,6 +118,27 @@ def list_of(schema: Mapping[str, Any]) -> dict[str, Any]:
         "required": ["items"],
         "additionalProperties": False,
     }
+
+
+def moved(schema: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Return ``schema`` for this place in another one, whose root has its definitions: references to itself lead there."""
+    return {name: _moved(name, value, place) for name, value in schema.items()}
+
+
+def _moved(keyword: str, value: Any, place: str) -> Any:
+    if keyword in _VALUES:
+        return value
+    if keyword == "$ref" and isinstance(value, str):
+        is_moved = value == "#" or (
+            value.startswith("#/") and not value.startswith(("#/$defs/", "#/definitions/"))
+        )
+        return f"#{place}{value[1:]}" if is_moved else value
+    if isinstance(value, list):
+        return [_moved("", each, place) for each in value]
+    if not isinstance(value, dict) or "$id" in value:
+        return value
+    names = keyword in _OF_NAMES
+    return {name: _moved("" if names else name, inner, place) for name, inner in value.items()}
 
 
 def checked_schema(schema: object, where: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from chatcli.core.json_values import as_object
 from chatcli.core.request import ResponseFormat
 from chatcli.schemas.answer_checking import WRAPPED, AnswerChecker, pointed_at
-from chatcli.schemas.schema_source import list_of, read_schema
+from chatcli.schemas.schema_source import list_of, moved, read_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,6 +93,7 @@ def _object_at_root(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
         seen += 1
     if root.get("type") == "object" or ("type" not in root and "properties" in root):
         return root, False
+    schema = moved(schema, f"/properties/{WRAPPED}")
     inner = {name: value for name, value in schema.items() if name not in (*_DEFINITIONS, "$schema", "$id")}
     wrapped = {
         **{name: schema[name] for name in _DEFINITIONS if name in schema},
