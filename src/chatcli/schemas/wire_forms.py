@@ -93,10 +93,10 @@ def _object_at_root(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
         seen += 1
     if root.get("type") == "object" or ("type" not in root and "properties" in root):
         return root, False
-    schema = moved(schema, f"/properties/{WRAPPED}")
-    inner = {name: value for name, value in schema.items() if name not in (*_DEFINITIONS, "$schema", "$id")}
+    inside = moved(schema, f"/properties/{WRAPPED}")
+    inner = {name: value for name, value in inside.items() if name not in (*_DEFINITIONS, "$schema", "$id")}
     wrapped = {
-        **{name: schema[name] for name in _DEFINITIONS if name in schema},
+        **{name: inside[name] for name in _DEFINITIONS if name in inside},
         "type": "object",
         "properties": {WRAPPED: inner},
         "required": [WRAPPED],
