@@ -95,8 +95,9 @@ def _object_at_root(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
         return root, False
     inside = moved(schema, f"/properties/{WRAPPED}")
     inner = {name: value for name, value in inside.items() if name not in (*_DEFINITIONS, "$schema", "$id")}
+    definitions: dict[str, Any] = {name: inside[name] for name in _DEFINITIONS if name in inside}
     wrapped = {
-        **{name: inside[name] for name in _DEFINITIONS if name in inside},
+        **definitions,
         "type": "object",
         "properties": {WRAPPED: inner},
         "required": [WRAPPED],
