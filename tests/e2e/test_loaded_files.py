@@ -35,6 +35,21 @@ def test_a_script_runs_a_file_and_ends_with_it(program):
     assert len(program.session_paths) == 1
 
 
+def test_a_script_goes_on_with_the_schema_of_its_conversation(program):
+    write(program, "a.txt", "One?\n")
+    sets, ends = program.config_folder / "sets.txt", program.config_folder / "ends.txt"
+    sets.write_text("/schema name, born int\nZero?\n", encoding="utf-8")
+    ends.write_text("/schema off\nTwo?\n", encoding="utf-8")
+    fitting = Answer(event_stream('{"name": "Ada", "born": 1815}'))
+    with serving_in_thread(fitting) as server:
+        for file in (str(sets), "a.txt", str(ends)):
+            done = program.run("-s", "people", "--load", file, server=server, stdin="")
+            assert done.exit_code == 0, done.stderr
+    bodies = [request.json for request in server.requests if request.method == "POST"]
+    assert ["response_format" in body for body in bodies] == [True, True, False]
+    assert bodies[0]["response_format"] == bodies[1]["response_format"]
+
+
 def test_a_script_ends_at_the_first_error_with_its_code(program):
     write(program, "a.txt", "One?\nTwo?\n")
     with serving_in_thread(REFUSED) as server:

@@ -281,6 +281,7 @@ class _LineLoop:
                 return ExitCode.DONE
             runner.run(self._begin())
             if self._options.load and not self._frontend.can_ask:
+                repl.resume_schema()
                 return self._run_files(runner)
             if not repl.is_leaving:
                 model = sanitize_line(repl.chat.turns.connected.model_name)
