@@ -54,6 +54,7 @@ elif [[ $- == *i* ]]; then
 fi
 """
 # Keys would be echoed meanwhile, into the line that shows the wait. zsh sets the terminal anew when it draws its prompt.
+# Ctrl-C is for the program alone: zsh would draw its prompt while the program still clears its line.
 _ZSH: Final = r"""# @SHOWN@ in zsh turns the line being typed into a command: eval "$(chatcli completion --hotkey zsh)"
 
 _chatcli_hotkey() {
@@ -62,9 +63,9 @@ _chatcli_hotkey() {
     [[ $BUFFER == *[^[:space:]]* ]] || return 0
     local answer key
     zle -I
-    trap : INT
+    trap '' INT
     command stty -echo </dev/tty 2>/dev/null
-    answer=$(command chatcli completion --hotkey zsh --line="$BUFFER" </dev/null) || answer=''
+    answer=$(trap - INT; exec chatcli completion --hotkey zsh --line="$BUFFER" </dev/null) || answer=''
     while read -s -t 0 -k 1 key; do :; done
     [[ -n $answer ]] || return 0
     BUFFER=$answer
