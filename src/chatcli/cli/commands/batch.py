@@ -59,7 +59,7 @@ examples:
   chatcli batch questions.jsonl --out answers.jsonl
   chatcli batch reviews.csv --prompt "Positive or negative? {review}" --out moods.jsonl
   chatcli batch words.txt --prompt "Translate into French: {text}" --out french.csv
-  chatcli batch reviews.csv -T classify --var labels=good,bad --out moods.jsonl
+  chatcli batch words.txt -T translate --var to=French --out french.jsonl
                                                       a template, with columns for its variables
   chatcli batch questions.jsonl --dry-run             tokens and cost; nothing is sent
   chatcli batch questions.jsonl --out answers.jsonl --resume
