@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import trustme
 
 from in_a_thread import in_a_thread
+from scripted_server import stop_accepting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -177,7 +178,7 @@ async def listening(handler: Handler, *, tls: ssl.SSLContext | None = None) -> A
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
+        await stop_accepting(server)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -260,9 +260,24 @@ async def serving(*answers: Answer, choose: Choose | None = None) -> AsyncIterat
     try:
         yield scripted
     finally:
-        server.close()
+        await stop_accepting(server)
         await scripted.stop()
         await server.wait_closed()
+
+
+async def stop_accepting(server: asyncio.Server) -> None:
+    """Close ``server``, and leave no half-made transport behind.
+
+    A server that is closed while it accepts a connection refuses the transport it has just made, and nobody closes that
+    one. So nothing more is accepted first, and what was is let through.
+    """
+    loop = asyncio.get_running_loop()
+    for listener in server.sockets:
+        with suppress(NotImplementedError):  # Windows, where a server accepts in another way
+            loop.remove_reader(listener.fileno())
+    for _ in range(2):
+        await asyncio.sleep(0)
+    server.close()
 
 
 def serving_in_thread(

@@ -21,6 +21,7 @@ from chatcli.core.errors import AnswerTooLarge, BadResponse, ChatcliError, Netwo
 from chatcli.core.events import Completion, TextDelta, Usage
 from client.wire import completion, end, events_of, failure_of
 from client.wire import delta as chunk
+from scripted_server import stop_accepting
 
 ANSWER = json.dumps(completion("Paris", usage={"prompt_tokens": 3, "completion_tokens": 1})).encode()
 EXPECTED = [TextDelta("Paris"), Completion("stop", "small-1", Usage(3, 1))]
@@ -111,7 +112,7 @@ async def asking_directly(asking, *answers, is_direct=True, **options):
             )
             yield asking(metered), server
     finally:
-        listening.close()
+        await stop_accepting(listening)
         await listening.wait_closed()
         await asyncio.sleep(0)
 
@@ -329,7 +330,7 @@ async def test_what_is_left_of_a_question_answered_early_does_not_begin_the_next
     finally:
         released.set()
         await connected.close()
-        listening.close()
+        await stop_accepting(listening)
         await listening.wait_closed()
     assert len(connections) == 2
 
