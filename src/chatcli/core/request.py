@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from decimal import Decimal
 
+    from chatcli.core.call_records import CallTrace
     from chatcli.core.messages import Message
 
 LIMIT_FIELDS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
@@ -112,7 +113,8 @@ class Request:
     ``response_format`` is the required form of the answer. ``is_capped``: ``max_tokens`` is what a budget
     leaves, and says nothing about the length of the answer. ``receipt`` collects what is booked for it.
     ``is_cacheable``: the answer may come from a cache and be stored in it. ``prompt_cache`` says what shares its
-    beginning with later requests, where the provider is told what to cache (``client.prompt_caching``).
+    beginning with later requests, where the provider is told what to cache (``client.prompt_caching``). ``operation`` is what
+    it is for (``core.call_records``), and ``trace`` collects what is measured of it.
     """
 
     model: str
@@ -128,3 +130,5 @@ class Request:
     receipt: Receipt | None = field(default=None, compare=False, repr=False)
     is_cacheable: bool = field(default=False, compare=False)
     prompt_cache: str = ""
+    operation: str = field(default="answer", compare=False)
+    trace: CallTrace | None = field(default=None, compare=False, repr=False)

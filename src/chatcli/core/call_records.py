@@ -1,0 +1,69 @@
+"""What is measured of one call: a request to a model with all its attempts, never its text."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from chatcli.core.frozen import frozen, mutable
+
+OK: Final = "ok"
+CANCELLED: Final = "cancelled"
+"""The person stopped it, so that it says nothing about the endpoint."""
+
+
+@frozen
+class CallRecord:
+    """One call.
+
+    ``at_s`` is when it began, in seconds since the epoch. ``endpoint`` is its host, ``model`` the one that answered,
+    else the one asked. ``operation`` is one of ``OPERATIONS``. ``outcome`` is ``OK``, ``CANCELLED`` or the code of the error.
+    ``attempts`` counts requests, ``retry_wait_s`` and ``limit_wait_s`` are the time spent waiting for the next one and for
+    the rate limits. ``ttft_s`` runs to the first delta and ``latency_s`` to the end, both from ``at_s``; ``None`` where
+    there was none. Tokens and costs are ``None`` where they are unknown. ``findings`` counts texts in the request that seemed to
+    give orders. A ``is_cache_hit`` reached no endpoint. Bytes are those of bodies.
+
+    ``id`` is that of the call in the logs. It, ``finish_reason`` and ``provider_request_id`` are not kept.
+    """
+
+    at_s: float
+    endpoint: str
+    model: str
+    operation: str = "answer"
+    outcome: str = OK
+    profile: str = ""
+    attempts: int = 1
+    retry_wait_s: float = 0.0
+    limit_wait_s: float = 0.0
+    ttft_s: float | None = None
+    latency_s: float | None = None
+    input_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    is_cache_hit: bool = False
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    findings: int = 0
+    id: str = ""
+    finish_reason: str | None = None
+    provider_request_id: str | None = None
+
+
+OPERATIONS: Final = ("answer", "summary", "part", "suggestions", "ahead", "batch", "embeddings")
+
+
+class CallRecorder(Protocol):
+    """Takes the records of finished calls. It neither blocks nor raises."""
+
+    def record(self, call: CallRecord) -> None: ...
+
+
+@mutable
+class CallTrace:
+    """What the layers of the client note about a call while it runs; its request carries it from one to the other."""
+
+    id: str
+    limit_wait_s: float = 0.0
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    provider_request_id: str | None = None

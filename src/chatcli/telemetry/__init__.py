@@ -1,0 +1,1 @@
+"""What calls took, cost and came to: kept, counted, watched."""
