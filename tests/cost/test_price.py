@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.core.events import Usage
-from chatcli.cost.price import FREE, Price, dollars
+from chatcli.cost.price import FREE, Price
 
 MINI = Price.of({"input": 0.25, "cached": 0.025, "output": 2.0})
 TIERED = Price.of(
@@ -112,21 +112,3 @@ def test_two_answers_cost_what_they_cost_together(price, one, other):
 def test_more_tokens_never_cost_less(price, usage, more_input, more_output):
     more = Usage(usage.input_tokens + more_input, usage.output_tokens + more_output, usage.cached_tokens)
     assert price.cost_of(more) >= price.cost_of(usage)
-
-
-@pytest.mark.parametrize(
-    ("usd", "shown"),
-    [
-        (Decimal(0), "free"),
-        (0.0, "free"),
-        (Decimal("0.00001"), "under $0.0001"),
-        (Decimal("0.0001"), "$0.0001"),
-        (Decimal("0.0123"), "$0.0123"),
-        (Decimal("0.12"), "$0.12"),
-        (0.1, "$0.10"),
-        (Decimal(5), "$5.00"),
-        (Decimal("1234.5"), "$1,234.50"),
-    ],
-)
-def test_an_amount_is_reported_from_nothing(usd, shown):
-    assert dollars(usd) == shown

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.text.wording import counted, is_yes, number_meant
+from chatcli.text.wording import counted, dollars, is_yes, number_meant
 
 
 def test_a_number_has_its_noun_in_the_right_form():
@@ -15,6 +17,24 @@ def test_a_number_has_its_noun_in_the_right_form():
         "1,234 turns",
     ]
     assert [counted(number, "entry", "entries") for number in (1, 2)] == ["1 entry", "2 entries"]
+
+
+@pytest.mark.parametrize(
+    ("usd", "shown"),
+    [
+        (Decimal(0), "free"),
+        (0.0, "free"),
+        (Decimal("0.00001"), "under $0.0001"),
+        (Decimal("0.0001"), "$0.0001"),
+        (Decimal("0.0123"), "$0.0123"),
+        (Decimal("0.12"), "$0.12"),
+        (0.1, "$0.10"),
+        (Decimal(5), "$5.00"),
+        (Decimal("1234.5"), "$1,234.50"),
+    ],
+)
+def test_an_amount_is_reported_from_nothing(usd, shown):
+    assert dollars(usd) == shown
 
 
 @pytest.mark.parametrize("answer", ["y", "Y", " yes\n", "YES"])

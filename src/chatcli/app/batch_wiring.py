@@ -20,11 +20,11 @@ from chatcli.core.events import Usage
 from chatcli.core.messages import system
 from chatcli.cost.budget import Need, Refusal
 from chatcli.cost.ledger import Expense
-from chatcli.cost.price import dollars
 from chatcli.cost.request_options import expected_answer_tokens, longest_answer_tokens
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionStore
 from chatcli.text.frames import INSTRUCTION_MESSAGE
+from chatcli.text.wording import dollars
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable

@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.progress_bar import can_be_redrawn, console_on_stderr
-from chatcli.cost.price import dollars
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.times import in_hours, in_minutes
+from chatcli.text.wording import dollars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from chatcli.core.errors import BudgetReached, LocalIOError
 from chatcli.core.frozen import frozen, mutable
 from chatcli.cost.ledger import Expense, Total, total
-from chatcli.cost.price import dollars, limit_of
+from chatcli.cost.price import limit_of
+from chatcli.text.wording import dollars
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping

@@ -14,13 +14,13 @@ from chatcli.core.errors import BudgetReached
 from chatcli.core.events import Notice, Usage, Waiting
 from chatcli.cost.budget import Admission, Need, Refusal
 from chatcli.cost.ledger import Expense, unreadable_lines
-from chatcli.cost.price import dollars
 from chatcli.cost.reported_usage import Counted, believed_usage
 from chatcli.cost.request_options import (
     EXPECTED_RESULTS_TOKENS,
     LONGEST_ANSWER_TOKENS,
     TYPICAL_ANSWER_TOKENS,
 )
+from chatcli.text.wording import dollars
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.frozen import frozen
+from chatcli.text.wording import dollars
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,18 +91,6 @@ KINDS: Final = ("input", "cached", "output", "image", "audio")
 """The kinds of tokens that have prices."""
 
 FREE: Final = Price.of(dict.fromkeys(KINDS, 0))
-
-
-_LEAST: Final = Decimal("0.0001")
-
-
-def dollars(usd: Decimal | float) -> str:
-    """Return an amount with as many decimals as needed to differ from zero, at most four; 0 is ``free``."""
-    if not usd:
-        return "free"
-    if usd < _LEAST:
-        return f"under ${_LEAST}"
-    return f"${usd:,.2f}" if usd >= 1 else f"${usd:.4f}".removesuffix("00")
 
 
 def per_million(price: Price, *, briefly: bool = False) -> str:

@@ -13,9 +13,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chatcli.cost.price import dollars
 from chatcli.cost.request_options import LONGEST_ANSWER_TOKENS
 from chatcli.text.lazy_pattern import lazy_pattern
+from chatcli.text.wording import dollars
 
 if TYPE_CHECKING:
     from collections.abc import Callable

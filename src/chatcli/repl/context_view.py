@@ -9,10 +9,10 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.chat.context_report import ranges, stretches
-from chatcli.cost.price import dollars
 from chatcli.render.text_columns import table
 from chatcli.sessions.titles import one_line
 from chatcli.text.shortening import shortened
+from chatcli.text.wording import dollars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from chatcli.core.errors import InputTooLong
 from chatcli.core.strategy_table import LONG_INPUT_STRATEGIES, RECOMMENDED_LONG_INPUT
-from chatcli.cost.price import dollars
 from chatcli.render.text_columns import hanging
-from chatcli.text.wording import number_meant
+from chatcli.text.wording import dollars, number_meant
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

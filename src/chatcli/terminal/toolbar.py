@@ -195,7 +195,7 @@ def _spent(chat: Conversation) -> str:
     # Free models need no room, and unknown prices say nothing.
     if not cost_usd:
         return ""
-    from chatcli.cost.price import dollars  # noqa: PLC0415 - at the first prompt nothing has been spent
+    from chatcli.text.wording import dollars  # noqa: PLC0415 - at the first prompt nothing has been spent
 
     return f"{dollars(cost_usd)} spent"
 
@@ -208,8 +208,8 @@ def _cost_of_next(chat: Conversation, draft_tokens: int) -> str:
     resolved = chat.resolved
     if resolved is None or not draft_tokens:
         return ""
-    from chatcli.cost.price import dollars  # noqa: PLC0415 - as above
     from chatcli.cost.request_options import expected_answer_tokens  # noqa: PLC0415
+    from chatcli.text.wording import dollars  # noqa: PLC0415 - as above
 
     usage = chat.manager.context_usage()
     sent_tokens = usage.system_tokens + usage.turns_tokens + draft_tokens

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun, as in ``1 turn`` and ``1,234 turns``; ``plural`` if it is not the noun with an s."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+_LEAST_USD: Final = 0.0001
+
+
+def dollars(usd: Decimal | float) -> str:
+    """Return an amount with as many decimals as needed to differ from zero, at most four; 0 is ``free``."""
+    if not usd:
+        return "free"
+    if float(usd) < _LEAST_USD:
+        return f"under ${_LEAST_USD}"
+    return f"${usd:,.2f}" if usd >= 1 else f"${usd:.4f}".removesuffix("00")
 
 
 YES_OR_NO: Final = "[y/N]"

@@ -17,12 +17,11 @@ from chatcli.cli.progress_bar import can_be_redrawn, progress_bar
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import ConfigurationError, ExitCode, LocalIOError, UsageError
-from chatcli.cost.price import dollars
 from chatcli.render.text_columns import table
 from chatcli.storage.answer_store import StoreUnavailable
 from chatcli.storage.private_files import read_regular_or_pipe
 from chatcli.text.sanitizer import sanitize_line
-from chatcli.text.wording import counted
+from chatcli.text.wording import counted, dollars
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -12,11 +12,11 @@ from chatcli.app.run_context import PREFETCH_USD, budget_of
 from chatcli.core.errors import UsageError
 from chatcli.cost.budget import DAY, MONTH, PREFETCH, RUN, SESSION
 from chatcli.cost.ledger import Total, total
-from chatcli.cost.price import dollars, limit_of
+from chatcli.cost.price import limit_of
 from chatcli.render.text_columns import hanging, sentences, table
 from chatcli.repl.commands.command import Choice, Command, say_rows
 from chatcli.repl.commands.context_commands import CONTEXT
-from chatcli.text.wording import counted
+from chatcli.text.wording import counted, dollars
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
