@@ -1,8 +1,6 @@
 """The results of a batch, and how they are written: as JSON lines, or as a table with the columns of the input.
 
-A table is CSV (RFC 4180) or TSV with a header, in UTF-8, with line feeds. It is read by spreadsheets, in which a cell that begins
-like a formula is one, whoever wrote it (https://owasp.org/www-community/attacks/CSV_Injection). Such texts get an apostrophe
-before them, and control characters become visible, as on a terminal; numbers stay. JSON lines keep every character.
+A table is CSV (RFC 4180) or TSV with a header, in UTF-8, with line feeds, and no cell is a formula. JSON lines keep every character.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from chatcli.core.errors import ChatcliError, EndpointError
 from chatcli.core.events import CitedSource, Usage
 from chatcli.core.messages import ToolCallPart  # noqa: TC001 - as above
 from chatcli.storage.json_lines import LONGEST_LINE_BYTES
-from chatcli.text.sanitizer import json_line, sanitize
+from chatcli.text.sanitizer import json_line, table_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -235,25 +233,8 @@ class ResultTable:
             at = match.end()
 
     def _line(self, values: Sequence[object]) -> bytes:
-        cells = [_cell(value) for value in values]
+        cells = [table_cell(value) for value in values]
         return self._delimiter.join(cells).encode("utf-8", "backslashreplace") + b"\n"
-
-
-_FORMULA: Final = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
-_NUMBER: Final = re.compile(r"[+-]?[0-9]+([.,][0-9]+)*(e[+-]?[0-9]+)?\s*%?", re.IGNORECASE)
-_QUOTED: Final = re.compile(r'[",;|\t\r\n]|^\s|\s$')
-"""Spreadsheets of some countries separate by other characters."""
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = sanitize(str(value))
-    if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
-        text = f"'{text}"
-    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
 def _sound(index: object, digest: int, *, has_failed: bool) -> StoredResult | None:

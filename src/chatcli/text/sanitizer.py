@@ -236,3 +236,25 @@ def json_line(value: dict[str, Any]) -> str:
 def _escape(match: re.Match[str]) -> str:
     units = match[0].encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+_FORMULA: Final = lazy_pattern(r"[=+\-@\t\r\n＝＋－＠]")
+_NUMBER: Final = lazy_pattern(r"[+-]?[0-9]+([.,][0-9]+)*([eE][+-]?[0-9]+)?\s*%?")
+_QUOTED: Final = lazy_pattern(r'[",;|\t\r\n]|^\s|\s$')
+"""Spreadsheets of some countries separate by other characters."""
+
+
+def table_cell(value: object) -> str:
+    """Return ``value`` as a cell of CSV (RFC 4180) or TSV, quoted where needed; ``None`` is empty.
+
+    Spreadsheets take a cell that begins like a formula for one, whoever wrote it
+    (https://owasp.org/www-community/attacks/CSV_Injection): such texts get an apostrophe before them. Numbers stay.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = sanitize(str(value))
+    if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
+        text = f"'{text}"
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text

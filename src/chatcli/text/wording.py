@@ -1,4 +1,4 @@
-"""Numbers with their nouns, and the answers people type to questions."""
+"""Numbers with their nouns, amounts of money, and the answers people type to questions."""
 
 from __future__ import annotations
 
