@@ -70,7 +70,7 @@ NOT_FOR_THE_PROMPT = (
     "prompt_toolkit.shortcuts",
     "tomllib",
 )
-MOST_MODULES_FOR_THE_PROMPT = 86
+MOST_MODULES_FOR_THE_PROMPT = 87
 """Of chatcli, rooms included."""
 
 LATER_THAN_THE_PROMPT = (
@@ -100,7 +100,7 @@ LATER_THAN_THE_PROMPT = (
     "tomllib",
     "urllib.request",
 )
-MOST_MODULES_BEHIND_THE_PROMPT = 160
+MOST_MODULES_BEHIND_THE_PROMPT = 161
 
 FOR_AN_ANSWER = {
     "annotated_types", "anyio", "h11", "httpcore2", "httpx2", "idna", "jiter", "openai", "pydantic", "pydantic_core", "sniffio",

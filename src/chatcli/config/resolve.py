@@ -19,7 +19,7 @@ from chatcli.config.endpoints import OPENAI_URL, origin_of
 from chatcli.config.env_files import TrustedFolders, odd_lines, permitted, read_env_file
 from chatcli.config.key_commands import KeyCommands
 from chatcli.config.paths import DOT_ENV, env_file_of
-from chatcli.config.settings import SETTINGS, Setting, Settings, Untrusted
+from chatcli.config.settings import SETTINGS, Settings, Untrusted
 from chatcli.config.sources import (
     FoundSetting,
     SettingsSource,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from chatcli.config.credentials import FindKeyring
     from chatcli.config.env_files import EnvFile
     from chatcli.config.paths import Paths
+    from chatcli.config.setting_fields import Setting
     from chatcli.config.settings import TemplateSettings
 
 _MODEL_SETTINGS: Final = ("model", "summary_model", "embedding_model")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from chatcli.config import parsers
 from chatcli.config.credentials import parsed_key
+from chatcli.config.setting_fields import Setting
+from chatcli.config.setting_fields import setting as _setting
 from chatcli.core.frozen import frozen
 from chatcli.core.strategy_table import (
     CONTEXT_STRATEGIES,
@@ -20,60 +22,13 @@ from chatcli.core.strategy_table import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from chatcli.config.credentials import Credential
     from chatcli.core.errors import ConfigurationError
 
 _DAY_S = 86_400
-
-
-@frozen
-class Setting:
-    """One setting.
-
-    ``name`` is its key in config.toml and ``CHATCLI_<NAME>`` its variable. ``also_variables`` follow, which
-    ``parse_also`` reads if other programs write the value differently; ``flag`` is its command-line option.
-    ``routes`` marks a setting that decides which endpoint is called, ``merges`` a table whose keys are merged
-    over the sources instead of replacing each other. ``needs_no_reconnect`` marks a setting unrelated to the model:
-    changing it needs no new connection. ``harmless`` marks a setting that the ``.env`` of a working folder
-    may change before it is trusted. ``switched_on`` is the value that a bare ``on`` has unless another source sets one.
-    """
-
-    name: str
-    help: str
-    parse: parsers.Parser
-    default: object = None
-    flag: str | None = None
-    also_variables: tuple[str, ...] = ()
-    parse_also: parsers.Parser | None = None
-    file_only: bool = False
-    in_profile: bool = True
-    routes: bool = False
-    merges: bool = False
-    needs_no_reconnect: bool = False
-    harmless: bool = False
-    switched_on: object = None
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """The names of its environment variables; the first that is set counts."""
-        return () if self.file_only else (f"CHATCLI_{self.name.upper()}", *self.also_variables)
-
-    def switched(self, given: Sequence[object]) -> object:
-        """Return the first of the ``given`` values or, if that is a bare ``on``, the first one that says to what."""
-        if given[0] != parsers.ON:
-            return given[0]
-        return next((value for value in given if value not in (parsers.ON, self.default)), self.switched_on)
-
-
-def _setting(help: str, parse: parsers.Parser, default: object = None, **facts: Any) -> Any:  # noqa: A002
-    """Return a field of ``Settings`` for a setting, named like the field unless ``facts`` name it."""
-    described = {"help": help, "parse": parse, "default": default, **facts}
-    if facts.get("merges"):
-        return field(default_factory=dict, metadata=described)
-    return field(default=default, metadata=described)
 
 
 @frozen
@@ -433,11 +388,9 @@ class Settings:
 SETTINGS: tuple[Setting, ...] = tuple(
     Setting(**{"name": each.name, **each.metadata}) for each in fields(Settings) if each.metadata
 )
-SETTINGS_BY_NAME = {setting.name: setting for setting in SETTINGS}
-SETTINGS_BY_VARIABLE = {variable: setting for setting in SETTINGS for variable in setting.variables}
+SETTINGS_BY_NAME = {each.name: each for each in SETTINGS}
+SETTINGS_BY_VARIABLE = {variable: each for each in SETTINGS for variable in each.variables}
 PARSERS_BY_VARIABLE = {
-    variable: setting.parse_also
-    if setting.parse_also and variable in setting.also_variables
-    else setting.parse
-    for variable, setting in SETTINGS_BY_VARIABLE.items()
+    variable: each.parse_also if each.parse_also and variable in each.also_variables else each.parse
+    for variable, each in SETTINGS_BY_VARIABLE.items()
 }

@@ -9,12 +9,7 @@ from chatcli.config.credentials import Credential, bind
 from chatcli.config.endpoints import OPENAI_URL, MistypedValue, origin_of
 from chatcli.config.env_files import names_unread_endpoint, odd_lines
 from chatcli.config.paths import NO_LAZY_IMPORT, PATH_VARIABLES
-from chatcli.config.settings import (
-    PARSERS_BY_VARIABLE,
-    SETTINGS_BY_NAME,
-    SETTINGS_BY_VARIABLE,
-    Setting,
-)
+from chatcli.config.settings import PARSERS_BY_VARIABLE, SETTINGS_BY_NAME, SETTINGS_BY_VARIABLE
 from chatcli.core.errors import ConfigurationError, UsageError
 from chatcli.core.frozen import frozen
 from chatcli.text.hints import did_you_mean
@@ -25,6 +20,7 @@ if TYPE_CHECKING:
     from chatcli.config.env_files import EnvFile
     from chatcli.config.key_commands import KeyCommands
     from chatcli.config.parsers import Parser
+    from chatcli.config.setting_fields import Setting
 
 _PREFIX = "CHATCLI_"
 _URLS_OF_KEYS = {
