@@ -572,6 +572,15 @@ def test_an_answer_has_an_instance_of_the_dataclass_asked_for():
     assert asked(server)[0].json["response_format"]["json_schema"]["name"] == "City"
 
 
+def test_a_schema_that_has_no_name_here_says_what_names_it():
+    with pytest.raises(chatcli.UsageError, match="no schema person") as raised:
+        chatcli.ask("Ada", schema="person", model="small", base_url="http://127.0.0.1:9/v1")
+    assert (
+        raised.value.hint
+        == "schemas have names with config=True; a single field is written with its type: person str"
+    )
+
+
 def test_an_answer_that_does_not_fit_is_an_error_with_the_answer():
     with (
         serving_in_thread(written([]), written([])) as server,

@@ -9,91 +9,56 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import (  # noqa: TC003 - found by whoever reads the annotations
+    AsyncGenerator,
+    AsyncIterable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Unpack
 
 from chatcli.api import background_loop
 from chatcli.api.script_batch import RowForScript, answered_rows, checked_concurrency
 from chatcli.api.script_chat import Answer as Answer
 from chatcli.api.script_chat import Chat as Chat
-from chatcli.api.script_chat import format_of
+from chatcli.api.script_chat import asked_with, format_of
+from chatcli.api.script_settings import AskOptions as AskOptions
+from chatcli.api.script_settings import call_settings, config_folder, is_on
+from chatcli.api.script_templates import TemplateForScript, used_template
 from chatcli.api.script_words import error_for_script
 from chatcli.app import wiring
-from chatcli.app.run_context import ChatOptions, RunContext, Shared
+from chatcli.app.run_context import ChatOptions, Shared
 from chatcli.batching.results import BatchResult as BatchResult  # noqa: TC001 - ``chatcli.BatchResult`` is found here
-from chatcli.client.pool import Pool
-from chatcli.config.credentials import bind, parsed_key
-from chatcli.config.endpoints import OPENAI_URL, password_of
-from chatcli.config.key_commands import KeyCommands
-from chatcli.config.paths import find_paths
-from chatcli.config.resolve import resolve, resolve_given
-from chatcli.core.errors import ChatcliError, ConfigurationError, UsageError
+from chatcli.core.errors import ChatcliError, UsageError
 from chatcli.core.messages import Message  # noqa: TC001 - found by whoever reads the annotations
 from chatcli.text.redaction import Redactor
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from chatcli.client.cache_access import AnswerCache
-    from chatcli.config.settings import Settings
+    from chatcli.api.script_templates import UsedTemplate
     from chatcli.core.events import Notice
 
-_ENDPOINT_VARIABLES: Final = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE")
-_NETWORK_VARIABLES: Final = (
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-)
-_NO_SETTINGS_HERE: Final = {
-    "api_key_env": 'pass the key itself: api_key=os.environ["…"]',
-    "save": "pass session= to save the conversation",
-}
-"""Settings of config.toml that a call of the API says otherwise."""
 
-
-class AskOptions(TypedDict, total=False):
-    """The options of ``ask`` and ``open_chat``, all by name. Other settings have their defaults.
-
-    ``model``, ``base_url``, ``api_key``: which model, where, and the key of that endpoint.
-    ``system``: the system prompt.
-    ``temperature``, ``top_p``, ``max_tokens``, ``seed``, ``reasoning``: parameters of the request.
-    ``cache``: where answers to equal questions are kept: ``"memory"``, ``"sqlite"``, ``"redis://…"`` or ``"off"``. Without
-    it, the cache of a configuration counts only in a conversation with a ``session``.
-    ``settings``: other settings by name, as in config.toml: ``{"retries": 0, "context": "recall"}``;
-    ``chatcli config show`` lists them.
-    ``config``: ``True`` reads the person's own configuration, overridden by these options: config.toml,
-    variables, stored keys.
-    ``insecure_http``: ``True`` sends a key over plain ``http://`` to another machine.
-    """
-
-    model: str
-    base_url: str
-    api_key: str
-    system: str
-    temperature: float
-    top_p: float
-    max_tokens: int
-    seed: int
-    reasoning: str
-    cache: str
-    settings: Mapping[str, object]
-    config: bool
-    insecure_http: bool
-
-
-def ask(prompt: str | Message, *, schema: object = None, **options: Unpack[AskOptions]) -> Answer:
+def ask(
+    prompt: str | Message = "",
+    *,
+    schema: object = None,
+    template: TemplateForScript | None = None,
+    variables: Mapping[str, str] | None = None,
+    **options: Unpack[AskOptions],
+) -> Answer:
     """Ask one question and wait for the answer. For scripts: a program with an event loop has ``open_chat``.
 
     ``schema`` asks for a value: ``data`` of the answer is an instance of the dataclass, pydantic model or other type, or the
     value of JSON that fits a JSON Schema or the short form, ``"name, age int"``. Raise ``SchemaMismatch`` if the answer
     does not fit, also when it was asked for once more.
+
+    ``template`` is the name or path of a prompt template, or a list of several, whose ``{{ input }}`` is the prompt and whose other
+    places are ``variables``. Its settings and its schema count where the call has none. Templates of the person's own
+    have names with ``config=True``.
 
     Options, explained in ``help(chatcli.AskOptions)``: ``model``, ``base_url``, ``api_key``, ``system``,
     ``temperature``, ``top_p``, ``max_tokens``, ``seed``, ``reasoning``, ``cache``, ``settings``, ``config``,
@@ -107,15 +72,21 @@ def ask(prompt: str | Message, *, schema: object = None, **options: Unpack[AskOp
             "chatcli.ask() cannot be called where an event loop runs; "
             "use: async with chatcli.open_chat() as chat: await chat.ask(...)"
         )
-    return background_loop.run(_ask(prompt, options, schema))
+    return background_loop.run(_ask(prompt, options, schema, template, variables))
 
 
 def compare(
-    prompt: str | Message, models: Sequence[str], *, schema: object = None, **options: Unpack[AskOptions]
+    prompt: str | Message,
+    models: Sequence[str],
+    *,
+    schema: object = None,
+    template: TemplateForScript | None = None,
+    variables: Mapping[str, str] | None = None,
+    **options: Unpack[AskOptions],
 ) -> list[Answer | ChatcliError]:
     """Ask several models the same question at once, and wait for all: ``chatcli.compare("Why?", ["gpt-5-mini", "gpt-5-nano"])``.
 
-    The result has for each model, in their order, its answer, or the error if there is none. ``schema`` and the other
+    The result has for each model, in their order, its answer, or the error if there is none. ``schema``, ``template`` and the other
     options are those of ``ask``; limits of costs hold for all together. Raise a ``UsageError`` for a wrong call, and
     ``RuntimeError`` where ``ask`` does.
     """
@@ -130,7 +101,9 @@ def compare(
             "chatcli.compare() cannot be called where an event loop runs; "
             "use: await asyncio.gather(*(chat.ask(...) for chat in chats)), with a chatcli.open_chat() for each model"
         )
-    return background_loop.run(_compare(prompt, models, options, schema))
+    return background_loop.run(
+        _compare(prompt, models, options, schema=schema, template=template, variables=variables)
+    )
 
 
 async def batch(
@@ -139,6 +112,8 @@ async def batch(
     concurrency: int | None = None,
     ordered: bool = True,
     schema: object = None,
+    template: TemplateForScript | None = None,
+    variables: Mapping[str, str] | None = None,
     **options: Unpack[AskOptions],
 ) -> AsyncGenerator[BatchResult]:
     """Ask a model every one of ``rows``, many at once: ``async for result in chatcli.batch(["Hi", "Bye"])``.
@@ -148,7 +123,8 @@ async def batch(
     how many are asked at once, by default as many as the endpoint takes well. Results are in the order of the rows, unless
     ``ordered`` is ``False``. Other options are those of ``ask``, explained in ``help(chatcli.AskOptions)``.
 
-    ``schema`` is that of ``ask``, and ``data`` of the results the value.
+    ``schema`` is that of ``ask``, and ``data`` of the results the value. So is ``template``: keys of a mapping are its variables
+    but for those in ``variables``, and a prompt is its input. Values of rows are marked as text of others.
 
     A row that fails has a result with an ``error``. Only what all rows have in common is raised, after the results of those in
     flight: a reached budget, a refused key. Whoever does not read to the end closes it:
@@ -156,15 +132,21 @@ async def batch(
     """
     redactor = Redactor()
     redactor.add_variables(os.environ)
-    settings, context = _settled(options, os.environ, redactor, is_kept=False)
+    config = config_folder(options)
+    used = await used_template(template, variables, config)
+    settings, context = call_settings(
+        options, os.environ, redactor, is_kept=False, template=None if used is None else used.settings
+    )
+    wanted = used.schema if schema is None and used is not None else schema
     results = answered_rows(
         rows,
         settings,
         context,
         concurrency=checked_concurrency(concurrency),
         ordered=ordered,
-        insecure_http=_switch(options, "insecure_http"),
-        form=None if schema is None else format_of(schema, _schemas(options, context)),
+        insecure_http=is_on(options, "insecure_http"),
+        form=format_of(wanted, config),
+        template=None if used is None else used.rows(),
     )
     async with aclosing(results):
         async for result in results:
@@ -179,20 +161,37 @@ def _is_loop_running() -> bool:
     return True
 
 
-async def _ask(prompt: str | Message, options: AskOptions, schema: object = None) -> Answer:
-    async with open_chat(**options) as chat:
-        return await chat.ask(prompt, schema=schema)
+async def _ask(
+    prompt: str | Message,
+    options: AskOptions,
+    schema: object = None,
+    template: TemplateForScript | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Answer:
+    config = config_folder(options)
+    used = await used_template(template, variables, config)
+    async with _Opening(None, options, template=used) as chat:
+        question, form = asked_with(used, prompt, schema, config)
+        return await chat.ask(question, schema=form)
 
 
 async def _compare(
-    prompt: str | Message, models: Sequence[str], options: AskOptions, schema: object
+    prompt: str | Message,
+    models: Sequence[str],
+    options: AskOptions,
+    *,
+    schema: object,
+    template: TemplateForScript | None,
+    variables: Mapping[str, str] | None,
 ) -> list[Answer | ChatcliError]:
-    shared = Shared()
+    shared, config = Shared(), config_folder(options)
+    used = await used_template(template, variables, config)
 
     async def ask_one(model: str) -> Answer | ChatcliError:
         try:
-            async with _Opening(None, {**options, "model": model}, shared) as chat:
-                return await chat.ask(prompt, schema=schema)
+            async with _Opening(None, {**options, "model": model}, shared, template=used) as chat:
+                question, form = asked_with(used, prompt, schema, config)
+                return await chat.ask(question, schema=form)
         except UsageError:
             raise
         except ChatcliError as error:
@@ -225,25 +224,38 @@ def open_chat(
 
 class _Opening(AbstractAsyncContextManager[Chat]):
     # No generator: when a loop ends it closes all of them at once, the inner ones under the outer ones.
-    def __init__(self, session: object, options: AskOptions, shared: Shared | None = None) -> None:
+    def __init__(
+        self,
+        session: object,
+        options: AskOptions,
+        shared: Shared | None = None,
+        template: UsedTemplate | None = None,
+    ) -> None:
         self._session = session
         self._options = options
         self._shared = shared
+        self._template = template
         self._stacks: list[AsyncExitStack] = []
 
     async def __aenter__(self) -> Chat:
-        notices: list[Notice] = []
+        used = self._template
+        notices: list[Notice] = [] if used is None else [*used.notices]
         redactor = Redactor()
         redactor.add_variables(os.environ)
         async with AsyncExitStack() as stack:
             try:
                 session = _session_name(self._session)
-                settings, context = _settled(
-                    self._options, os.environ, redactor, is_kept=session is not None, shared=self._shared
+                settings, context = call_settings(
+                    self._options,
+                    os.environ,
+                    redactor,
+                    is_kept=session is not None,
+                    shared=self._shared,
+                    template=None if used is None else used.settings,
                 )
                 chosen = ChatOptions(
                     session=session,
-                    insecure_http=_switch(self._options, "insecure_http"),
+                    insecure_http=is_on(self._options, "insecure_http"),
                     becomes_last=False,
                     may_have_schema=True,
                     caches_unsaved="cache" in {**(self._options.get("settings") or {}), **self._options},
@@ -256,7 +268,7 @@ class _Opening(AbstractAsyncContextManager[Chat]):
                     raise
                 # A traceback shows the cause as well.
                 raise worded from error if error.redacted(redactor.redact) is error else None
-            chat = Chat(conversation, notices, redactor.redact, _schemas(self._options, context))
+            chat = Chat(conversation, notices, redactor.redact, config_folder(self._options))
             stack.push_async_callback(chat._close)  # noqa: SLF001 - nobody else closes it
             self._stacks.append(stack.pop_all())
         return chat
@@ -265,18 +277,6 @@ class _Opening(AbstractAsyncContextManager[Chat]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         return await self._stacks.pop().__aexit__(kind, error, traceback)
-
-
-_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = WeakKeyDictionary()
-"""Connections belong to an event loop, and with them the limits of their endpoints."""
-
-_answer_caches: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[object, ...], AnswerCache]] = (
-    WeakKeyDictionary()
-)
-"""Caches in memory outlive a conversation."""
-
-_key_commands: Final = KeyCommands(os.environ)
-"""A command that prints a key is run once, however many conversations there are."""
 
 
 def _session_name(session: object) -> str | None:
@@ -299,103 +299,3 @@ def _session_name(session: object) -> str | None:
             f"session must be a file, not the folder {name}", hint=f'as in session="{name}trip.jsonl"'
         )
     return name
-
-
-def _settled(
-    options: AskOptions,
-    environment: Mapping[str, str],
-    redactor: Redactor,
-    *,
-    is_kept: bool,
-    shared: Shared | None = None,
-) -> tuple[Settings, RunContext]:
-    """Return the settings of a call and its context; calls that are ``shared`` spend together."""
-    reads_config = _switch(options, "config")
-    given = {**_given(options, reads_config=reads_config), "save": is_kept}
-    paths = find_paths(environment)
-    loop = asyncio.get_running_loop()
-    shared, caches = shared or Shared(), _answer_caches.setdefault(loop, {})
-    shared.pool = _pools.setdefault(loop, Pool())
-    if reads_config:
-        settings = resolve({}, environment, paths, Path.cwd(), changes=given, key_commands=_key_commands)
-        context = RunContext(
-            environment,
-            paths,
-            Path.cwd(),
-            shared=shared,
-            redactor=redactor,
-            key_commands=_key_commands,
-            answer_caches=caches,
-        )
-    else:
-        settings = resolve_given(given, _only(environment, _ENDPOINT_VARIABLES))
-        network = _only(environment, _NETWORK_VARIABLES)
-        context = RunContext(
-            network,
-            paths,
-            shared=shared,
-            redactor=redactor,
-            has_configuration=False,
-            answer_caches=caches,
-        )
-    if (api_key := options.get("api_key")) is not None:
-        settings = _with_key(settings, api_key)
-    if settings.base_url is None and not settings.uses_local:
-        raise ConfigurationError(
-            "neither a key nor an endpoint is given",
-            hint="pass api_key= or base_url=, or set OPENAI_API_KEY",
-            code="no_key",
-        )
-    if "@" in settings.cache:
-        redactor.add_key(password_of(settings.cache) or "")
-    for credential in settings.every_credential:
-        redactor.add_source(credential.secret.revealed)
-    return settings, context
-
-
-def _schemas(options: AskOptions, context: RunContext) -> Path | None:
-    """Return the folder of the person's schemas, ``None`` if their configuration is not read."""
-    return context.paths.config / "schemas" if _switch(options, "config") else None
-
-
-def _given(options: AskOptions, *, reads_config: bool) -> dict[str, Any]:
-    """Return the values by setting, without those that are no settings. Raise ``UsageError`` for a wrong name."""
-    others = options.get("settings")
-    if others is None:
-        others = {}
-    if not isinstance(others, Mapping) or not all(isinstance(name, str) for name in others):
-        raise UsageError("settings are a mapping of names to values", hint='as in settings={"retries": 0}')
-    if "api_key" in others:
-        raise UsageError("api_key is not among the settings here", hint="pass api_key=")
-    own = {"settings", "config", "insecure_http", "api_key"}
-    given = {**others, **{name: value for name, value in options.items() if name not in own}}
-    for name in given:
-        if name in _NO_SETTINGS_HERE:
-            raise UsageError(f"{name} is not among the settings here", hint=_NO_SETTINGS_HERE[name])
-    if "profile" in given and not reads_config:
-        raise UsageError("a profile is part of the configuration", hint="pass config=True")
-    return given
-
-
-def _switch(options: AskOptions, name: str) -> bool:
-    value = options.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise UsageError(f"{name} must be True or False, not {value!r:.80}", hint=f"as in {name}=True")
-    return value is True
-
-
-def _only(environment: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name.upper() in names}
-
-
-def _with_key(settings: Settings, api_key: str) -> Settings:
-    try:
-        credential = bind(parsed_key(api_key), settings.base_url, "api_key")
-    except ValueError as error:
-        raise UsageError(f"api_key {error}", hint="pass the key alone") from error
-    return replace(
-        settings,
-        base_url=settings.base_url or OPENAI_URL,
-        credential=credential,
-        every_credential=(credential, *settings.every_credential),
-    )

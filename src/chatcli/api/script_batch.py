@@ -20,12 +20,13 @@ from chatcli.batching.row_requests import BatchRow, RowReader
 from chatcli.core.errors import ChatcliError, UsageError
 from chatcli.core.messages import Message
 from chatcli.core.request import Request
+from chatcli.templates.template import INPUT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 
     from chatcli.app.run_context import RunContext
-    from chatcli.batching.row_requests import RequestDefaults
+    from chatcli.batching.row_requests import RequestDefaults, RowTemplate
     from chatcli.config.settings import Settings
     from chatcli.schemas.python_types import TypedFormat
 
@@ -54,8 +55,12 @@ async def answered_rows(
     ordered: bool,
     insecure_http: bool,
     form: TypedFormat | None = None,
+    template: RowTemplate | None = None,
 ) -> AsyncGenerator[BatchResult]:
-    """Yield the results of ``rows``, with instances of what ``form`` makes. Raise the ``ChatcliError`` that ended the run early, after the results."""
+    """Yield the results of ``rows``, which fill in ``template``, with instances of what ``form`` makes.
+
+    Raise the ``ChatcliError`` that ended the run early, after the results.
+    """
     results: asyncio.Queue[BatchResult | None] = asyncio.Queue()
     redact = context.redactor.redact
 
@@ -68,7 +73,7 @@ async def answered_rows(
             )
             async with open_batch(settings, options, context, lambda _: None) as opened:
                 run = BatchRun(opened.resolved.model, Concurrency(concurrency))
-                source = _rows(rows, opened.defaults)
+                source = _rows(rows, opened.defaults, template)
                 async with aclosing(run.results(source, in_order=ordered)) as answered:
                     async for several in answered:
                         for result in several:
@@ -105,19 +110,23 @@ def _for_script(result: BatchResult, redact: Callable[[str], str], form: TypedFo
 
 
 def _rows(
-    rows: Iterable[RowForScript] | AsyncIterable[RowForScript], defaults: RequestDefaults
+    rows: Iterable[RowForScript] | AsyncIterable[RowForScript],
+    defaults: RequestDefaults,
+    template: RowTemplate | None,
 ) -> Iterator[BatchRow] | AsyncIterator[BatchRow]:
-    reader = RowReader(defaults, place="row")
+    reader = RowReader(defaults, template, place="row")
 
     def read(index: int, row: object) -> BatchRow:
         if isinstance(row, str):
-            row = {"prompt": row}
+            row = {"prompt" if template is None else INPUT: row}
         if isinstance(row, Mapping):
             return reader.row(Record(index, index, row, 0))
         try:
             message = question_of(row)
         except UsageError as error:
             return BatchRow(index, None, 0, error=error)
+        if template is not None:
+            return reader.row(Record(index, index, {INPUT: message.text}, 0))
         return BatchRow(
             index,
             None,

@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 import weakref
 from asyncio import FIRST_COMPLETED, Queue, Task
-from collections.abc import AsyncGenerator, Callable  # noqa: TC003 - found by whoever reads the annotations
+from collections.abc import AsyncGenerator, Callable, Mapping  # noqa: TC003 - found by whoever reads the annotations
 from contextlib import aclosing, suppress
 from dataclasses import fields, replace
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - as above
 from typing import TYPE_CHECKING, Any
 
+from chatcli.api.script_templates import (
+    NO_FOLDER,
+    TemplateForScript,
+    TemplateSchema,
+    UsedTemplate,
+    used_template,
+)
 from chatcli.api.script_words import event_for_script
 from chatcli.chat import Conversation  # noqa: TC001 - as above
 from chatcli.conversation.play import SoFar, play
@@ -75,10 +82,10 @@ class Chat:
         conversation: Conversation,
         notices: list[Notice],
         redact: Callable[[str], str],
-        schemas: Path | None = None,
+        config: Path | None = None,
     ) -> None:
         self._redact = redact
-        self._schemas = schemas
+        self._config = config
         self._conversation = conversation
         self._notices = notices
         self._loop = asyncio.get_running_loop()
@@ -109,8 +116,18 @@ class Chat:
         opened = self._conversation.opened
         return opened.file.path if opened.file and opened.name is not None else None
 
-    async def ask(self, prompt: str | Message, *, schema: object = None) -> Answer:
+    async def ask(
+        self,
+        prompt: str | Message = "",
+        *,
+        schema: object = None,
+        template: TemplateForScript | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> Answer:
         """Ask, and wait for the whole answer. With a ``schema``, ``data`` is the value in it: see ``chatcli.ask``.
+
+        ``template`` and ``variables`` make the question, as there, and its schema counts. The conversation keeps its own
+        settings: the system prompt of a template stands above the question, and the rest is left out.
 
         Raise a ``ChatcliError`` if there is none; its ``partial`` is what had arrived. An answer that was cut
         off by a limit of tokens, or filtered, is returned: see ``finish_reason``.
@@ -130,7 +147,8 @@ class Chat:
         if task is not None:
             self._asking.add(task)
         try:
-            end = await play(self.stream(prompt, schema=schema), gather)
+            events = self.stream(prompt, schema=schema, template=template, variables=variables)
+            end = await play(events, gather)
         finally:
             self._asking -= {task}
         if isinstance(end, TurnFailed) and end.result.error is not None:
@@ -138,8 +156,15 @@ class Chat:
         gathered = {each.name: getattr(end.result, each.name) for each in fields(TurnResult)}
         return Answer(**gathered, reasoning="".join(reasoning), notices=tuple(notices))
 
-    def stream(self, prompt: str | Message, *, schema: object = None) -> AsyncGenerator[Event]:
-        """Ask, and yield events as they happen. A question waits until the one before is answered.
+    def stream(
+        self,
+        prompt: str | Message = "",
+        *,
+        schema: object = None,
+        template: TemplateForScript | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[Event]:
+        """Ask as ``ask`` does, and yield events as they happen. A question waits until the one before is answered.
 
         With a ``schema``, ``PartialData`` has the value as far as it came, and the ``data`` of the result all of it.
 
@@ -148,7 +173,7 @@ class Chat:
         stream closes it: ``async with contextlib.aclosing(chat.stream("…")) as events``.
         """
         stream = _Stream()
-        events = self._events(prompt, stream, schema)
+        events = self._events(prompt, stream, schema, (template, variables))
         stream.reference = weakref.ref(events)
         return events
 
@@ -160,12 +185,20 @@ class Chat:
         finally:
             self._turn.release()
 
-    async def _events(self, prompt: str | Message, stream: _Stream, schema: object) -> AsyncGenerator[Event]:
+    async def _events(
+        self,
+        prompt: str | Message,
+        stream: _Stream,
+        schema: object,
+        named: tuple[TemplateForScript | None, Mapping[str, str] | None],
+    ) -> AsyncGenerator[Event]:
         stream.resume()
-        asked, form = question_of(prompt), None if schema is None else format_of(schema, self._schemas)
+        used = await used_template(*named, self._config, in_conversation=True)
+        asked, form = asked_with(used, prompt, schema, self._config)
         await self._take_turn()
         try:
             self._stream = stream
+            self._notices += () if used is None else used.notices
             # In a task of its own, which is cancelled as a whole: from here, by closing, or as the loop ends.
             events: Queue[Event | None] = Queue()
             answering = asyncio.create_task(self._answer(asked, form, stream.so_far, events))
@@ -258,13 +291,36 @@ class Chat:
         await asyncio.gather(*asking, *self._answering, return_exceptions=True)
 
 
-def format_of(schema: object, folder: Path | None) -> TypedFormat:
-    """Return the form of answers for ``schema``; ``folder`` has the person's own, ``None`` if they do not count."""
-    # Imported on first use: most questions name no schema.
-    from chatcli.schemas.python_types import typed_format  # noqa: PLC0415
-    from chatcli.schemas.schema_source import SchemaFolder  # noqa: PLC0415
+def asked_with(
+    used: UsedTemplate | None, prompt: str | Message, schema: object, config: Path | None
+) -> tuple[Message, TypedFormat | None]:
+    """Return the question of a call and the form of its answer, ``None`` for any. Raise ``UsageError``."""
+    if used is None:
+        return question_of(prompt), format_of(schema, config)
+    is_blank = isinstance(prompt, str) and not prompt.strip()
+    asked = question_of(used.question(None if is_blank else question_of(prompt)))
+    return asked, format_of(used.schema if schema is None else schema, config)
 
-    return typed_format(schema, SchemaFolder(Path("/nonexistent") if folder is None else folder))
+
+def format_of(schema: object, config: Path | None) -> TypedFormat | None:
+    """Return the form of answers for ``schema``, ``None`` for any; ``config`` is the configuration folder, ``None`` if it is not read."""
+    if schema is None:
+        return None
+    # Imported on first use: most questions name no schema.
+    from chatcli.schemas.python_types import TypedFormat, typed_format  # noqa: PLC0415
+    from chatcli.schemas.schema_source import FOLDER, SchemaFolder  # noqa: PLC0415
+
+    if isinstance(schema, TypedFormat):
+        return schema
+    folder = SchemaFolder((config or NO_FOLDER) / FOLDER)
+    given, is_list = schema if isinstance(schema, TemplateSchema) else (schema, False)
+    try:
+        return typed_format(given, folder, is_list=is_list)
+    except UsageError as error:
+        if config is not None or error.code != "no_such_schema":
+            raise
+        hint = f"schemas have names with config=True; a single field is written with its type: {given} str"
+        raise error.reworded(error.message, hint=hint) from None
 
 
 def _with_instance(event: Event, form: TypedFormat | None) -> Event:

@@ -38,6 +38,8 @@ _PHRASES: Final = (
     (r"(?:set )?\[prices\.\"([^\"]+)\"\] in config\.toml", r'settings={"prices": {"\1": …}}'),
     (r"take the budget out of config\.toml", 'leave out settings={"budget": …}'),
     (r"-O (\w+)", r'settings={"options": {"\1": …}}'),
+    (r"--var (\w+)=VALUE", r'variables={"\1": …}'),
+    (r"attach what is to be read: -f PATH", "pass what is to be read as the prompt"),
     (r"/retry asks\b[^;,]*", "ask again"),
     (r"--retry-failed asks again", "ask again"),
     (r"run again with --debug and report this", "report this"),

@@ -19,7 +19,6 @@ from chatcli.config.settings import TemplateSettings
 from chatcli.core import messages
 from chatcli.core.errors import UsageError
 from chatcli.text.documents import document
-from chatcli.text.hints import did_you_mean
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.wording import counted
 
@@ -251,12 +250,8 @@ def variable_values(template: Template, given: Sequence[str]) -> Mapping[str, st
         name, equals, value = each.partition("=")
         if not equals:
             raise UsageError(f"--var must be NAME=VALUE, not {each}", hint="like --var to=French")
-        if name not in template.variables:
-            raise UsageError(
-                f"the template {template.name} has no variable {name}",
-                hint=did_you_mean(name, template.variables, "variables"),
-            )
         values[name] = value
+    template.refuse_unknown(values)
     return values
 
 

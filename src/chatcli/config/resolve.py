@@ -112,13 +112,18 @@ def resolve(
     )
 
 
-def resolve_given(given: Mapping[str, object], variables: Mapping[str, str]) -> Settings:
+def resolve_given(
+    given: Mapping[str, object], variables: Mapping[str, str], *, template: TemplateSettings | None = None
+) -> Settings:
     """Resolve every setting from a caller's values and a few variables, without the person's configuration.
 
-    ``given`` are values by setting. Raise ``UsageError`` for an invalid one, ``ConfigurationError`` for an
-    invalid variable.
+    ``given`` are values by setting, ``template`` holds those of a prompt template. Raise ``UsageError`` for an invalid one of
+    ``given``, ``ConfigurationError`` for anything else.
     """
-    return _settle([flag_source(given, by_setting=True), variable_source("environment", variables)], {})
+    sources = [flag_source(given, by_setting=True)]
+    if template is not None:
+        sources.append(table_source(template.place, template.table, {}, hint=template.hint))
+    return _settle([*sources, variable_source("environment", variables)], {})
 
 
 def _stored_source(keys: StoredKeys) -> tuple[SettingsSource, ConfigurationError | None]:

@@ -77,10 +77,10 @@ class TypedFormat(NamedTuple):
     build: Callable[[Any], Any]
 
 
-def typed_format(schema: object, folder: SchemaFolder) -> TypedFormat:
-    """Return the form of answers for a type, a JSON Schema or a text; raise ``UsageError``."""
+def typed_format(schema: object, folder: SchemaFolder, *, is_list: bool = False) -> TypedFormat:
+    """Return the form of answers for a type, a JSON Schema or a text, of which ``is_list`` wants a list; raise ``UsageError``."""
     if isinstance(schema, str):
-        return TypedFormat(response_format(read_schema(schema, folder)), _as_it_is)
+        return TypedFormat(response_format(read_schema(schema, folder), is_list=is_list), _as_it_is)
     if isinstance(schema, Mapping):
         checked = checked_schema(json.loads(_written(schema)), "the schema")
         return TypedFormat(response_format(NamedSchema("answer", checked)), _as_it_is)

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from chatcli.core.errors import ConfigurationError, UsageError
 from chatcli.core.messages import Message, TextPart
-from chatcli.text.hints import nearest, toml_hint
+from chatcli.text.hints import did_you_mean, nearest, toml_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 
 SETTINGS: Final = (
@@ -261,6 +261,15 @@ class Template:
     def words_taken(self) -> int:
         """The number of typed words the numbered placeholders take."""
         return max((place.position or 0 for place in self.places), default=0)
+
+    def refuse_unknown(self, names: Iterable[str]) -> None:
+        """Raise ``UsageError`` for a name that no variable has."""
+        for name in names:
+            if name not in self.variables:
+                raise UsageError(
+                    f"the template {self.name} has no variable {name}",
+                    hint=did_you_mean(name, self.variables, "variables"),
+                )
 
     def missing(self, filling: Filling) -> tuple[str, ...]:
         """Return the names of the placeholders without a value."""
