@@ -1,0 +1,193 @@
+"""Statistics over the stored calls of a period, in groups and over time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from chatcli.core.statistics import Group, HistogramBar, StatisticsReport, TimeSlot
+from chatcli.telemetry.call_store import LATE_US
+from chatcli.telemetry.call_tables import LATEST_US, microseconds
+from chatcli.telemetry.local_periods import local, pieces
+from chatcli.telemetry.tallies import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import tzinfo
+
+    from chatcli.core.statistics import Figures
+    from chatcli.telemetry.call_store import CallStore
+    from chatcli.telemetry.tallies import CallKind, Times
+
+_DAY_US: Final = 24 * 3600 * 10**6
+_HOURLY_US: Final = 3 * _DAY_US
+"""Periods up to this have a slot for each hour."""
+
+_LONG_US: Final = 400 * _DAY_US
+_EARLIEST_US: Final = 2 * _DAY_US
+"""Midnight is after the epoch in every time zone then."""
+
+_STEPS: Final = (10, 15, 20, 30, 50, 75)
+"""The bars of a histogram end at these times a power of ten, in milliseconds."""
+_MOST_BARS: Final = 24
+
+
+def report(
+    store: CallStore,
+    since: datetime,
+    until: datetime,
+    *,
+    grouped_by: str = "model",
+    model: str | None = None,
+    endpoint: str | None = None,
+    operation: str | None = None,
+    profile: str | None = None,
+    zone: tzinfo | None = None,
+    now: datetime | None = None,
+) -> StatisticsReport:
+    """Return the statistics of the calls that began from ``since`` to before ``until``, both aware.
+
+    ``grouped_by`` is one of ``GROUPINGS``. Only calls of the given names count. Days are those of ``zone``, by default of the machine.
+    Raise ``LocalIOError`` if the store cannot be used.
+    """
+    wanted = {"model": model, "endpoint": endpoint, "operation": operation, "profile": profile}
+    now_us = microseconds((now or datetime.now(UTC)).timestamp())
+    since_us, until_us = _bounds(store, since, until)
+    is_hourly = until_us - since_us <= _HOURLY_US
+    grouping = _Grouping(grouped_by, zone)
+    slots = _Timeline()
+    total = Tally()
+    parts = pieces(
+        since_us,
+        until_us,
+        zone,
+        closed_before_us=now_us - LATE_US,
+        is_hourly=is_hourly or grouped_by == "hour",
+    )
+    kinds: dict[int, CallKind] = {}
+    for period, day_us, hour_us in parts:
+        slot = slots.at(hour_us if is_hourly else day_us)
+        for calls in store.slices(period):
+            if calls.kind not in kinds:
+                kinds = store.kinds()
+            kind = kinds.get(calls.kind)
+            if kind and all(name in (None, getattr(kind, each)) for each, name in wanted.items()):
+                for tally in (slot, total, grouping.tally(kind, day_us, hour_us)):
+                    tally.add(kind, calls)
+    return StatisticsReport(
+        since=since,
+        until=until,
+        grouped_by=grouped_by,
+        total=total.figures(),
+        groups=tuple(grouping.groups()),
+        slots=tuple(TimeSlot(local(start_us, zone), figures) for start_us, figures in slots.figures()),
+        latencies=tuple(_bars(total.latencies)),
+        is_hourly=is_hourly,
+        unreadable=_unreadable(store, since),
+    )
+
+
+def keep_sums(store: CallStore, now: datetime, *, days: int = 8, zone: tzinfo | None = None) -> None:
+    """Add up the days and hours that have closed, if nobody has yet, so that the next report finds them."""
+    now_us = microseconds(now.timestamp())
+    since_us = max(_EARLIEST_US, now_us - days * _DAY_US)
+    for is_hourly in (True, False):
+        for period, _, _ in pieces(
+            since_us, now_us, zone, closed_before_us=now_us - LATE_US, is_hourly=is_hourly
+        ):
+            if period.is_closed:
+                store.slices(period)
+
+
+class _Timeline:
+    """Figures of days or hours, in order: only those of the last one are not complete yet."""
+
+    def __init__(self) -> None:
+        self._complete: list[tuple[int, Figures]] = []
+        self._start_us = -1
+        self._tally = Tally()
+
+    def at(self, start_us: int) -> Tally:
+        if start_us != self._start_us:
+            self._finish()
+            self._start_us, self._tally = start_us, Tally()
+        return self._tally
+
+    def figures(self) -> list[tuple[int, Figures]]:
+        self._finish()
+        self._start_us = -1
+        return self._complete
+
+    def _finish(self) -> None:
+        if self._start_us >= 0:
+            self._complete.append((self._start_us, self._tally.figures()))
+
+
+class _Grouping:
+    """The groups of a report."""
+
+    def __init__(self, grouped_by: str, zone: tzinfo | None) -> None:
+        self._grouped_by = grouped_by
+        self._zone = zone
+        self._times = _Timeline()
+        self._named: dict[str, Tally] = {}
+
+    def tally(self, kind: CallKind, day_us: int, hour_us: int) -> Tally:
+        if self._grouped_by == "hour":
+            return self._times.at(hour_us)
+        if self._grouped_by == "day":
+            return self._times.at(day_us)
+        return self._named.setdefault(getattr(kind, self._grouped_by), Tally())
+
+    def groups(self) -> Iterator[Group]:
+        groups = [Group(name, tally.figures()) for name, tally in self._named.items()]
+        yield from sorted(
+            groups, key=lambda group: (-group.figures.calls, -group.figures.cache_hits, group.name)
+        )
+        last = ""
+        for start_us, figures in self._times.figures():
+            start = local(start_us, self._zone)
+            name = f"{start:%Y-%m-%d}" if self._grouped_by == "day" else f"{start:%Y-%m-%d %H:%M}"
+            # When clocks are set back, an hour comes twice.
+            yield Group(name if name != last else f"{start:%Y-%m-%d %H:%M %z}", figures)
+            last = name
+
+
+def _bounds(store: CallStore, since: datetime, until: datetime) -> tuple[int, int]:
+    """Return a period in microseconds; a long one only from the first call to the last, so that its days can be counted."""
+    since_us = max(_EARLIEST_US, microseconds(since.timestamp()))
+    until_us = min(LATEST_US, microseconds(until.timestamp()))
+    if until_us - since_us > _LONG_US:
+        first_s, last_s = store.first_and_last_s() or (until.timestamp(), since.timestamp())
+        since_us = max(since_us, microseconds(first_s))
+        until_us = min(until_us, microseconds(last_s) + 1)
+    return since_us, until_us
+
+
+def _bars(times: Times) -> list[HistogramBar]:
+    """Return how many times are between round ones: an equal share of a power of ten, the longest few together."""
+    if not times.count:
+        return []
+    lowest, highest = times.of_rank(1), times.of_rank(times.count)
+    ends = [0, *(step * 10**power // 10 for power in range(10) for step in _STEPS)]
+    ends = sorted(set(ends))
+    first = max(index for index, end in enumerate(ends) if end <= lowest)
+    last = min((index for index, end in enumerate(ends) if end > highest), default=len(ends) - 1)
+    ends = ends[first : last + 1]
+    counted = [times.count_below(end) for end in ends]
+    bars = [
+        HistogramBar(low / 1000, high / 1000, above - below)
+        for (low, high), (below, above) in zip(pairwise(ends), pairwise(counted), strict=True)
+    ]
+    if len(bars) <= _MOST_BARS:
+        return bars
+    kept = bars[: _MOST_BARS - 1]
+    return [*kept, HistogramBar(kept[-1].upper_s or 0.0, None, times.count - sum(bar.calls for bar in kept))]
+
+
+def _unreadable(store: CallStore, since: datetime) -> str | None:
+    damaged_at_s = store.damaged_at_s()
+    if damaged_at_s is None or damaged_at_s <= since.timestamp():
+        return None
+    return "the file with older calls was damaged and has been moved aside"
