@@ -41,6 +41,7 @@ ALL = [
     "StructuredOutputModel",
     "ContinuationModel",
     "FallbackModel",
+    "RecordedModel",
     "OthersTextModel",
     "ReasoningSeparatingModel",
     "RetryingModel",
@@ -88,7 +89,7 @@ def test_they_stand_in_the_order_of_the_table(layers):
 
 
 def test_one_that_does_not_apply_is_not_there(layers):
-    always = ["OthersTextModel", "UsageCalibrationModel", "UnsupportedParametersModel"]
+    always = ["RecordedModel", "OthersTextModel", "UsageCalibrationModel", "UnsupportedParametersModel"]
     assert layers(**NOTHING) == always
     for name, value in EVERYTHING.items():
         assert len(layers(**{**NOTHING, name: value})) == len(always) + 1

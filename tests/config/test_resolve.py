@@ -86,6 +86,8 @@ SAMPLES = {
     "cache_size_mb": ("7", 7),
     "cache_patience_ms": ("200", 200),
     "prefetch": ("3", 3),
+    "telemetry": ("off", False),
+    "telemetry_days": ("30", 30),
     "similar": ("0.95", 0.95),
     "context": ("truncate", "truncate"),
     "summary_model": ("small", "small"),

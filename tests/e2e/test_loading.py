@@ -148,6 +148,9 @@ FOR_THE_HELP = {
 }
 
 
+MOST_MODULES_FOR_A_RECORD = 10
+
+
 def of_others(modules):
     """Return the packages that are neither Python's nor chatcli's."""
     packages = {name.partition(".")[0] for name in modules}
@@ -231,11 +234,22 @@ def test_a_conversation_is_opened_without_what_only_a_command_or_an_answer_needs
     assert len(below(("chatcli",), at_the_end)) <= MOST_MODULES_BEHIND_THE_PROMPT
 
 
+NOTHING_KEPT = "import os; os.environ['CHATCLI_TELEMETRY'] = 'off'"
+
+
 def test_one_answer_waits_for_nothing_that_only_conversations_need(modules):
     with serving_in_thread(Answer(event_stream("Paris."))) as server:
-        imported = modules("Capital of France?", server=server)
+        imported = modules("Capital of France?", server=server, before=NOTHING_KEPT)
     assert of_others(imported) <= FOR_AN_ANSWER
     assert below(NOT_FOR_AN_ANSWER, imported) == []
+
+
+def test_what_is_kept_of_a_call_needs_little_more_and_that_behind_the_answer(modules):
+    with serving_in_thread(Answer(event_stream("Paris."))) as server:
+        answered, kept = (modules("Capital?", server=server, before=each) for each in (NOTHING_KEPT, ""))
+    more = kept - answered
+    assert below(NOT_FOR_AN_ANSWER, more) == ["sqlite3", "sqlite3.dbapi2"]
+    assert len(below(("chatcli",), more)) <= MOST_MODULES_FOR_A_RECORD
 
 
 @pytest.mark.parametrize("flag", ["--help", "--version"])

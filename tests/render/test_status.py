@@ -197,7 +197,7 @@ async def test_an_error_body_cannot_act_on_the_terminal():
 
 async def test_verbose_ends_with_the_numbers_of_the_turn():
     assert (await status_lines(*FINISHED, verbose=True))[-1] == (
-        "1,234 in (12 cached) · 345 out (5 reasoning) · 2.3 s · first text 0.4 s · $0.0012 · 2 attempts · smollm2"
+        "1,234 in (12 cached) · 345 out (5 reasoning) · 2.3 s · first text 0.4 s · $0.0012 · 2 attempts · 178 tokens/s · smollm2"
     )
     assert (await status_lines(*CANCELLED, verbose=True))[-1] == "~8 in · ~1 out · 0.5 s · smollm2"
     assert (await status_lines(*FAILED, verbose=True))[-1] == "1 s · 3 attempts · smollm2"
@@ -217,6 +217,17 @@ async def test_a_retry_is_no_line_where_another_line_shows_it():
 
 def test_the_numbers_of_a_turn_say_how_often_it_was_asked():
     assert measurements(TurnResult("", "m", attempts=3)) == "3 attempts · m"
+
+
+def test_the_ids_of_the_last_call_lead_to_the_logs_and_to_the_provider():
+    ids = {"call_id": "c-1a2b3c4d", "request_id": "req_7\x1b"}
+    assert measurements(TurnResult("", "m", **ids)) == "m · c-1a2b3c4d = req_7␛"
+    assert measurements(TurnResult("", "m", call_id="c-1a2b3c4d")) == "m · c-1a2b3c4d"
+
+
+def test_an_answer_that_came_at_once_had_no_speed():
+    at_once = TurnResult("", "m", usage=Usage(output_tokens=3), latency_s=1.0, ttft_s=1.0)
+    assert measurements(at_once) == "3 out · 1 s · first text 1 s · m"
 
 
 async def test_punctuation_is_not_doubled_before_a_reference():

@@ -8,13 +8,18 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from chatcli.app.resolver import ModelResolver, loaded_counter
+from chatcli.app.resolver import ModelResolver
 from chatcli.app.run_context import BULK
 from chatcli.app.wiring import body_to_send
 from chatcli.batching.provider_batch import ProviderTerms
 from chatcli.batching.row_requests import RequestDefaults
 from chatcli.chat import Conversation
-from chatcli.conversation.counting import TOKENS_AROUND_MESSAGE, TOKENS_TO_OPEN_REPLY, EstimatingCounter
+from chatcli.conversation.counting import (
+    TOKENS_AROUND_MESSAGE,
+    TOKENS_TO_OPEN_REPLY,
+    EstimatingCounter,
+    loaded_counter,
+)
 from chatcli.core.errors import BudgetReached
 from chatcli.core.events import Usage
 from chatcli.core.messages import system

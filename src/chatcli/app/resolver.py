@@ -15,11 +15,12 @@ from chatcli.app.windows import WindowFinder
 from chatcli.chat.resolved_model import ResolvedModel, usd_of
 from chatcli.client.endpoint import Endpoint, proxy_for
 from chatcli.config.endpoints import OPENAI_URL, is_loopback, refuse_key_in_clear, with_version
-from chatcli.conversation.counting import EstimatingCounter, TiktokenCounter, vocabulary_for
+from chatcli.conversation.counting import EstimatingCounter, loaded_counter
 from chatcli.conversation.long_input.how import LongInput
 from chatcli.conversation.turn_vectors import TurnVectors
+from chatcli.core.call_records import ANSWER
 from chatcli.core.errors import ConfigurationError, RequestRefused
-from chatcli.core.events import Notice
+from chatcli.core.events import Notice, Usage
 from chatcli.sessions.session import Session
 
 if TYPE_CHECKING:
@@ -34,19 +35,14 @@ if TYPE_CHECKING:
     from chatcli.client.pool import PoolEntry
     from chatcli.client.retry import Fallback, InterruptibleSleep
     from chatcli.config.settings import Settings
+    from chatcli.core.call_records import CallRecorder
     from chatcli.core.ports import ChatModel, Embedder
-    from chatcli.core.request import Request
     from chatcli.cost.budget import Approve
     from chatcli.cost.charge import Cashier
     from chatcli.local.weights import Weights
 
 
 _NOT_FOUND = 404
-
-
-def _is_claude(model: str) -> bool:
-    """Whether the provider of ``model`` may want to be told what to cache (``client.prompt_caching``)."""
-    return "claude" in model.lower()
 
 
 class _Terms(NamedTuple):
@@ -143,7 +139,7 @@ class ModelResolver:
             as_sent=terms.guards.frames.message,
             screen=terms.guards.screen,
             early=entry,
-            look_up_early=None if settings.cache == "off" else _look_up_of(model),
+            look_up_early=getattr(model, "look_up_early", None),
             open_ahead=partial(self._ahead_model, chat, entry),
         )
 
@@ -220,7 +216,11 @@ class ModelResolver:
                 is_unwatched=self._options.unwatched,
                 caching=self._caching(terms if may_offer else None),
                 abilities=self._abilities(terms.entry.endpoint),
-                marks_prompts=settings.prompt_caching and (names is None or any(map(_is_claude, names))),
+                marks_prompts=settings.prompt_caching
+                and (names is None or any("claude" in name.lower() for name in names)),
+                open_recorder=self._recorder,
+                profile=settings.profile or "",
+                operation=self._operation,
             ),
         )
 
@@ -257,11 +257,28 @@ class ModelResolver:
         return TurnVectors(self._embedder(terms, model))
 
     def _embedder(self, terms: _Terms, model: str) -> Embedder:
+        from chatcli.client.call_recording import Recording  # noqa: PLC0415 - as in ``_model``
         from chatcli.client.embeddings import EndpointEmbedder  # noqa: PLC0415
         from chatcli.cost.charge import EmbeddingCharges  # noqa: PLC0415
 
-        charge = EmbeddingCharges(terms.cashier, model, EstimatingCounter().count, self._notify)
-        return EndpointEmbedder(terms.entry, model, charge)
+        pricing = terms.cashier.pricing
+        return EndpointEmbedder(
+            terms.entry,
+            model,
+            EmbeddingCharges(terms.cashier, model, EstimatingCounter().count, self._notify),
+            Recording(terms.entry.endpoint, self._recorder, self._settings.profile or ""),
+            cost_of=lambda tokens: usd_of(pricing, Usage(tokens, 0), model),
+        )
+
+    def _recorder(self) -> CallRecorder | None:
+        from chatcli.app.call_keeping import recorder_of  # noqa: PLC0415 - after the first call, not before it
+
+        return recorder_of(self._settings, self._options, self._context, self._stack)
+
+    @property
+    def _operation(self) -> str:
+        """What answers are for, as records of calls name it."""
+        return "batch" if self._options.unwatched else "ahead" if self._options.asks_ahead else ANSWER
 
     def _facts(self, entry: PoolEntry) -> EndpointFacts:
         return entry.facts(self._context.paths.cache, is_kept=self._settings.save)
@@ -392,20 +409,6 @@ class ModelResolver:
     def _notify_once(self, code: str, message: str) -> None:
         if self._context.shared.spending.is_first_report(message):
             self._notify(Notice(code, f"{message} (-m or /model changes it)"))
-
-
-def _look_up_of(model: ChatModel) -> Callable[[Request], Awaitable[None]] | None:
-    """Return what looks an answer up early, ``None`` if the model has no cache."""
-    from chatcli.client.answer_cache import AnswerCacheModel  # noqa: PLC0415 - most runs have no cache
-
-    return model.look_up_early if isinstance(model, AnswerCacheModel) else None
-
-
-def loaded_counter(model: str) -> Callable[[str], int]:
-    """Return the loaded counter by the vocabulary of ``model``."""
-    counter = TiktokenCounter(vocabulary_for(model))
-    counter.load()
-    return counter.count
 
 
 def endpoint_at(

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from chatcli.cost.pricing import Pricing
     from chatcli.safety.screening import Scanner, Screened
     from chatcli.sessions.session import Session
+    from chatcli.telemetry.call_writer import CallWriter
 
     Notify: TypeAlias = Callable[[Notice], None]
 
@@ -59,6 +60,11 @@ class Shared:
         from chatcli.client.pool import Pool  # noqa: PLC0415
 
         return Pool()
+
+    @cached_property
+    def call_writers(self) -> dict[tuple[object, ...], CallWriter]:
+        """What writes the records of calls, by its settings."""
+        return {}
 
     @cached_property
     def screened(self) -> Screened:

@@ -83,6 +83,7 @@ class FollowUps:
             resolved.model_name,
             (messages.system(_ORDER.format(number=number)), _material(last_turns)),
             replace(resolved.parameters, max_tokens=_MOST_TOKENS, web_search=""),
+            operation="suggestions",
         )
         sent = sum(chat.manager.tokens_of_text(message.text) for message in request.messages)
         text, done = TextBuffer(), Completion("")

@@ -186,7 +186,8 @@ class AnswerCacheModel:
 
     Of equal questions at the same time, one is asked, and the others wait for its answer. ``count`` returns about the
     tokens of a text, for the statistics of an endpoint that reports none. ``similar`` looks for an answer to a similar
-    question, ``None`` if nobody wants it. ``is_counted``: hits and misses are.
+    question, ``None`` if nobody wants it. ``is_counted``: hits and misses are. ``record_hit`` is called for each
+    hit, with the model that answered.
     """
 
     def __init__(
@@ -198,8 +199,10 @@ class AnswerCacheModel:
         count: Callable[[str], int],
         similar: SimilarAnswers | None = None,
         is_counted: bool = True,
+        record_hit: Callable[[Request, str | None], object] = lambda *_: None,
     ) -> None:
         self._inner = inner
+        self._record_hit = record_hit
         self._count = count
         self._cache = cache
         self._origin = origin
@@ -247,6 +250,7 @@ class AnswerCacheModel:
         if answer is not None:
             if self._is_counted:
                 self._cache.count(answer.saved)
+                self._record_hit(request, answer.model)
             for replayed in answer.events():
                 yield replayed
                 await asyncio.sleep(0)  # a cancellation gets its turn

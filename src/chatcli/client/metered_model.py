@@ -72,7 +72,7 @@ class MeteredModel:
         claim = self._claim(request, cache(partial(self._about_tokens, request)))
         async with self._meter.call("answer", claim) as call:
             if not call.is_admitted:
-                async with aclosing(self._queueing(call)) as waits:
+                async with aclosing(self._queueing(request, call)) as waits:
                     async for wait in waits:
                         yield wait
                 if failure := claim.own.new_failure():
@@ -97,7 +97,7 @@ class MeteredModel:
                 emit(event)
 
             if not call.is_admitted:
-                async with aclosing(self._queueing(call)) as waits:
+                async with aclosing(self._queueing(request, call)) as waits:
                     async for wait in waits:
                         emit(wait)
                 if failure := claim.own.new_failure():
@@ -113,8 +113,8 @@ class MeteredModel:
         expected = None if request.is_capped else request.parameters.max_tokens
         return sent + (expected or 0)
 
-    async def _queueing(self, call: Call) -> AsyncGenerator[Waiting]:
-        """Wait for the admission of ``call``, and report it."""
+    async def _queueing(self, request: Request, call: Call) -> AsyncGenerator[Waiting]:
+        """Wait for the admission of ``call`` for ``request``, and report it."""
         began_s, was_held = self._clock(), False
         admission = asyncio.ensure_future(call.admission())
         try:
@@ -125,6 +125,8 @@ class MeteredModel:
             if was_held and self._interval_s is None:
                 yield Waiting(self._clock() - began_s, self._reason)
         finally:
+            if request.trace is not None:
+                request.trace.limit_wait_s += self._clock() - began_s
             admission.cancel()
             await asyncio.wait({admission})
 

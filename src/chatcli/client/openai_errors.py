@@ -146,7 +146,7 @@ def _with_details(
 ) -> EndpointError:
     """Return ``error`` with the facts of its body and of the headers."""
     if response is not None:
-        error.status, error.request_id = response.status_code, _request_id(response, key)
+        error.status, error.request_id = response.status_code, request_id_of(response, key)
     error.retry_after_s = _wait_s(details, {} if response is None else response.headers)
     error.provider_code, error.parameter = details.code or None, details.parameter or None
     error.provider_message = details.text or None
@@ -181,7 +181,7 @@ def _body(response: httpx2.Response) -> object:
 _LATER_HINT = "wait a little and try again"
 
 
-def _request_id(response: ResponseHead, key: str | None) -> str | None:
+def request_id_of(response: ResponseHead, key: str | None) -> str | None:
     """Return the id that the provider's support asks for: OpenAI and Anthropic; Azure."""
     headers = response.headers
     request_id = headers.get("x-request-id") or headers.get("request-id") or headers.get("apim-request-id")

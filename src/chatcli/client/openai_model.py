@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,13 +35,13 @@ from chatcli.client.openai_errors import (
     as_chatcli_error,
     content_type,
     not_an_answer,
+    request_id_of,
     stream_error,
 )
+from chatcli.client.received_answer import CONTINUE_HINT, ReceivedResponse, ShownAnswer
 from chatcli.client.wire_messages import whole_reply
 from chatcli.core.errors import AnswerTooLarge, BadResponse, EndpointError, IncompleteAnswer
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
-from chatcli.core.frozen import mutable
-from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -61,7 +60,6 @@ if TYPE_CHECKING:
 _END_OF_STREAM = b"[DONE]"
 _SIGNS_OF_LIFE = {b"", b"ping", b"pong", b"heartbeat", b"keepalive", b"keep-alive"}
 _ANY_MODEL = ""
-_CONTINUE_HINT = "/continue gets the rest"
 _STALE = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError, httpx2.CloseError)
 
 
@@ -99,7 +97,7 @@ class OpenAIModel:
         """
         received = await self._receive(request, call) if stored is None else self._received_whole(stored)
         # Not before the request has left.
-        reader, shown = self._dialect.reader(request), _Shown(self._endpoint.largest_answer_bytes)
+        reader, shown = self._dialect.reader(request), ShownAnswer(self._endpoint.largest_answer_bytes)
         try:
             async with aclosing(self._read_received(received, reader)) as events:
                 async for event in events:
@@ -117,9 +115,9 @@ class OpenAIModel:
 
     async def ask(self, request: Request, call: Call, emit: Emit) -> None:
         """Emit the events of ``answer``, of which nothing is wanted before its end."""
-        reader, shown = self._dialect.reader(request), _Shown(self._endpoint.largest_answer_bytes)
+        reader, shown = self._dialect.reader(request), ShownAnswer(self._endpoint.largest_answer_bytes)
         try:
-            response = await self._respond(self._body(request), call)
+            response = await self._respond(request, call)
             if are_events(response.content, content_type(response)):
                 received = self._received_whole(response)
                 async with aclosing(self._read_received(received, reader)) as events:
@@ -133,12 +131,12 @@ class OpenAIModel:
         for event in self._end(request, reader, shown):
             emit(event)
 
-    def _show(self, event: ModelEvent, shown: _Shown, emit: Emit) -> None:
+    def _show(self, event: ModelEvent, shown: ShownAnswer, emit: Emit) -> None:
         emit(shown.taken(event))
         if shown.is_full:
             raise too_large(self._endpoint)
 
-    def _check_complete(self, error: EndpointError, reader: AnswerReader, shown: _Shown) -> None:
+    def _check_complete(self, error: EndpointError, reader: AnswerReader, shown: ShownAnswer) -> None:
         """Raise ``error``, in the words of a broken-off answer if there is text, unless the answer is complete."""
         # A failure after the end of a completely received answer is harmless.
         if not reader.is_complete or isinstance(error, AnswerTooLarge):
@@ -146,7 +144,7 @@ class OpenAIModel:
                 raise error
             raise shown.broken_off(error) from error
 
-    def _end(self, request: Request, reader: AnswerReader, shown: _Shown) -> Iterator[ModelEvent]:
+    def _end(self, request: Request, reader: AnswerReader, shown: ShownAnswer) -> Iterator[ModelEvent]:
         for event in reader.rest():
             yield shown.taken(event)
         completion = reader.completion()
@@ -160,7 +158,12 @@ class OpenAIModel:
             endpoint=self._endpoint,
         )
         of = completion  # ``replace`` would cost more than all of the parsing
-        yield Completion(of.finish_reason, of.model, of.usage, of.cost_usd, of.cached, reply, of.sources)
+        call_id, request_id = ("", None) if (trace := request.trace) is None else (trace.id, trace.request_id)
+        yield Completion(
+            *(of.finish_reason, of.model, of.usage, of.cost_usd, of.cached, reply, of.sources),
+            call_id=call_id,
+            request_id=request_id,
+        )
 
     def _is_streamed(self, request: Request) -> bool:
         return self._streamed and "stream" not in request.without
@@ -168,10 +171,10 @@ class OpenAIModel:
     def _body(self, request: Request) -> dict[str, Any]:
         return self._dialect.body(request, streamed=self._is_streamed(request), endpoint=self._endpoint)
 
-    async def _receive(self, request: Request, call: Call) -> _Received:
+    async def _receive(self, request: Request, call: Call) -> ReceivedResponse:
         """Send ``request`` and return its response once the body begins to arrive."""
         if self.is_whole(request):
-            return self._received_whole(await self._respond(self._body(request), call))
+            return self._received_whole(await self._respond(request, call))
         idle = IdleTimeout(self._endpoint)
         try:
             async with AsyncExitStack() as stack:
@@ -182,15 +185,17 @@ class OpenAIModel:
                 chunks = watched(response.aiter_raw(), idle)
                 await stack.enter_async_context(aclosing(chunks))
                 start = await beginning(chunks)
-                return _Received(response, start, rejoined(start, chunks), idle, stack.pop_all())
+                return ReceivedResponse(response, start, rejoined(start, chunks), idle, stack.pop_all())
         except FOREIGN_ERRORS as error:
             raise as_chatcli_error(self._endpoint, error) from error
 
-    def _received_whole(self, response: DirectResponse) -> _Received:
+    def _received_whole(self, response: DirectResponse) -> ReceivedResponse:
         content = response.content
-        return _Received(response, content, _in_one_piece(content), IdleTimeout(self._endpoint))
+        return ReceivedResponse(response, content, _in_one_piece(content), IdleTimeout(self._endpoint))
 
-    async def _read_received(self, received: _Received, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
+    async def _read_received(
+        self, received: ReceivedResponse, reader: AnswerReader
+    ) -> AsyncGenerator[ModelEvent]:
         read = self._events if are_events(received.start, received.content_type) else self._whole
         try:
             async with received.closing, aclosing(read(received, reader)) as events:
@@ -199,15 +204,17 @@ class OpenAIModel:
         except FOREIGN_ERRORS as error:
             raise as_chatcli_error(self._endpoint, error) from error
 
-    async def _respond(self, body: dict[str, Any], call: Call) -> DirectResponse:
-        """Return the whole response to ``body`` over a direct connection."""
+    async def _respond(self, request: Request, call: Call) -> DirectResponse:
+        """Return the whole response to ``request`` over a direct connection."""
         from chatcli.client.http_responses import BodyTooLong  # noqa: PLC0415 - only batches need it
 
         endpoint = self._endpoint
         connections = await call.connections()
+        content = _encoded(self._body(request))
+        _note_sent(request, len(content))
         try:
             response = await connections.post(
-                self._dialect.path, _encoded(body), most_bytes=endpoint.largest_answer_bytes
+                self._dialect.path, content, most_bytes=endpoint.largest_answer_bytes
             )
         except openai.APIStatusError as error:
             call.learn(error.response.headers)
@@ -218,6 +225,7 @@ class OpenAIModel:
             raise timed_out(endpoint, error) from error
         except BodyTooLong as error:
             raise too_large(endpoint) from error
+        self._note_received(request, response, len(response.content))
         call.learn(response.headers)
         return response
 
@@ -229,7 +237,9 @@ class OpenAIModel:
             send = partial(call.post, dialect.path, content)
         else:
             body = dialect.body(request, streamed=streamed, endpoint=endpoint)
+            content = _encoded(body)  # to be measured; the package encodes it again
             send = partial(call.post_body, dialect.path, body)
+        _note_sent(request, len(content))
         try:
             response = await send()
         except openai.APIConnectionError as error:
@@ -241,12 +251,18 @@ class OpenAIModel:
         except openai.APIStatusError as error:
             call.learn(error.response.headers)
             raise
+        stack.callback(lambda: self._note_received(request, response, response.num_bytes_downloaded))
         stack.push_async_callback(response.aclose)
         self._has_answered = True
         call.learn(response.headers)
         return response
 
-    async def _events(self, received: _Received, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
+    def _note_received(self, request: Request, response: ResponseHead, received_bytes: int) -> None:
+        if (trace := request.trace) is not None:
+            trace.received_bytes += received_bytes
+            trace.request_id = request_id_of(response, self._endpoint.key)
+
+    async def _events(self, received: ReceivedResponse, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
         longest_bytes = self._endpoint.largest_answer_bytes
         async with aclosing(event_data(received.chunks, longest_bytes)) as reads:
             async for events in reads:
@@ -266,7 +282,7 @@ class OpenAIModel:
             await drained(reads)
 
     def _read(
-        self, events: Iterator[bytes], received: _Received, reader: AnswerReader
+        self, events: Iterator[bytes], received: ReceivedResponse, reader: AnswerReader
     ) -> Iterator[TextDelta | ReasoningDelta]:
         """Yield the contents of events up to the end of the stream."""
         try:
@@ -288,7 +304,7 @@ class OpenAIModel:
                 raise too_large(self._endpoint) from error
             received.is_over = True
 
-    async def _whole(self, received: _Received, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
+    async def _whole(self, received: ReceivedResponse, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
         content = await whole(received.chunks, received.idle, self._endpoint)
         for event in self._read_object(received.response, content, reader):
             yield event
@@ -344,35 +360,21 @@ class OpenAIModel:
         self._has_reported_endings = True
         return not was_reported
 
-    def _ended_early(self, shown: _Shown) -> EndpointError:
+    def _ended_early(self, shown: ShownAnswer) -> EndpointError:
         if shown.characters:
             return IncompleteAnswer(
                 f"{self._endpoint.host}: the answer was cut after {shown.characters:,} characters",
-                hint=_CONTINUE_HINT,
+                hint=CONTINUE_HINT,
             )
         return BadResponse(
             f"{self._endpoint.host}: the stream ended without an answer", hint="try again", retryable=True
         )
 
 
-@mutable
-class _Received:
-    """A response whose body has begun to arrive, with its ``start``; ``is_over`` once the stream announced its end.
-
-    ``closing`` closes it. ``wordless_bytes`` is the size of the events that belong to the answer but have no text.
-    """
-
-    response: ResponseHead
-    start: bytes
-    chunks: AsyncGenerator[bytes]
-    idle: IdleTimeout
-    closing: AsyncExitStack = field(default_factory=AsyncExitStack)
-    is_over: bool = False
-    wordless_bytes: int = 0
-
-    @property
-    def content_type(self) -> str:
-        return content_type(self.response)
+def _note_sent(request: Request, sent_bytes: int) -> None:
+    if (trace := request.trace) is not None:
+        trace.attempts += 1
+        trace.sent_bytes += sent_bytes
 
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -398,43 +400,3 @@ def _no_finish_reason(endpoint: Endpoint) -> str:
     return (
         f"{endpoint.name} sends no finish reason; an answer counts as complete when its stream ends properly"
     )
-
-
-class _Shown:
-    """The part of the answer the person may have seen, and how much more is accepted."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self.answer = TextBuffer()
-        self.reasoning = TextBuffer()
-        self.characters = 0
-        self._left_bytes = limit_bytes
-
-    @property
-    def is_full(self) -> bool:
-        return self._left_bytes < 0
-
-    def taken(self, event: ModelEvent) -> ModelEvent:
-        """Return ``event``, cut at the limit."""
-        if not isinstance(event, (TextDelta, ReasoningDelta)):
-            return event
-        text, left_bytes = event.text, self._left_bytes
-        self._left_bytes -= len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-        if self.is_full:
-            text = text.encode("utf-8", "surrogatepass")[: max(0, left_bytes)].decode("utf-8", "ignore")
-            event = type(event)(text)
-        if isinstance(event, TextDelta):
-            self.characters += len(text)
-            self.answer.append(text)
-        else:
-            self.reasoning.append(text)
-        return event
-
-    def broken_off(self, error: EndpointError) -> IncompleteAnswer:
-        """Return the failure in the middle of a visible answer, with its cause."""
-        return IncompleteAnswer(
-            f"{error.clause}; the answer was cut after {self.characters:,} characters",
-            hint=_CONTINUE_HINT,
-            status=error.status,
-            request_id=error.request_id,
-            provider_code=error.provider_code,
-        )

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from chatcli.client.call_recording import RecordedModel, Recording
 from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.continuation import ContinuationModel
 from chatcli.client.endpoint_facts import UnsupportedParametersModel, UsageCalibrationModel
@@ -20,6 +21,7 @@ from chatcli.client.prompt_caching import CONVERSATION, ONE_REQUEST, PromptCachi
 from chatcli.client.reasoning_separation import ReasoningSeparatingModel
 from chatcli.client.responses import Responses
 from chatcli.client.retry import FallbackModel, RetryingModel
+from chatcli.core.call_records import ANSWER
 from chatcli.core.whole_answers import asker
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from chatcli.client.pool import PoolEntry
     from chatcli.client.rate_limit import OwnLimits
     from chatcli.client.retry import Fallback
+    from chatcli.core.call_records import OpenRecorder
     from chatcli.core.events import ModelEvent, Notice
     from chatcli.core.ports import ChatModel, MessageScreen, TokenCounter
     from chatcli.core.request import Request
@@ -55,7 +58,8 @@ class ModelOptions(NamedTuple):
     batch, so that ``Waiting`` is not reported, and whole answers take the cheapest connection. ``caching`` has answers
     from before, ``None`` for none. ``abilities`` returns those of a model of the endpoint;
     ``None`` if no answer is to fit a schema. ``marks_prompts``: requests say what the provider is to cache, where it wants
-    to be told.
+    to be told. ``open_recorder`` returns what takes the records of calls, under the name of ``profile``. ``operation`` is what its
+    answers are for.
     """
 
     api: str
@@ -76,6 +80,9 @@ class ModelOptions(NamedTuple):
     caching: Caching | None = None
     abilities: Callable[[str], frozenset[str] | None] | None = None
     marks_prompts: bool = False
+    open_recorder: OpenRecorder = lambda: None
+    profile: str = ""
+    operation: str = ANSWER
 
 
 class OthersTextModel:
@@ -130,8 +137,15 @@ def _cached(inner: ChatModel, endpoint: Endpoint, options: ModelOptions) -> Chat
     if options.caching is None:
         return inner
     cache, similar, is_ahead = options.caching
+
     return AnswerCacheModel(
-        inner, cache, origin, count=options.counter.count, similar=similar, is_counted=not is_ahead
+        inner,
+        cache,
+        origin,
+        count=options.counter.count,
+        similar=similar,
+        is_counted=not is_ahead,
+        record_hit=Recording(endpoint, options.open_recorder, options.profile).hit,
     )
 
 
@@ -166,6 +180,14 @@ LAYERS: Final = (
         "fallback",
         lambda options: bool(options.fallbacks),
         lambda inner, _, options: FallbackModel(inner, options.fallbacks),
+    ),
+    # Measures each call with all its attempts; inside of fallbacks, as each has a pipeline of its own.
+    Layer(
+        "call recording",
+        lambda _: True,
+        lambda inner, endpoint, options: RecordedModel(
+            inner, Recording(endpoint, options.open_recorder, options.profile), options.operation
+        ),
     ),
     # Scans and frames text of others; inside of fallbacks, as each has a pipeline of its own.
     Layer(

@@ -74,7 +74,7 @@ class RetryingModel:
             else:
                 return
             yield retrying
-            await self._sleep(retrying.wait_s)
+            await self._pause(retrying, request)
 
     async def ask(self, request: Request, emit: Emit) -> None:
         """See ``core.whole_answers``."""
@@ -96,7 +96,15 @@ class RetryingModel:
             else:
                 return
             emit(retrying)
+            await self._pause(retrying, request)
+
+    async def _pause(self, retrying: Retrying, request: Request) -> None:
+        began_s = self._clock()
+        try:
             await self._sleep(retrying.wait_s)
+        finally:
+            if request.trace is not None:
+                request.trace.retry_wait_s += self._clock() - began_s
 
     def _attempts(self) -> _Attempts:
         return _Attempts(self._retries, self._budget_s, self._clock)

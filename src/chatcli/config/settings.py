@@ -295,6 +295,14 @@ class Settings:
     )
     stream: bool = _setting("Show the answer while it arrives", parsers.switch, True, flag="--no-stream")
     save: bool = _setting("Keep conversations", parsers.switch, True, flag="--no-save")
+    telemetry: bool = _setting(
+        "Keep response times, outcomes, tokens and costs of calls on this machine, for chatcli stats",
+        parsers.switch,
+        True,
+    )
+    telemetry_days: int = _setting(
+        "How long these are kept, in days, 1 to 3,650", parsers.whole_number(1, 3_650), 180
+    )
     plain: bool = _setting(
         "Plain lines without redrawing, for screen readers",
         parsers.switch,

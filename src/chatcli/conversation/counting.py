@@ -327,3 +327,10 @@ def _tokens(text: str) -> int:
     dense, pictures = len(_DENSE.findall(text)), len(_PICTURES.findall(text))
     others = len(_OTHERS.findall(text)) - dense - pictures
     return units + dense + 2 * pictures + ceil(others / _OTHERS_A_TOKEN)
+
+
+def loaded_counter(model: str) -> Callable[[str], int]:
+    """Return the loaded counter by the vocabulary of ``model``."""
+    counter = TiktokenCounter(vocabulary_for(model))
+    counter.load()
+    return counter.count

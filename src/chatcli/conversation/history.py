@@ -265,6 +265,8 @@ class RunningTurn:
             refusal=self.message.refusal,
             tool_calls=self.message.tool_calls,
             sources=done.sources if done else (),
+            call_id=done.call_id if done else getattr(self.error, "call_id", ""),
+            request_id=done.request_id if done else getattr(self.error, "request_id", None),
         )
 
     def _note_first_delta(self) -> None:

@@ -86,6 +86,7 @@ class ModelSummarizer:
             self._model_name,
             (messages.system(order), Message("user", tuple(_material(fold)))),
             replace(self._parameters, max_tokens=fold.most_tokens + thinking, web_search=""),
+            operation="summary",
         )
         text = TextBuffer()
         async with aclosing(self._model.stream(request)) as events:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from chatcli.core.frozen import frozen, mutable
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 OK: Final = "ok"
+ANSWER: Final = "answer"
+"""The operation of an answer in a conversation."""
 CANCELLED: Final = "cancelled"
 """The person stopped it, so that it says nothing about the endpoint."""
 
@@ -22,13 +27,13 @@ class CallRecord:
     there was none. Tokens and costs are ``None`` where they are unknown. ``findings`` counts texts in the request that seemed to
     give orders. A ``is_cache_hit`` reached no endpoint. Bytes are those of bodies.
 
-    ``id`` is that of the call in the logs. It, ``finish_reason`` and ``provider_request_id`` are not kept.
+    ``id`` is that of the call in the logs. It, ``finish_reason`` and ``request_id``, the provider's id of the last attempt, are not kept.
     """
 
     at_s: float
     endpoint: str
     model: str
-    operation: str = "answer"
+    operation: str = ANSWER
     outcome: str = OK
     profile: str = ""
     attempts: int = 1
@@ -46,10 +51,10 @@ class CallRecord:
     findings: int = 0
     id: str = ""
     finish_reason: str | None = None
-    provider_request_id: str | None = None
+    request_id: str | None = None
 
 
-OPERATIONS: Final = ("answer", "summary", "part", "suggestions", "ahead", "batch", "embeddings")
+OPERATIONS: Final = (ANSWER, "summary", "part", "suggestions", "ahead", "batch", "embeddings")
 
 
 class CallRecorder(Protocol):
@@ -58,12 +63,18 @@ class CallRecorder(Protocol):
     def record(self, call: CallRecord) -> None: ...
 
 
+OpenRecorder: TypeAlias = "Callable[[], CallRecorder | None]"
+"""Returns the recorder, ``None`` if nothing is to be recorded; called when a call has ended."""
+
+
 @mutable
 class CallTrace:
     """What the layers of the client note about a call while it runs; its request carries it from one to the other."""
 
     id: str
+    attempts: int = 0
     limit_wait_s: float = 0.0
+    retry_wait_s: float = 0.0
     sent_bytes: int = 0
     received_bytes: int = 0
-    provider_request_id: str | None = None
+    request_id: str | None = None

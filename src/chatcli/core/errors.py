@@ -179,13 +179,14 @@ class EndpointError(ChatcliError):
 
     ``retryable``: the same request may succeed later; ``retry_after_s`` is the delay the server asked for.
     ``provider_code`` is the server's own code, ``provider_message`` its full message, ``parameter`` the part
-    of the request it names.
+    of the request it names. ``call_id`` is the id of the call in chatcli's logs, ``request_id`` the provider's.
     """
 
     code = "endpoint"
     exit_code = ExitCode.NETWORK
     _texts = ("message", "hint", "request_id", "provider_code", "parameter", "provider_message")
     retryable: bool = False
+    call_id: str = ""
 
     def __init__(
         self,
@@ -210,6 +211,12 @@ class EndpointError(ChatcliError):
         self.provider_message = provider_message
         if retryable is not None:
             self.retryable = retryable
+
+    def of_call(self, call_id: str) -> Self:
+        """Return a copy of the error with the id of its call."""
+        other = copy(self)
+        other.call_id = call_id
+        return other
 
     @property
     def refuses_question(self) -> bool:

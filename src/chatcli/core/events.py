@@ -181,9 +181,9 @@ class CitedSource:
 class Completion:
     """The last event of a client's stream: the answer is complete.
 
-    ``message`` is the whole reply; it does not count in comparisons, as its text was in the deltas.
+    ``message`` is the whole reply; it does not count in comparisons, as its text was in the deltas, and neither do the ids.
     ``cost_usd`` is the cost the endpoint reports. ``answers`` is the number of whole answers it took: 2 if the
-    first did not fit the schema.
+    first did not fit the schema. ``call_id`` is the id of the call in chatcli's logs, ``request_id`` the provider's.
     """
 
     finish_reason: str
@@ -194,6 +194,8 @@ class Completion:
     message: Message = field(default=EMPTY_REPLY, compare=False)
     sources: tuple[CitedSource, ...] = ()
     answers: int = 1
+    call_id: str = field(default="", compare=False)
+    request_id: str | None = field(default=None, compare=False)
 
 
 @frozen
@@ -202,7 +204,7 @@ class TurnResult:
 
     ``text`` is the whole answer or, after a failure, the part received. ``latency_s`` runs from the request
     to the end, ``ttft_s`` to the first delta. ``cost_usd`` is ``None`` where the price is unknown. ``data`` is the
-    value of an answer that fits its schema.
+    value of an answer that fits its schema. ``call_id`` and ``request_id`` are those of its last call, as in ``Completion``.
     """
 
     text: str
@@ -220,6 +222,8 @@ class TurnResult:
     tool_calls: tuple[ToolCallPart, ...] = ()
     sources: tuple[CitedSource, ...] = ()
     data: Any = field(default=None, hash=False)
+    call_id: str = ""
+    request_id: str | None = None
 
 
 @frozen

@@ -44,6 +44,8 @@ _CONTINUE: Final = lazy_pattern(
 _AFTER_ANSWER: Final = {"refusal", "tool_calls", "media_not_shown", "no_finish_reason"}
 """Notices that wait for the end of the turn, as the last lines of the answer may not be printed yet."""
 WARNING: Final = "warning: "
+_SHORTEST_TEXT_S: Final = 0.05
+"""Text that came in less time came at once, and at no speed."""
 _WARNINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "injection": "sent all the same: check whether the answer obeys it",
@@ -237,13 +239,15 @@ def source_lines(sources: Sequence[CitedSource]) -> list[str]:
 
 
 def measurements(result: TurnResult) -> str:
-    """Return the known tokens, times, cost and model of a turn on one line."""
+    """Return the known tokens, times, cost and model of a turn on one line, and the ids of its last call."""
     facts = (
         _input(result.usage),
         _output(result.usage),
         _searches(result.usage.searches),
         measured(result),
+        _speed(result),
         sanitize_line(result.model),
+        call_ids(result.call_id, result.request_id),
     )
     return " · ".join(each for each in facts if each)
 
@@ -258,6 +262,20 @@ def measured(result: TurnResult) -> str:
         f"{result.attempts:,} attempts" if result.attempts > 1 else None,
     )
     return " · ".join(each for each in facts if each)
+
+
+def call_ids(call_id: str, request_id: str | None) -> str:
+    """Return the id of a call in the logs, and the provider's; empty without any."""
+    ids = [call_id, sanitize_line(request_id or "")]
+    return " = ".join(each for each in ids if each)
+
+
+def _speed(result: TurnResult) -> str | None:
+    """Return how fast the text came once it had begun."""
+    tokens, latency_s, ttft_s = result.usage.output_tokens, result.latency_s, result.ttft_s
+    if not tokens or latency_s is None or ttft_s is None or latency_s - ttft_s < _SHORTEST_TEXT_S:
+        return None
+    return f"{tokens / (latency_s - ttft_s):,.0f} tokens/s"
 
 
 def _cost(cost_usd: float | None) -> str | None:

@@ -189,7 +189,7 @@ class PartReader:
 
     async def _ask(self, ask: Ask, emit: Callable[[Event | Answered], None]) -> str:
         gathered, done = TextBuffer(), None
-        request = Request(self._model_name, ask.messages, self._parameters)
+        request = Request(self._model_name, ask.messages, self._parameters, operation="part")
         async with aclosing(self._model.stream(request)) as events:
             async for event in events:
                 match event:

@@ -1,0 +1,49 @@
+"""Where the records of calls go, as the settings say."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from chatcli.config.paths import ensure_private_folder
+
+if TYPE_CHECKING:
+    from contextlib import AsyncExitStack
+
+    from chatcli.app.run_context import ChatOptions, RunContext
+    from chatcli.config.settings import Settings
+    from chatcli.core.call_records import CallRecorder
+    from chatcli.telemetry.call_store import CallStore
+
+_DAY_S: Final = 86_400
+
+
+def recorder_of(
+    settings: Settings, options: ChatOptions, context: RunContext, stack: AsyncExitStack
+) -> CallRecorder | None:
+    """Return what takes the records of calls until ``stack`` is closed, ``None`` if nothing is to be kept of them."""
+    if not (settings.telemetry and settings.save and context.has_configuration) or options.dry:
+        return None
+    from chatcli.telemetry.call_writer import CallWriter  # noqa: PLC0415 - with the first request, as the client
+
+    chosen = context.paths.data, settings.telemetry_days
+    writer = context.shared.call_writers.get(chosen)
+    if writer is None:
+        writer = CallWriter((partial(_kept_store, context, settings.telemetry_days),))
+        context.shared.call_writers[chosen] = writer
+    writer.open_until(stack)
+    return writer
+
+
+def open_call_store(context: RunContext) -> CallStore:
+    """Return the store of calls. Raise a ``ChatcliError`` if it cannot be used."""
+    from chatcli.telemetry.call_store import FILE_NAME, CallStore  # noqa: PLC0415 - most runs need it in a thread only
+
+    return CallStore(ensure_private_folder(context.paths.data) / FILE_NAME)
+
+
+def _kept_store(context: RunContext, days: int) -> CallStore:
+    store = open_call_store(context)
+    store.forget(time.time() - days * _DAY_S)
+    return store

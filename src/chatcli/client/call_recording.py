@@ -1,0 +1,173 @@
+"""The layer that measures calls: one record for each, with all its attempts, and never a word of its text."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from asyncio import CancelledError
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
+
+from chatcli.core.call_records import ANSWER, CANCELLED, OK, CallRecord, CallTrace
+from chatcli.core.errors import BudgetReached, ChatcliError, EndpointError
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
+from chatcli.core.whole_answers import asker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from types import TracebackType
+
+    from chatcli.client.endpoint import Endpoint
+    from chatcli.core.call_records import OpenRecorder
+    from chatcli.core.events import ModelEvent, Usage
+    from chatcli.core.ports import ChatModel
+    from chatcli.core.request import Request
+    from chatcli.core.whole_answers import Emit
+
+_INJECTION: Final = "injection"
+"""The code of a notice about a text that seems to give orders."""
+
+_FAILED_REASONS: Final = frozenset({"content_filter"})
+"""Finish reasons of answers that nobody can use."""
+
+
+class Recording(NamedTuple):
+    """Who takes the records of the calls of one endpoint, under which profile.
+
+    ``clock`` counts seconds, ``now`` returns those since the epoch.
+    """
+
+    endpoint: Endpoint
+    open_recorder: OpenRecorder = lambda: None
+    profile: str = ""
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+
+    def hit(self, request: Request, model: str | None) -> None:
+        """Record a request that a cache answered."""
+        if (recorder := self.open_recorder()) is not None:
+            name = model or request.model
+            record = CallRecord(
+                self.now(), name_of(self.endpoint), name, request.operation, OK, self.profile, 0
+            )
+            recorder.record(replace(record, cost_usd=0.0, is_cache_hit=True))
+
+
+class RecordedModel:
+    """A ``ChatModel`` whose calls are recorded; ``operation`` is what its answers are for."""
+
+    def __init__(self, inner: ChatModel, recording: Recording, operation: str = ANSWER) -> None:
+        self._inner = inner
+        self._recording = recording
+        self._operation = operation
+
+    async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
+        with RunningCall(self._named(request), self._recording) as call:
+            async with aclosing(self._inner.stream(call.request)) as events:
+                async for event in events:
+                    call.see(event)
+                    yield event
+
+    async def ask(self, request: Request, emit: Emit) -> None:
+        """See ``core.whole_answers``."""
+        with RunningCall(self._named(request), self._recording) as call:
+
+            def see(event: ModelEvent) -> None:
+                call.see(event)
+                emit(event)
+
+            await asker(self._inner)(call.request, see)
+
+    def _named(self, request: Request) -> Request:
+        return replace(request, operation=self._operation) if request.operation == ANSWER else request
+
+
+def name_of(endpoint: Endpoint) -> str:
+    """Return the name of ``endpoint`` in records: the embedded model has another port in each run."""
+    return "embedded" if endpoint.embedded else endpoint.host
+
+
+class RunningCall:
+    """A call while it runs, and what it has come to; a context that records it at its end.
+
+    It gives the call an id, and so does the error that ends it. A call that never reached for the endpoint, as it would have exceeded
+    a budget, leaves no record.
+    """
+
+    def __init__(self, request: Request, recording: Recording) -> None:
+        self.trace = CallTrace(f"c-{secrets.token_hex(4)}")
+        self.request = replace(request, trace=self.trace)
+        self._recording = recording
+        self._has_failed_at_endpoint = False
+        self._at_s = recording.now()
+        self._began_s = recording.clock()
+        self._ttft_s: float | None = None
+        self._outcome = CANCELLED
+        self._completion: Completion | None = None
+        self._findings = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._fail(error)
+        if self.trace.attempts or self._has_failed_at_endpoint:
+            recorder = self._recording.open_recorder()
+            if recorder is not None:
+                recorder.record(self._record())
+        if isinstance(error, EndpointError):
+            raise error.of_call(self.trace.id) from error
+
+    def see(self, event: ModelEvent) -> None:
+        match event:
+            case TextDelta() | ReasoningDelta():
+                if self._ttft_s is None:
+                    self._ttft_s = self._recording.clock() - self._began_s
+            case Completion(reason):
+                self._outcome = reason if reason in _FAILED_REASONS else OK
+                self._completion = event
+            case Notice(code):
+                self._findings += code == _INJECTION
+            case _:
+                pass
+
+    def _fail(self, error: BaseException) -> None:
+        """Note how the call ended, unless it was complete already: a budget may have cut the answer after all."""
+        if self._completion is not None:
+            return
+        self._has_failed_at_endpoint = isinstance(error, EndpointError)
+        if isinstance(error, ChatcliError) and not isinstance(error, BudgetReached):
+            self._outcome = error.code
+        elif not isinstance(error, CancelledError | GeneratorExit | BudgetReached):
+            self._outcome = "bug"
+
+    def _record(self) -> CallRecord:
+        done, trace, recording = self._completion, self.trace, self._recording
+        usage: Usage | None = None if done is None else done.usage
+        return CallRecord(
+            self._at_s,
+            name_of(recording.endpoint),
+            (done and done.model) or self.request.model,
+            self.request.operation,
+            self._outcome,
+            recording.profile,
+            max(1, trace.attempts),
+            trace.retry_wait_s,
+            trace.limit_wait_s,
+            self._ttft_s,
+            self._recording.clock() - self._began_s,
+            None if usage is None else usage.input_tokens,
+            None if usage is None else usage.cached_tokens,
+            None if usage is None else usage.output_tokens,
+            None if done is None else done.cost_usd,
+            sent_bytes=trace.sent_bytes,
+            received_bytes=trace.received_bytes,
+            findings=self._findings,
+            id=trace.id,
+            finish_reason=None if done is None else done.finish_reason,
+            request_id=trace.request_id,
+        )

@@ -1,0 +1,114 @@
+"""The thread that writes the records of calls: no turn waits for it, and none fails with it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AsyncExitStack
+    from typing import TypeAlias
+
+    from chatcli.core.call_records import CallRecord
+
+_TOGETHER_S: Final = 0.25
+"""How long records wait for others, to be written with them."""
+_MOST_TOGETHER: Final = 1_000
+_PATIENCE_S: Final = 0.5
+
+
+class CallSink(Protocol):
+    """Keeps records, or passes them on. Used in one thread."""
+
+    def append(self, calls: Sequence[CallRecord]) -> None:
+        """Take records; any exception costs them, and nothing else."""
+        ...
+
+    def close(self) -> None: ...
+
+
+OpenSink: TypeAlias = "Callable[[], CallSink]"
+
+
+class CallWriter:
+    """A ``CallRecorder`` that hands records to sinks, in a thread of its own.
+
+    The functions of ``open_sinks`` are called in that thread when there is a first record, and again while they fail. ``lost``
+    counts records that a sink did not take, ``problem`` is the last reason. The end of a run waits up to ``patience_s`` for the last records.
+    """
+
+    def __init__(self, open_sinks: Sequence[OpenSink], *, patience_s: float = _PATIENCE_S) -> None:
+        self._patience_s = patience_s
+        self.lost = 0
+        self.problem: str | None = None
+        self._open_sinks = open_sinks
+        self._queue: SimpleQueue[CallRecord | None] | None = None
+        self._thread: Thread | None = None
+        self._users = 0
+
+    def record(self, call: CallRecord) -> None:
+        if self._queue is None:
+            self._queue = SimpleQueue()
+            self._thread = Thread(target=self._run, args=(self._queue,), name="records of calls", daemon=True)
+            try:
+                self._thread.start()
+            except RuntimeError:  # Python 3.12 and later start no thread once they shut down
+                self._thread = None
+        self._queue.put(call)
+
+    def open_until(self, stack: AsyncExitStack) -> None:
+        """Be in use until ``stack`` is closed; the last user waits a moment until everything is written."""
+        self._users += 1
+        stack.push_async_callback(self._leave)
+
+    async def _leave(self) -> None:
+        self._users -= 1
+        if not self._users and (thread := self.end()) is not None:
+            await asyncio.to_thread(thread.join, self._patience_s)
+
+    def end(self) -> Thread | None:
+        """Have the thread end once everything is written, and return it; a later record starts another."""
+        queue, self._queue = self._queue, None
+        thread, self._thread = self._thread, None
+        if queue is not None:
+            queue.put(None)
+        return thread
+
+    def _run(self, queue: SimpleQueue[CallRecord | None]) -> None:
+        opened: dict[OpenSink, CallSink] = {}
+        is_over = False
+        while not is_over:
+            calls, is_over = _next(queue)
+            for open_sink in self._open_sinks if calls else ():
+                try:
+                    if open_sink not in opened:
+                        opened[open_sink] = open_sink()
+                    opened[open_sink].append(calls)
+                except Exception as error:  # noqa: BLE001 - whatever is wrong with what is measured, it fails no turn
+                    self.lost += len(calls)
+                    self.problem = str(error) or type(error).__name__
+        for sink in opened.values():
+            with suppress(Exception):
+                sink.close()
+
+
+def _next(queue: SimpleQueue[CallRecord | None]) -> tuple[list[CallRecord], bool]:
+    """Return the next records, and whether they are the last."""
+    first = queue.get()
+    if first is None:
+        return [], True
+    calls, until_s = [first], time.monotonic() + _TOGETHER_S
+    while len(calls) < _MOST_TOGETHER:
+        try:
+            call = queue.get(timeout=max(0.0, until_s - time.monotonic()))
+        except Empty:
+            break
+        if call is None:
+            return calls, True
+        calls.append(call)
+    return calls, False
