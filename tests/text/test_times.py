@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from chatcli.text.times import (
     LONGEST_AGE_COLUMNS,
     age,
+    calendar_day,
     in_hours,
     in_milliseconds,
     in_minutes,
@@ -95,3 +96,10 @@ def test_days_are_those_of_the_person():
     midnight = datetime(2026, 11, 26, 0, 10, tzinfo=TOKYO)
     assert age(midnight - timedelta(hours=1), midnight) == "1 h ago"
     assert age(midnight - timedelta(hours=7), midnight) == "yesterday"
+
+
+def test_a_day_has_its_year_unless_it_is_the_one_of_now():
+    day = datetime(2026, 11, 3, tzinfo=UTC)
+    assert calendar_day(day) == "3 Nov 2026"
+    assert calendar_day(day, day) == "3 Nov"
+    assert calendar_day(day, day + timedelta(days=300)) == "3 Nov 2026"

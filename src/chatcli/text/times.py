@@ -69,5 +69,10 @@ def age(then: datetime, now: datetime) -> str:
         return f"{passed_s // _HOUR_S:.0f} h ago"
     if days < _DAYS_COUNTED:
         return "yesterday" if days == 1 else f"{days} days ago"
-    date = f"{then.day} {_MONTHS[then.month - 1]}"
-    return date if then.year == now.year else f"{date} {then.year}"
+    return calendar_day(then, now)
+
+
+def calendar_day(moment: datetime, now: datetime | None = None) -> str:
+    """Return the date of ``moment``, "23 Nov 2026", without the year if it is that of ``now``."""
+    date = f"{moment.day} {_MONTHS[moment.month - 1]}"
+    return date if now is not None and moment.year == now.year else f"{date} {moment.year}"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from html import escape, unescape
-from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from chatcli.render.html_export import to_html
 from chatcli.sessions.exporting import Transcript, TranscriptPart, TranscriptTurn, transcript
 from chatcli.text.sanitizer import sanitize
+from render.html_export.html_reading import Looked, refuse_loose_ends
 from render.markdown.specification import EXAMPLES
 from sessions.strategies import sessions
 
@@ -101,24 +101,6 @@ ALLOWED_ATTRIBUTES = {
 }
 
 
-class Looked(HTMLParser):
-    """The content a browser would show."""
-
-    def __init__(self, html):
-        super().__init__(convert_charrefs=True)
-        self.tags, self.attributes, self.links, self.text = [], [], [], []
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value) for name, value in attrs]
-        self.links += [value for name, value in attrs if name in {"href", "src"}]
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-
 def page(*pieces, title="Trip", facts=("then",), speaker="Assistant"):
     return to_html(Transcript(title, (("Model", "small"),), (TranscriptTurn(speaker, facts, pieces),)))
 
@@ -131,28 +113,6 @@ def refuse_anything_active(html):
     styles = {value for tag, name, value in looked.attributes if name == "style"}
     assert styles <= {"text-align:left", "text-align:right", "text-align:center"}
     assert looked.tags.count("style") == looked.tags.count("title") == 1
-
-
-class Nesting(HTMLParser):
-    """Reports an element that is not closed, or not in order."""
-
-    def __init__(self):
-        super().__init__()
-        self.open = []
-
-    def handle_starttag(self, tag, attrs):
-        if tag not in {"meta", "br", "hr"}:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-
-def refuse_loose_ends(html):
-    nesting = Nesting()
-    nesting.feed(html)
-    nesting.close()
-    assert nesting.open == []
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

@@ -6,18 +6,14 @@ from html import escape
 from typing import TYPE_CHECKING, Final, Protocol
 
 from chatcli.render.html_export.markdown_html import markdown_to_html
+from chatcli.render.html_export.page_frame import html_page, shown_line
 from chatcli.render.html_export.stylesheet import stylesheet
-from chatcli.text.sanitizer import sanitize, sanitize_line
+from chatcli.text.sanitizer import sanitize
 from chatcli.text.scripts import language_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# Should anything ever get past the escaping, the browser still runs and fetches nothing. A policy in a file
-# cannot forbid framing, which does no harm here.
-_POLICY: Final = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-)
 _OWN_LANGUAGE: Final = "en"
 _MESSAGE_KINDS: Final = frozenset({"markdown", "words"})
 _SAMPLE_CHARACTERS: Final = 1_000  # per part, so that no long answer decides for all
@@ -62,32 +58,19 @@ def to_html(conversation: ExportedConversation) -> str:
     All text is untrusted: control and direction characters are made visible, everything is escaped, HTML in
     Markdown stays text, and links lead only to http, https or mailto.
     """
-    return "\n".join(_lines(conversation)) + "\n"
-
-
-def _lines(conversation: ExportedConversation) -> Iterator[str]:
-    title = _line(conversation.title)
     messages = (
         part.text for turn in conversation.turns for part in turn.parts if part.kind in _MESSAGE_KINDS
     )
     language = language_of("\n".join(text[:_SAMPLE_CHARACTERS] for text in messages))
-    yield "<!DOCTYPE html>"
-    yield f'<html lang="{language}">'
-    yield "<head>"
-    # Before the title: the browser decodes the following text by it.
-    yield '<meta charset="utf-8">'
-    yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield '<meta name="referrer" content="no-referrer">'
-    yield '<meta name="color-scheme" content="light dark">'
-    yield f"<title>{title}</title>"
-    yield f"<style>\n{stylesheet()}</style>"
-    yield "</head>"
-    yield "<body>"
+    return html_page(conversation.title, stylesheet(), _body_lines(conversation, language), language=language)
+
+
+def _body_lines(conversation: ExportedConversation, language: str) -> Iterator[str]:
+    title = shown_line(conversation.title)
     yield f'<header>\n<h1{_lang(conversation.title, language)} dir="auto">{title}</h1>'
     if conversation.facts:
         facts = "".join(
-            f"<dt>{_line(label)}</dt><dd>{_line(value)}</dd>" for label, value in conversation.facts
+            f"<dt>{shown_line(label)}</dt><dd>{shown_line(value)}</dd>" for label, value in conversation.facts
         )
         yield f"<dl{_own(language)}>{facts}</dl>"
     yield "</header>"
@@ -95,15 +78,13 @@ def _lines(conversation: ExportedConversation) -> Iterator[str]:
     for turn in conversation.turns:
         yield from _turn_lines(turn, language)
     yield "</main>"
-    yield "</body>"
-    yield "</html>"
 
 
 def _turn_lines(turn: ExportedTurn, language: str) -> Iterator[str]:
-    speaker = _line(turn.speaker)
+    speaker = shown_line(turn.speaker)
     yield f'<section class="turn {speaker.lower()}">'
     yield f"<h2{_own(language)}>{speaker}</h2>"
-    yield f'<p class="facts"{_own(language)}>{_line(" · ".join(turn.facts))}</p>'
+    yield f'<p class="facts"{_own(language)}>{shown_line(" · ".join(turn.facts))}</p>'
     for part in turn.parts:
         yield from _part_lines(part, language)
     yield "</section>"
@@ -120,7 +101,7 @@ def _part_lines(part: ExportedPart, language: str) -> Iterator[str]:
         case "sources":
             yield f'<div class="words"{lang} dir="auto">{escape(sanitize(part.text))}</div>'
         case "attachment":
-            yield f'<p class="attached"{_own(language)}>Attached, not in this file: {_line(part.name)}</p>'
+            yield f'<p class="attached"{_own(language)}>Attached, not in this file: {shown_line(part.name)}</p>'
         case "tool":
             title = f"Called {part.name}" if part.name else "From a tool"
             yield from _folded(title, part.text, language)
@@ -130,7 +111,7 @@ def _part_lines(part: ExportedPart, language: str) -> Iterator[str]:
 
 def _folded(title: str, text: str, language: str) -> Iterator[str]:
     # A <pre> drops its first line feed: add one to keep that of the text.
-    yield f'<details class="attached" open><summary{_own(language)}>{_line(title)}</summary>'
+    yield f'<details class="attached" open><summary{_own(language)}>{shown_line(title)}</summary>'
     yield f'<pre{_lang(text, language)} dir="auto">\n{escape(sanitize(text))}</pre></details>'
 
 
@@ -143,7 +124,3 @@ def _lang(text: str, language: str) -> str:
     """Return the ``lang`` attribute for ``text`` in a document in ``language``, empty if it is the same."""
     own = language_of(text)
     return "" if own == language or not text.strip() else f' lang="{own}"'
-
-
-def _line(text: str) -> str:
-    return escape(sanitize_line(text))

@@ -19,13 +19,17 @@ _DECLARATIONS: Final = {
     "strike": "text-decoration: line-through",
 }
 
-_LAYOUT: Final = """\
+COLORS: Final = """\
 :root { color-scheme: light dark; --text: #1f2328; --faint: #59636e; --page: #ffffff; --box: #f4f6f8; --line: #d1d9e0; \
 --link: #0550ae; --you: #0550ae; }
 @media screen and (prefers-color-scheme: dark) {
 :root { --text: #e6edf3; --faint: #9aa4ae; --page: #0d1117; --box: #161b22; --line: #30363d; --link: #8cc8ff; \
 --you: #8cc8ff; }
 }
+"""
+"""The colours of every exported page."""
+
+_LAYOUT: Final = """\
 body { max-width: 48rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; background: var(--page); color: var(--text); \
 font: 1rem/1.6 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .5rem; }
@@ -65,7 +69,7 @@ def stylesheet() -> str:
     """Return the style sheet; code has the terminal's colours for light and dark backgrounds."""
     light, dark = (_code_rules(background) for background in ("light", "dark"))
     # Paper is light, whatever the screen is.
-    return f"{_LAYOUT}{light}@media screen and (prefers-color-scheme: dark) {{\n{dark}}}\n{_PAPER}"
+    return f"{COLORS}{_LAYOUT}{light}@media screen and (prefers-color-scheme: dark) {{\n{dark}}}\n{_PAPER}"
 
 
 def class_of(role: Role) -> str:
