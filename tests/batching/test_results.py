@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from chatcli.batching.results import BatchResult, JsonLines, ResultTable
 from chatcli.core.errors import RateLimited
-from chatcli.core.events import Usage
+from chatcli.core.events import CitedSource, Usage
 from chatcli.core.messages import ToolCallPart
 
 texts = st.text(st.sampled_from("a,;\"\n\t\r=+-@'1. é\u202e\x1b\ud800😀"), max_size=8) | st.text(max_size=8)
@@ -32,7 +33,7 @@ formats = st.sampled_from(
         JsonLines(),
         ResultTable(("w", "text")),
         ResultTable(("id", "w"), delimiter="\t"),
-        ResultTable(("w", "x")),
+        ResultTable(("w", "x"), asked_for=("data", "sources")),
     ]
 )
 
@@ -104,6 +105,18 @@ def test_columns_of_the_input_keep_their_names():
         "cached_tokens,reasoning_tokens,latency_s,attempts,cost_usd,result_model,cached,refusal,tool_calls,"
         "index,input_digest\n"
     )
+
+
+def test_values_and_sources_are_json_in_columns_of_a_table_that_asks_for_them():
+    table = ResultTable(("data",), asked_for=["data", "sources"])
+    sources = (CitedSource(1, "A page", url="https://example.org"),)
+    found = BatchResult(None, 4, "{}", digest=1, values=("mine",), data={"name": "Łucja, 4"}, sources=sources)
+    (row,) = read_with_csv(table, found)
+    assert (row["data"], row["result_data"]) == ("mine", '{"name": "Łucja, 4"}')
+    assert json.loads(row["sources"]) == [{"n": 1, "title": "A page", "url": "https://example.org"}]
+    assert table.stored(table.record(found, str)) == (4, 1, False)
+    (empty,) = read_with_csv(table, BatchResult(None, 0, digest=1, values=("",), data=[]))
+    assert (empty["result_data"], empty["sources"]) == ("[]", "")
 
 
 def test_a_row_that_failed_says_why_without_keys():

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from chatcli.cli.option_groups import join_local_names
 from chatcli.cli.options import main_parser, parse
+from chatcli.core.errors import UsageError
 
 NAME = "qwen2.5-coder-0.5b"
 
@@ -55,7 +56,12 @@ def test_joining_loses_no_word_and_is_done_once(arguments):
     before = arguments.index("--") if "--" in arguments else len(arguments)
     assert joined[len(joined) - (len(arguments) - before) :] == arguments[before:]
     assert join_local_names(joined, is_model) == joined
-    assert "".join(joined).replace("=", "") == "".join(arguments).replace("=", "")
+    assert "".join(joined).replace("\0", "").replace("=", "") == "".join(arguments).replace("=", "")
+
+
+def test_a_name_that_is_empty_is_refused():
+    with pytest.raises(UsageError, match="names no model"):
+        parse(main_parser(""), join_local_names(["--local=", "hello"], is_model))
 
 
 @given(st.text(min_size=1).filter(lambda text: not text.startswith("-") and not is_model(text)))

@@ -178,6 +178,21 @@ def test_input_can_be_in_any_encoding(program):
     assert results(program)[1]["error"]["message"] == "line 3 is not SHIFT-JIS"
 
 
+def test_a_table_has_the_values_that_fit_a_schema_and_is_resumed(program):
+    (program.working_folder / "in.csv").write_text("text\nAda\nBob\n")
+    arguments = ("batch", "in.csv", "--out", "out.csv", "--prompt", "Who? {text}", "--schema", "born int")
+    with serving_in_thread(choose=lambda _: completion('{"born": 1815}')) as server:
+        assert program.run(*arguments, server=server).exit_code == 0
+        lines = (program.working_folder / "out.csv").read_text().splitlines(keepends=True)
+        (program.working_folder / "out.csv").write_text("".join(lines[:2]))
+        assert program.run(*arguments, "--resume", server=server).exit_code == 0
+        other = program.run(*arguments[:-2], "--resume", server=server)
+    assert [json.loads(row["data"]) for row in table(program)] == [{"born": 1815}] * 2
+    assert "sources" not in table(program)[0]
+    assert len(server.requests) == 3
+    assert (other.exit_code, "does not have the columns" in other.stderr) == (2, True)
+
+
 def test_results_can_be_a_table_with_the_columns_of_the_input(program):
     (program.working_folder / "in.csv").write_text('id,text\n7,"cat, big"\n8,=1+1\nbroken\n')
     arguments = ("batch", "in.csv", "--out", "out.csv", "--prompt", "Translate: {text}")

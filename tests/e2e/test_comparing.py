@@ -109,12 +109,9 @@ class TestAFailure:
         assert ("assistant", "Half and half.") in program.saved
 
 
-@pytest.mark.parametrize("options", [("--local",), ("-m", "small", "--local")])
-def test_an_embedded_model_is_compared_with_profiles_only_and_no_other_endpoint_is_asked(
-    program, server, options
-):
+def test_an_embedded_model_is_compared_with_profiles_only_and_no_other_endpoint_is_asked(program, server):
     count = len(server.requests)
-    done = program.run(*options, "--compare", "alpha,beta", "Hi", server=server)
+    done = program.run("--local", "--compare", "alpha,beta", "Hi", server=server)
     also = program.run("--compare", "alpha", "Hi", server=server, CHATCLI_LOCAL="smollm2-135m")
     assert (done.exit_code, also.exit_code) == (2, 2)
     for each in (done, also):

@@ -154,3 +154,21 @@ def test_a_run_stopped_while_it_reads_stdin_says_nothing(program):
 def ended_quietly(process) -> bool:
     done = ended(process)
     return (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-T", "./gone.md", "Hi"),
+        ("--schema", "./gone.json", "Hi"),
+        ("--load", "gone.txt"),
+        ("batch", "gone.jsonl", "--out", "out.jsonl"),
+        ("templates", "import", "gone"),
+    ],
+    ids=["template", "schema", "load", "batch", "import"],
+)
+def test_a_file_that_is_named_and_cannot_be_read_is_an_error_of_this_machine(program, arguments):
+    with serving_in_thread(PARIS) as server:
+        done = program.run(*arguments, server=server)
+    assert (done.exit_code, "gone" in done.stderr) == (8, True)
+    assert not [request for request in server.requests if request.method == "POST"]

@@ -159,6 +159,9 @@ def test_a_model_that_is_not_here_is_named_with_the_command_that_fetches_it(prog
     ("arguments", "environment", "exit_code", "message"),
     [
         (("--local=qwen",), {}, 2, "there is no embedded model qwen"),
+        (("--local=",), {}, 2, "--local= names no model"),
+        (("--local", "-m", MODEL.name), {}, 2, "--local and -m cannot be combined"),
+        (("--local", "--base-url", "http://127.0.0.1:9/v1"), {}, 2, "--local and --base-url cannot be"),
         (("--local", "none.gguf"), {}, 2, "there is no file"),
         ((), {"CHATCLI_LOCAL": "qwen"}, 3, "environment CHATCLI_LOCAL: there is no embedded model qwen"),
         ((), {"CHATCLI_LOCAL": "own.gguf"}, 3, "could be another file in each folder"),

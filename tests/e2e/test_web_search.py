@@ -78,6 +78,16 @@ SERVERS = {
 }
 
 
+def test_a_template_may_have_the_provider_search(program):
+    (program.working_folder / "news.md").write_text("+++\nweb_search = true\n+++\nNews of {{ input }}")
+    with serving_in_thread(openrouter()) as server:
+        program.run("-T", "news.md", "Rome", server=server, CHATCLI_WEB_SEARCH="plugin")
+        program.run("-T", "news.md", "--no-web-search", "Rome", server=server, CHATCLI_WEB_SEARCH="plugin")
+    searching, other = (request.json for request in server.requests if request.method == "POST")
+    assert searching["plugins"] == [{"id": "web"}]
+    assert "plugins" not in other
+
+
 @pytest.mark.parametrize(("answer", "api", "form", "reported"), SERVERS.values(), ids=SERVERS)
 def test_the_sources_are_in_the_json_the_session_and_the_export(program, answer, api, form, reported):
     environment = {"CHATCLI_WEB_SEARCH": form, "CHATCLI_API": api}

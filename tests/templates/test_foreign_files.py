@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.core.errors import ConfigurationError, UsageError
+from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.templates.foreign_files import ForeignFile, foreign_files, read_foreign
 from chatcli.templates.template import Filling, read_template
 
@@ -38,10 +38,15 @@ def test_a_file_a_pattern_and_folders_of_both_are_found():
     assert names(FOREIGN / "llm" / "roast.yaml") == ["roast"]
 
 
-@pytest.mark.parametrize("path", [FOREIGN, FOREIGN / "gone", Path(__file__)])
+@pytest.mark.parametrize("path", [FOREIGN, Path(__file__)])
 def test_where_there_is_nothing_it_says_what_can_be_imported(path):
     with pytest.raises(UsageError):
         foreign_files(path)
+
+
+def test_what_cannot_be_read_is_an_error_of_its_own(tmp_path):
+    with pytest.raises(LocalIOError, match="cannot read"):
+        foreign_files(tmp_path / "gone")
 
 
 def test_a_pattern_becomes_a_text_with_its_variables_and_the_input():
@@ -74,7 +79,7 @@ def test_links_inside_a_folder_are_not_followed(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"\xff\xfe", "is not UTF-8"), (b"x" * 200_001, "cannot read")],
+    [(b"\xff\xfe", "is not UTF-8"), (b"x" * 200_001, "is too long")],
 )
 def test_one_that_cannot_be_used_hides_no_other(tmp_path, content, message):
     for name, text in (("bad", content), ("good", b"Hello")):

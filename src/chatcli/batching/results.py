@@ -19,7 +19,7 @@ from chatcli.storage.json_lines import LONGEST_LINE_BYTES
 from chatcli.text.sanitizer import json_line, table_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from typing import BinaryIO
 
 
@@ -165,23 +165,33 @@ _COLUMNS: Final[dict[str, Callable[[BatchResult], object]]] = {
         if result.tool_calls
         else None
     ),
+    "data": lambda result: None if result.data is None else json.dumps(result.data, ensure_ascii=False),
+    "sources": lambda result: (
+        json.dumps([source_fields(source) for source in result.sources], ensure_ascii=False)
+        if result.sources
+        else None
+    ),
     "index": lambda result: result.index,
     "input_digest": lambda result: f"{result.digest:016x}",
 }
 """The columns of a table behind those of the input, and their values."""
+_WHERE_ASKED_FOR: Final = {"data", "sources"}
 _OF_ERRORS: Final = {"error"}
 
 
 class ResultTable:
-    """A table: the ``columns`` of the input, then those of the result.
+    """A table: the ``columns`` of the input, then those of the result; ``asked_for`` are those of ``data`` and ``sources`` it has, too.
 
     A column of the result whose name the input has is called ``result_NAME``; the ``id`` is there once.
     """
 
-    def __init__(self, columns: Sequence[str] = (), *, delimiter: str = ",") -> None:
+    def __init__(
+        self, columns: Sequence[str] = (), *, delimiter: str = ",", asked_for: Collection[str] = ()
+    ) -> None:
         self._delimiter = delimiter
         self._empty = ("",) * len(columns)
-        self._own = [name for name in _COLUMNS if name != "id" or name not in columns]
+        left_out = {*_WHERE_ASKED_FOR.difference(asked_for), *({"id"} & {*columns})}
+        self._own = [name for name in _COLUMNS if name not in left_out]
         names = [*columns]
         for name in self._own:
             while name in names:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
+from chatcli.core.errors import UsageError
 from chatcli.core.strategy_table import CONTEXT_STRATEGIES, FAIL, LONG_INPUT_STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 LOCAL: Final = "--local"
+_NO_NAME: Final = "\0"
+"""Stands behind a ``--local`` without a name: no argument can hold it."""
 
 
 class _LocalModel(argparse.Action):
@@ -21,7 +24,11 @@ class _LocalModel(argparse.Action):
     ) -> None:
         from chatcli.config.parsers import NO_LOCAL_MODEL  # noqa: PLC0415 - --help needs no settings
 
-        namespace.local = values or None
+        if values == "":
+            raise UsageError(
+                f"{LOCAL}= names no model", hint=f"chatcli local models lists them; {LOCAL} alone is the default"
+            )
+        namespace.local = None if values in {None, _NO_NAME} else values
         namespace.embedded = values != NO_LOCAL_MODEL
 
 
@@ -38,12 +45,24 @@ def join_local_names(
         if argument == "--":
             return [*joined, *arguments[at:]]
         if is_open and is_model(argument):
-            joined[-1] += argument
+            joined[-1] = f"{LOCAL}={argument}"
             is_open = False
             continue
         is_open = argument == LOCAL and joined[-1:] != ["--prompt"]
-        joined.append(f"{LOCAL}=" if is_open else argument)
+        joined.append(f"{LOCAL}={_NO_NAME}" if is_open else argument)
     return joined
+
+
+def refuse_other_model(options: argparse.Namespace) -> None:
+    """Raise ``UsageError`` if ``--local`` stands beside another model or endpoint."""
+    if not getattr(options, "embedded", False):
+        return
+    for flag, value in (("-m", options.model), ("--base-url", options.base_url)):
+        if value is not None:
+            raise UsageError(
+                f"--local and {flag} cannot be combined",
+                hint=f"leave out one of them; an embedded model is named as in {LOCAL}=NAME",
+            )
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:

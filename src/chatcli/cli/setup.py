@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatcli.app.run_context import SINGLE, ChatOptions, RunContext
+from chatcli.cli.option_groups import refuse_other_model
 from chatcli.config.config_file import read_profiles
 from chatcli.config.credentials import StoredKeys
 from chatcli.config.endpoints import password_of
@@ -68,6 +69,7 @@ def settings_of(
     ``template`` is what a prompt template sets, ``changes`` what was changed since the start. Settings of the
     folder's ``.env`` that are pending trust are mentioned once, unless the caller mentions them.
     """
+    refuse_other_model(options)
     given = {name: value for name, value in vars(options).items() if name in SETTINGS_BY_NAME}
     if given.get("system") is not None:
         from chatcli.cli.questions import system_prompt  # noqa: PLC0415 - the prompt decodes no file

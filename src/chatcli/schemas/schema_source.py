@@ -78,7 +78,7 @@ class SchemaFolder:
 
 
 def read_schema(given: str, folder: SchemaFolder) -> NamedSchema:
-    """Return the schema that ``given`` names, describes or is; raise ``UsageError`` or ``ConfigurationError``."""
+    """Return the schema that ``given`` names, describes or is; raise ``UsageError``, ``ConfigurationError`` or ``LocalIOError``."""
     text = given.strip()
     if text.startswith("{"):
         return NamedSchema("answer", checked_schema(_parsed(text, "the schema"), "the schema"))
@@ -255,10 +255,9 @@ def _text_of(path: Path) -> str:
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) == errno.EFBIG:
             raise _invalid(f"{path} is too large") from error
-        raise UsageError(
+        raise LocalIOError(
             f"cannot read the schema {path}: {getattr(error, 'strerror', None) or error}",
             hint="check the path and its permissions",
-            code="invalid_schema",
         ) from error
 
 

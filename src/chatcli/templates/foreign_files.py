@@ -7,12 +7,13 @@ folder is followed, and what cannot be taken over is said.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chatcli.core.errors import ChatcliError, ConfigurationError, UsageError
+from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError, UsageError
 from chatcli.storage.private_files import read_regular
 from chatcli.templates.foreign_template import ForeignTemplate, described
 from chatcli.templates.template import INPUT, NAME, Placeholder
@@ -53,16 +54,14 @@ class ForeignFile(NamedTuple):
 def foreign_files(path: Path) -> list[ForeignFile]:
     """Return what there is to import at ``path``: a file, a pattern's folder, or a folder of either.
 
-    Raise ``UsageError`` if there is nothing.
+    Raise ``UsageError`` if there is nothing, ``LocalIOError`` if it cannot be read.
     """
-    if path.is_file():
-        if path.suffix in _YAML:
-            return [ForeignFile(path.stem, path)]
-        if path.name in {_SYSTEM_FILE, _USER_FILE}:
-            path = path.absolute().parent
-    if _is_pattern(path):
-        return [ForeignFile(path.absolute().name, path)]
-    found = sorted(_inside(path))
+    try:
+        found = _found(path)
+    except OSError as error:
+        raise LocalIOError(
+            f"cannot read {path}: {error.strerror or error}", hint="check the path and its permissions"
+        ) from error
     if not found:
         raise UsageError(
             f"nothing to import at {path}",
@@ -71,22 +70,29 @@ def foreign_files(path: Path) -> list[ForeignFile]:
     return found
 
 
+def _found(path: Path) -> list[ForeignFile]:
+    if path.is_file():
+        if path.suffix in _YAML:
+            return [ForeignFile(path.stem, path)]
+        if path.name not in {_SYSTEM_FILE, _USER_FILE}:
+            return []
+        path = path.absolute().parent
+    if _is_pattern(path):
+        return [ForeignFile(path.absolute().name, path)]
+    return sorted(_inside(path))
+
+
 def _inside(folder: Path) -> Iterator[ForeignFile]:
-    try:
-        with os.scandir(folder) as entries:
-            for entry in islice(entries, _MOST_ENTRIES):
-                inner = folder / entry.name
-                # A link could lead to a file that is not part of the template.
-                if entry.is_symlink():
-                    continue
-                if entry.is_dir() and _is_pattern(inner):
-                    yield ForeignFile(entry.name, inner)
-                elif entry.is_file() and inner.suffix in _YAML:
-                    yield ForeignFile(inner.stem, inner)
-    except OSError as error:
-        raise UsageError(
-            f"cannot read {folder}: {error.strerror or error}", hint="check the path and its permissions"
-        ) from error
+    with os.scandir(folder) as entries:
+        for entry in islice(entries, _MOST_ENTRIES):
+            inner = folder / entry.name
+            # A link could lead to a file that is not part of the template.
+            if entry.is_symlink():
+                continue
+            if entry.is_dir() and _is_pattern(inner):
+                yield ForeignFile(entry.name, inner)
+            elif entry.is_file() and inner.suffix in _YAML:
+                yield ForeignFile(inner.stem, inner)
 
 
 def _is_pattern(folder: Path) -> bool:
@@ -94,7 +100,7 @@ def _is_pattern(folder: Path) -> bool:
 
 
 def read_foreign_text(path: Path) -> str:
-    """Return a file's text. Raise ``ConfigurationError`` if it is too long, a link or not UTF-8."""
+    """Return a file's text. Raise ``ConfigurationError`` if it is too long, a link or not UTF-8, ``LocalIOError`` if it cannot be read."""
     try:
         if path.is_symlink():
             raise ConfigurationError(f"{path} is a link", hint="copy the file it leads to")
@@ -102,8 +108,12 @@ def read_foreign_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not UTF-8", hint="save it as UTF-8") from error
     except OSError as error:
-        raise ConfigurationError(
-            f"cannot read {path}: {error.strerror or error}", hint=f"a file may have {_LONGEST_BYTES:,} bytes"
+        if error.errno == errno.EFBIG:
+            raise ConfigurationError(
+                f"{path} is too long", hint=f"a file may have {_LONGEST_BYTES:,} bytes"
+            ) from error
+        raise LocalIOError(
+            f"cannot read {path}: {error.strerror or error}", hint="check its permissions"
         ) from error
 
 

@@ -37,6 +37,7 @@ SETTINGS: Final = (
     "seed",
     "reasoning",
     "verbosity",
+    "web_search",
 )
 """Settings a template may make for its call: how to ask, but never which endpoint or key."""
 OUTPUTS: Final = ("text", "markdown", "json", "jsonl")

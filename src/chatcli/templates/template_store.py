@@ -48,11 +48,11 @@ class TemplateEntry:
     overrides: bool = False
 
     def text(self) -> str:
-        """Return the file's text. Raise ``ConfigurationError``."""
+        """Return the file's text. Raise ``LocalIOError``, or ``ConfigurationError`` if it is no text."""
         return _text_of(self.path)
 
     def template(self) -> Template:
-        """Read the template. Raise ``ConfigurationError`` if it is invalid."""
+        """Read the template. Raise as ``text``, and ``ConfigurationError`` if it is invalid."""
         return read_template(self.name, self.text(), str(self.path), find=self._source)
 
     def summary(self) -> str:
@@ -196,7 +196,7 @@ def _text_of(path: Path) -> str:
             raise ConfigurationError(
                 f"{path} is too long for a template", hint="attach what is to be read: -f PATH"
             ) from error
-        raise ConfigurationError(
+        raise LocalIOError(
             f"cannot read the template {path}: {getattr(error, 'strerror', None) or error}",
             hint="check the path and its permissions",
         ) from error

@@ -63,7 +63,7 @@ def in_zsh(scripts, *words):
         compadd() {{ while [[ $1 == -* ]]; do [[ $1 == -- ]] && {{ shift; break }}; shift; done; offered+=("$@") }}
         _describe() {{ offered+=("${{described[@]%%:*}}") }}
         _files() {{ offered+=(${{PREFIX}}*(N)) }}
-        compset() {{ [[ $PREFIX == ${{~2}}* ]] && PREFIX=${{PREFIX#${{~2}}}} }}
+        compset() {{ [[ $PREFIX == ${{~2}}* ]] && PREFIX=${{PREFIX##${{~2}}}} }}
         source {scripts}/zsh
         words=({" ".join(map(quote, ("chatcli", *words)))}); CURRENT=$#words; PREFIX=$words[CURRENT]; offered=()
         _chatcli
@@ -138,6 +138,12 @@ def test_names_come_from_the_program_and_are_never_evaluated(complete, here):
     assert not (here / "pwned").exists()
 
 
+def test_each_name_of_a_list_of_models_is_completed(complete):
+    assert [name.rpartition(",")[2] for name in complete("--compare", "best,ve")] == ["vendor/sonnet"]
+    assert [name.rpartition(",")[2] for name in complete("--compare", "a,b,")] == complete("-m", "")
+    assert complete("--compare", "ve") == ["vendor/sonnet"]
+
+
 def test_aliases_and_models_are_completed(complete):
     assert complete("-m", "b") == ["best"]
     assert complete("--model", "vendor/so") == ["vendor/sonnet"]
@@ -152,6 +158,8 @@ def test_bash_takes_the_parts_of_a_name_with_a_colon_for_words(scripts, here):
     assert in_bash(scripts, "-m", "qwen3", ":", "8b", "sess") == ["sessions"]
     assert in_bash(scripts, "-m", "qwen3", ":", "8b", "-o", "jsonl") == ["jsonl"]
     assert in_bash(scripts, "--model", "=", "qwen3", ":", "8") == ["8b"]
+    assert in_bash(scripts, "--compare", "qwen3", ":", "8b,be") == ["8b,best"]
+    assert in_bash(scripts, "--compare", "best,qwen3", ":", "l") == ["latest"]
 
 
 def test_what_stands_in_the_script_needs_no_program(complete, here):

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chatcli.app.run_context import RunContext
+    from chatcli.batching.results import ResultFormat
     from chatcli.batching.row_requests import BatchRow
     from chatcli.cli.options import Parser
     from chatcli.cli.standard_streams import Terminal
@@ -222,9 +223,7 @@ class _Batch:
             rows = await in_thread(partial(self._rows, batch))
             output = ResultFile(
                 self._path,
-                JsonLines()
-                if self._delimiter is None
-                else ResultTable(self._columns, delimiter=self._delimiter),
+                self._result_format(),
                 redact=self._terminal.redactor.redact,
                 notify=lambda text: self._display.say(sanitize_line(text), always=True),
             )
@@ -237,6 +236,13 @@ class _Batch:
                 return await self._written(batch, rows, output)
             finally:
                 output.close()
+
+    def _result_format(self) -> ResultFormat:
+        if self._delimiter is None:
+            return JsonLines()
+        asked_for = ["data"] if self._response_format is not None else []
+        asked_for += ["sources"] if self._settings.web_search != "off" else []
+        return ResultTable(self._columns, delimiter=self._delimiter, asked_for=asked_for)
 
     def _records(self) -> InputRecords:
         if self._start is not None:

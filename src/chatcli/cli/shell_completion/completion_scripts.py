@@ -13,6 +13,7 @@ from chatcli.cli.shell_completion.grammar import (
     FILES,
     FILES_AFTER_AT,
     LOCAL_MODELS,
+    MODEL_LISTS,
     MODELS,
     PROFILES,
     SCHEMAS,
@@ -72,6 +73,11 @@ function __chatcli_models
     command chatcli completion --values models 2>/dev/null
 end
 
+function __chatcli_model_lists
+    set -l before (string replace -r -- '^--[^=]*=' '' (commandline -ct) | string match -r -- '^.*,')
+    printf '%s\n' "$before"(__chatcli_models)
+end
+
 function __chatcli_templates
     command chatcli completion --values templates 2>/dev/null
     string match -q -- '*/*' (commandline -ct); and __fish_complete_path (commandline -ct)
@@ -102,6 +108,7 @@ _VALUES: Final = {
     SESSIONS: "-x -a '(__chatcli_sessions)'",
     PROFILES: "-x -a '(__chatcli_profiles)'",
     MODELS: "-x -a '(__chatcli_models)'",
+    MODEL_LISTS: "-x -a '(__chatcli_model_lists)'",
     TEMPLATES: "-x -a '(__chatcli_templates)'",
     SCHEMAS: "-x -a '(__chatcli_schemas)'",
     LOCAL_MODELS: "-x -a '(__chatcli_local_models)'",
@@ -166,9 +173,13 @@ _BASH_SCRIPT: Final = r"""# Completion of chatcli in bash: source <(chatcli comp
 @LOOKUPS@
 
 _chatcli_take() {
-    local IFS=$'\n' value
+    local IFS=$'\n' value names=''
+    [[ $kind == model-lists && $before$current == *,* ]] && names="$before$current" names="${names%,*},"
     while read -r value; do
-        [[ $value == "$before$current"* ]] && COMPREPLY+=("$(printf %q "${value#"$before"}")")
+        value=$names$value
+        [[ $value == "$before$current"* ]] || continue
+        value=$(printf %q "${value#"$before"}")
+        COMPREPLY+=("${value//\\,/,}")
     done
 }
 
@@ -182,8 +193,9 @@ _chatcli_reply() {
             compopt -o filenames 2>/dev/null
             COMPREPLY=($(compgen -P @ -f -- "${current#@}"))
         fi ;;
-    sessions | profiles | models | templates | schemas | local-models)
-        if [[ $kind != profiles && $kind != models && $current == */* ]]; then
+    models | model-lists) _chatcli_take < <(command chatcli completion --values models 2>/dev/null) ;;
+    sessions | profiles | templates | schemas | local-models)
+        if [[ $kind != profiles && $current == */* ]]; then
             compopt -o filenames 2>/dev/null
             COMPREPLY=($(compgen -f -- "$current"))
         else
@@ -206,7 +218,7 @@ _chatcli() {
             if [[ -n $kind ]]; then
                 value=$((at + 1))
                 [[ ${COMP_WORDS[value]} == '=' ]] && ((value < COMP_CWORD)) && value=$((value + 1))
-                if [[ $kind == models ]]; then
+                if [[ $kind == model* ]]; then
                     # It takes a name with a colon for several words too.
                     before=''
                     while ((value < COMP_CWORD)) && [[ ${COMP_WORDS[value + 1]} == : || ${COMP_WORDS[value]} == : ]]; do
@@ -264,7 +276,8 @@ _chatcli_reply() {
     list) compadd -- ${=list} ;;
     files) _files ;;
     'files after @') compset -P @ && _files ;;
-    sessions | profiles | models | templates | schemas | local-models)
+    sessions | profiles | models | model-lists | templates | schemas | local-models)
+        [[ $kind == model-lists ]] && { kind=models; compset -P '*,' }
         if [[ $kind != profiles && $kind != models && $PREFIX == */* ]]; then
             _files
         else

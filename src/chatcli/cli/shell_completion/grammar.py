@@ -36,6 +36,8 @@ SESSIONS: Final = "sessions"
 LOCAL_MODELS: Final = "local-models"
 PROFILES: Final = "profiles"
 MODELS: Final = "models"
+MODEL_LISTS: Final = "model-lists"
+"""Names of models with commas between."""
 TEMPLATES: Final = "templates"
 SCHEMAS: Final = "schemas"
 ANYTHING: Final = "anything"
@@ -44,7 +46,7 @@ _BY_DESTINATION: Final = {
     "sessions": SESSIONS,
     "profile": PROFILES,
     "model": MODELS,
-    "compare": MODELS,
+    "compare": MODEL_LISTS,
     "template": TEMPLATES,
     "templates": TEMPLATES,
     "local": LOCAL_MODELS,

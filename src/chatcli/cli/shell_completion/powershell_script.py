@@ -84,6 +84,11 @@ Register-ArgumentCompleter -Native -CommandName chatcli -ScriptBlock {
         }
     }
 
+    if ($found -ceq ':model-lists') {
+        $found = ':models'
+        $before += $current -creplace '[^,]*$'
+        $current = $current -creplace '^.*,'
+    }
     $found = @($found)
     if ($found[0] -cmatch '^:(?!files|anything)') {
         foreach ($name in @(chatcli completion --values $found[0].Substring(1) 2>$null)) {
