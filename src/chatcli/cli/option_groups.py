@@ -26,7 +26,8 @@ class _LocalModel(argparse.Action):
 
         if values == "":
             raise UsageError(
-                f"{LOCAL}= names no model", hint=f"chatcli local models lists them; {LOCAL} alone is the default"
+                f"{LOCAL}= names no model",
+                hint=f"chatcli local models lists them; {LOCAL} alone is the default",
             )
         namespace.local = None if values in {None, _NO_NAME} else values
         namespace.embedded = values != NO_LOCAL_MODEL
@@ -54,9 +55,7 @@ def join_local_names(
 
 
 def refuse_other_model(options: argparse.Namespace) -> None:
-    """Raise ``UsageError`` if ``--local`` stands beside another model or endpoint."""
-    if not getattr(options, "embedded", False):
-        return
+    """Raise ``UsageError`` for another model or endpoint beside ``--local``."""
     for flag, value in (("-m", options.model), ("--base-url", options.base_url)):
         if value is not None:
             raise UsageError(

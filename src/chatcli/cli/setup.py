@@ -69,7 +69,8 @@ def settings_of(
     ``template`` is what a prompt template sets, ``changes`` what was changed since the start. Settings of the
     folder's ``.env`` that are pending trust are mentioned once, unless the caller mentions them.
     """
-    refuse_other_model(options)
+    if getattr(options, "embedded", False):
+        refuse_other_model(options)
     given = {name: value for name, value in vars(options).items() if name in SETTINGS_BY_NAME}
     if given.get("system") is not None:
         from chatcli.cli.questions import system_prompt  # noqa: PLC0415 - the prompt decodes no file
