@@ -13,6 +13,7 @@ from chatcli.client.rate_limit import (
     OwnLimits,
     RateLimits,
 )
+from chatcli.core.ports import LimitLeft
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -102,6 +103,20 @@ def test_the_share_that_is_left_counts_what_a_server_said_of_the_model():
     assert limits.spare_share("small", 100) == pytest.approx(0.2)
     assert limits.spare_share("small", 900) == 0.0
     assert limits.spare_share("large", 100) == 1.0
+
+
+def test_what_is_left_of_a_limit_grows_until_it_is_reset():
+    clock = Clock()
+    limits = RateLimits(clock=clock, now=lambda: NOW)
+    of_forty = {"x-ratelimit-limit-requests": "40", "x-ratelimit-remaining-requests": "10"}
+    limits.learn({**of_forty, "x-ratelimit-reset-requests": "30s"}, "small")
+    limits.learn({"x-ratelimit-remaining-tokens": "300", "x-ratelimit-reset-tokens": "60s"}, "large")
+    assert limits.left("small") == [LimitLeft("requests", 10, 40, 30)]
+    assert limits.left("large") == [LimitLeft("tokens", 300, None, 60)]
+    clock.now_s += 15
+    assert limits.left("small") == [LimitLeft("requests", 25, 40, 15)]
+    assert limits.left("large") == [LimitLeft("tokens", 300, None, 45)]
+    assert limits.left("unknown") == []
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from chatcli.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
     from typing import TypeAlias
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chatcli.client.endpoint_facts import EndpointFacts
     from chatcli.client.openai_client import EarlyTransport, RequestHook, ResponseHook
     from chatcli.client.rate_limit import Claim, RateLimits, SharedPlace
+    from chatcli.core.ports import LimitLeft
     from chatcli.core.request import Request
 
     OpenClient: TypeAlias = Callable[[], Awaitable[AsyncOpenAI]]
@@ -229,6 +230,10 @@ class PoolEntry:
     def spare_share(self, model: str, tokens: int) -> float:
         """Return what a request would leave of the server's rate limits (``core.ports.EarlyEndpoint``)."""
         return self._shared.limits.spare_share(model, tokens)
+
+    def limits_left(self, model: str) -> Sequence[LimitLeft]:
+        """Return what is left of the server's rate limits (``core.ports.EarlyEndpoint``)."""
+        return self._shared.limits.left(model)
 
     def facts(self, cache: Path, *, is_kept: bool) -> EndpointFacts:
         """Return the facts learned about the endpoint; files in ``cache`` keep them for later runs, if enabled."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from chatcli.client.stated_delays import retry_after_s, server_time, span_s
+from chatcli.core.ports import LimitLeft
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -194,6 +195,8 @@ class _Limit(Protocol):
         """Return the share that is left without ``amount``."""
         ...
 
+    def left(self, kind: str, now_s: float) -> LimitLeft: ...
+
 
 class _Bucket:
     """A limit that refills evenly; a full one may be spent at once.
@@ -222,6 +225,11 @@ class _Bucket:
         self._refill(now_s)
         return max(0.0, (self._level - amount) / self._limit)
 
+    def left(self, kind: str, now_s: float) -> LimitLeft:
+        self._refill(now_s)
+        missing = max(0.0, self._limit - self._level)
+        return LimitLeft(kind, max(0.0, self._level), self._limit, missing / self._refill_per_s)
+
     def _refill(self, now_s: float) -> None:
         passed_s = max(0.0, now_s - self._at_s)
         self._level = min(self._level + passed_s * self._refill_per_s, self._limit)
@@ -247,6 +255,9 @@ class _Remainder:
         # Of an unknown size: the last few requests are kept, and as many tokens again.
         is_plenty = self._remaining - amount >= max(_FEW, amount)
         return 1.0 if is_plenty or now_s >= self._reset_at_s else 0.0
+
+    def left(self, kind: str, now_s: float) -> LimitLeft:
+        return LimitLeft(kind, self._remaining, None, max(0.0, self._reset_at_s - now_s))
 
 
 class RateLimits:
@@ -330,6 +341,11 @@ class RateLimits:
             for kind, limit in self._learned.get(model, {}).items()
         )
         return min(left, default=1.0)
+
+    def left(self, model: str) -> list[LimitLeft]:
+        """Return what is left of the limits in the server's headers."""
+        now_s = self._clock()
+        return [limit.left(kind, now_s) for kind, limit in self._learned.get(model, {}).items()]
 
     def _reports(self, headers: Mapping[str, str]) -> Iterator[Report]:
         for kind, *names in _HEADERS:

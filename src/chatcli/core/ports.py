@@ -67,6 +67,15 @@ class MessageScreen(Protocol):
         ...
 
 
+class LimitLeft(NamedTuple):
+    """What is left of a rate limit that a server reported: ``remaining`` of ``limit`` (``None`` if that is unknown) until it is reset."""
+
+    kind: str
+    remaining: float
+    limit: float | None
+    resets_in_s: float
+
+
 class EarlyEndpoint(Protocol):
     """What can be done at an endpoint before there is a request. Errors are left to the request."""
 
@@ -85,6 +94,10 @@ class EarlyEndpoint(Protocol):
 
     def spare_share(self, model: str, tokens: int) -> float:
         """Return the share that a request of about ``tokens`` would leave of the rate limits that the server reported, 1 without any."""
+        ...
+
+    def limits_left(self, model: str) -> Sequence[LimitLeft]:
+        """Return what is left of the rate limits of ``model`` that the server reported."""
         ...
 
 
