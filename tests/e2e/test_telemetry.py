@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from contextlib import closing
 
 import pytest
@@ -117,6 +118,26 @@ def test_an_answer_from_the_cache_is_a_hit_and_no_call(program):
         assert len(server.requests) == 1
     found = figures(program)
     assert (found.calls, found.cache_hits) == (1, 1)
+
+
+def test_the_parts_of_a_long_text_are_calls_of_their_own(program):
+    text = "The committee met again. " * 2_000
+    with serving_in_thread(Answer(event_stream("NOTHING"))) as server:
+        assert program.run("--long", "map-reduce", text, server=server).exit_code == 0
+        asked = len(server.requests)
+    assert asked > 2
+    assert Counter(call.operation for call in kept_calls(program)) == {"part": asked - 1, "answer": 1}
+
+
+def test_a_summary_of_older_turns_is_a_call_of_its_own(program):
+    with serving_in_thread(Answer(event_stream("Words. " * 300))) as server:
+        for number in range(8):
+            asked = [f"Question {number}. " + "Some words more. " * 60]
+            ended = program.run("--context", "summarize", "-s", "talk", *asked, server=server)
+            assert ended.exit_code == 0
+    operations = Counter(call.operation for call in kept_calls(program))
+    assert operations["answer"] == 8
+    assert operations["summary"] == len(server.requests) - 8 > 0
 
 
 def test_a_database_that_cannot_be_written_costs_a_row_and_not_the_turn(program):
