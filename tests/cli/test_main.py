@@ -116,8 +116,6 @@ def test_a_reserved_word_is_refused_with_the_way_to_ask_it(name):
             "--pdf",
             "--pages",
             "--detail",
-            "--debug-http",
-            "--log-file",
         ),
     ],
 )

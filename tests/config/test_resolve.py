@@ -88,6 +88,8 @@ SAMPLES = {
     "prefetch": ("3", 3),
     "telemetry": ("off", False),
     "telemetry_days": ("30", 30),
+    "log_file": ("calls.log", "calls.log"),
+    "log_level": ("debug", "debug"),
     "similar": ("0.95", 0.95),
     "context": ("truncate", "truncate"),
     "summary_model": ("small", "small"),

@@ -70,7 +70,7 @@ NOT_FOR_THE_PROMPT = (
     "prompt_toolkit.shortcuts",
     "tomllib",
 )
-MOST_MODULES_FOR_THE_PROMPT = 87
+MOST_MODULES_FOR_THE_PROMPT = 88
 """Of chatcli, rooms included."""
 
 LATER_THAN_THE_PROMPT = (
@@ -91,6 +91,7 @@ LATER_THAN_THE_PROMPT = (
     "chatcli.repl.onboarding",
     "chatcli.sessions.exporting",
     "chatcli.sessions.importing",
+    "chatcli.telemetry.log_file",
     "chatcli.templates",
     "chatcli.terminal.picker",
     "difflib",
@@ -100,7 +101,7 @@ LATER_THAN_THE_PROMPT = (
     "tomllib",
     "urllib.request",
 )
-MOST_MODULES_BEHIND_THE_PROMPT = 161
+MOST_MODULES_BEHIND_THE_PROMPT = 162
 
 FOR_AN_ANSWER = {
     "annotated_types", "anyio", "h11", "httpcore2", "httpx2", "idna", "jiter", "openai", "pydantic", "pydantic_core", "sniffio",
@@ -136,6 +137,7 @@ FOR_THE_HELP = {
     "chatcli.core.lazy_imports",
     "chatcli.core",
     "chatcli.core.errors",
+    "chatcli.core.event_log",
     "chatcli.core.frozen",
     "chatcli.core.strategy_table",
     "chatcli.core.version",

@@ -13,6 +13,7 @@ from chatcli.app.threads import in_thread
 from chatcli.config.endpoints import OPENAI_URL
 from chatcli.config.key_commands import KeyCommands
 from chatcli.config.parsers import THIS_MACHINE
+from chatcli.core.event_log import EventLog
 from chatcli.core.frozen import frozen
 from chatcli.text.redaction import Redactor
 
@@ -79,6 +80,7 @@ class RunContext:
     """The environment of a run. ``folder`` is the working directory, ``None`` if there is none.
 
     ``redactor`` knows every key of the run, ``key_commands`` runs the programs that print some of them.
+    ``log`` takes the events of the run.
     ``resolve`` finds the addresses of web pages, ``None`` asks the system.
     ``has_configuration``: the person's own files count, as their instructions. ``scanner`` scans texts of others,
     ``None`` with the rules of chatcli itself. ``answer_caches`` are the caches of answers in use, by their settings.
@@ -88,6 +90,7 @@ class RunContext:
     paths: Paths
     folder: Path | None = None
     redactor: Redactor = field(default_factory=Redactor, compare=False)
+    log: EventLog = field(default_factory=EventLog, compare=False)
     resolve: Resolve | None = field(default=None, compare=False)
     has_configuration: bool = True
     scanner: Scanner | None = None

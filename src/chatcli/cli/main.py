@@ -56,7 +56,13 @@ def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = Non
         what, hint = _BROKEN if _is_broken_installation(error) else _BUG
         terminal.warn(f"chatcli: {what}: {type(error).__name__}: {sanitize_line(str(error))}")
         terminal.warn(f"→ {hint}")
+        with suppress(Exception):
+            from chatcli.cli.setup import log_bug  # noqa: PLC0415 - --help and --version need none of it
+
+            log_bug(error, arguments, terminal)
         return _after_traceback(ExitCode.BUG, arguments, terminal)
+    finally:
+        terminal.log.close()
 
 
 def _names_model(word: str, terminal: Terminal, *, is_quiet: bool) -> bool:

@@ -85,7 +85,21 @@ def add_model_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGrou
     )
     group.add_argument("--retries", metavar="N", help="how often to retry after a failure")
     group.add_argument("--env-file", metavar="PATH", help="read settings from this file")
+    _add_log_options(parser)
     return group
+
+
+def _add_log_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is logged")
+    group.add_argument("--log-file", metavar="FILE", help="log calls, attempts and waits to this file")
+    group.add_argument(
+        "--log-level", metavar="LEVEL", help="off, error, warning, info or debug: how much is logged"
+    )
+    group.add_argument(
+        "--debug-http",
+        action="store_true",
+        help="log all that is sent and received, without keys but with the conversation",
+    )
 
 
 def add_system_option(group: argparse._ArgumentGroup) -> None:

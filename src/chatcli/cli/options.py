@@ -29,7 +29,7 @@ RESERVED_OPTIONS = (
         "--allow-tool",
         "--frames",
     ),
-    *("--kb", "--speak", "--pdf", "--pages", "--detail", "--debug-http", "--log-file"),
+    *("--kb", "--speak", "--pdf", "--pages", "--detail"),
 )
 """Options of later versions, reserved so that no script depends on how they are rejected."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,19 +17,25 @@ from chatcli.config.key_commands import KeyCommands
 from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve
 from chatcli.config.settings import SETTINGS_BY_NAME
-from chatcli.core.errors import ChatcliError
+from chatcli.core.errors import ChatcliError, UsageError
+from chatcli.core.event_log import DEBUG, ERROR, INFO, LEVELS
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from chatcli.cli.standard_streams import Terminal
     from chatcli.config.settings import Settings, TemplateSettings
+    from chatcli.core.event_log import EventSink
 
 
 NO_PLACE: Final = "no folder to keep it in"
 """The origin of ``save`` where saving was wanted but is impossible."""
+
+LOG_NAME: Final = "chatcli.log"
+HTTP_LOG_NAME: Final = "http.log"
+"""The file in the data folder that ``--debug-http`` writes to where no other is named."""
 
 
 def run_context(terminal: Terminal) -> RunContext:
@@ -37,6 +44,7 @@ def run_context(terminal: Terminal) -> RunContext:
         find_paths(terminal.environment),
         _working_folder(),
         redactor=terminal.redactor,
+        log=terminal.log,
         key_commands=KeyCommands(terminal.environment, reads_terminal=terminal.stdin_is_terminal),
     )
 
@@ -107,7 +115,85 @@ def settings_of(
         and mention_once(untrusted, context.paths, remember=settings.save)
     ):
         terminal.warn(f"chatcli: {untrusted.notice}")
+    _set_up_log(options, settings, context, terminal)
     return settings
+
+
+def log_path(settings: Settings, context: RunContext, *, debugs_http: bool = False) -> Path:
+    """Return the file that a run logs to."""
+    if settings.log_file is not None:
+        return Path(settings.log_file).expanduser()
+    return context.paths.data / (HTTP_LOG_NAME if debugs_http else LOG_NAME)
+
+
+def _set_up_log(options: Namespace, settings: Settings, context: RunContext, terminal: Terminal) -> None:
+    """Have the events of the run logged, as far as ``settings`` and ``options`` want them to be."""
+    log, debugs_http = context.log, getattr(options, "debug_http", False)
+    is_named = "log_file" in settings.asked_for
+    if not settings.save and not is_named:
+        if debugs_http:
+            raise UsageError(
+                "--debug-http writes the conversation to a file, and --no-save to none",
+                hint="name one with --log-file, or leave one of the two out",
+            )
+        log.turn_off()
+        return
+    path = log_path(settings, context, debugs_http=debugs_http)
+    is_new = log.place != str(path)
+    log.write_to(
+        str(path), partial(_open_log, path, context), least=_least(settings, debugs_http=debugs_http)
+    )
+    if debugs_http:
+        from chatcli.client.wire_log import WireLog  # noqa: PLC0415 - as good as no run has it
+
+        context.shared.pool.wire_log = WireLog(log)
+    if options.quiet or not is_new or not (debugs_http or is_named):
+        return
+    if debugs_http:
+        said = f"all that is sent and received, the conversation included, is written to {path}"
+        terminal.warn(sanitize_line(f"warning: --debug-http: {said}"))
+    if reason := _obstacle(path):
+        terminal.warn(sanitize_line(f"chatcli: nothing is logged: {path} cannot be written: {reason}"))
+
+
+def _least(settings: Settings, *, debugs_http: bool) -> int:
+    if debugs_http:
+        return DEBUG
+    is_named = settings.log_file is not None and settings.origin("log_level") == "default"
+    return INFO if is_named else LEVELS[settings.log_level]
+
+
+def _open_log(path: Path, context: RunContext) -> EventSink:
+    from chatcli.telemetry.log_file import open_log_file  # noqa: PLC0415 - most runs log nothing
+
+    return open_log_file(path, context.redactor.redact)
+
+
+def _obstacle(path: Path) -> str:
+    """Return why ``path`` cannot be written, empty if it can; it is made for that."""
+    from chatcli.telemetry.log_file import append_rotating  # noqa: PLC0415 - as above
+
+    try:
+        append_rotating(path, b"")
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def log_bug(error: Exception, arguments: Sequence[str], terminal: Terminal) -> None:
+    """Log an error that nobody expected; in the usual file if it came before there were settings."""
+    from chatcli.telemetry.log_file import facts_of_bug  # noqa: PLC0415 - as above
+
+    log = terminal.log
+    if log.place is None and "--no-save" not in arguments:
+        context = run_context(terminal)
+        settings = resolve({}, terminal.environment, context.paths, context.folder or Path("/nonexistent"))
+        path = log_path(settings, context)
+        if settings.save:
+            log.write_to(
+                str(path), partial(_open_log, path, context), least=_least(settings, debugs_http=False)
+            )
+    log.note(ERROR, "bug", **facts_of_bug(error))
 
 
 def learn_keys(terminal: Terminal) -> None:

@@ -16,6 +16,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from chatcli.core.errors import LocalIOError
+from chatcli.core.event_log import EventLog
 from chatcli.core.frozen import mutable
 from chatcli.text.lazy_pattern import lazy_pattern
 from chatcli.text.redaction import Redactor
@@ -122,7 +123,7 @@ class Stream:
 class Terminal:
     """The streams of a run and what its terminal can do. ``stdin`` is ``None`` when it is closed.
 
-    ``warn`` removes keys known to ``redactor``, those in ``environment`` among them. ``locale_encoding`` is the encoding of the person's system
+    ``warn`` removes keys known to ``redactor``, those in ``environment`` among them. ``log`` takes the events of the run. ``locale_encoding`` is the encoding of the person's system
     for texts that are not UTF-8, if known.
 
     Constant properties are computed once. A terminal ``is_dumb`` if it cannot redraw, and ``is_attended`` if
@@ -137,6 +138,7 @@ class Terminal:
     environment: Mapping[str, str]
     locale_encoding: str = "utf-8"
     redactor: Redactor = field(default_factory=Redactor, compare=False)
+    log: EventLog = field(default_factory=EventLog, compare=False)
     is_dumb: bool = field(init=False)
     is_attended: bool = field(init=False)
     stdout_colors: ColorSystem | None = field(init=False)

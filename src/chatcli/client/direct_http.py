@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
     from chatcli.client.endpoint import Endpoint
+    from chatcli.client.wire_log import WireLog
 
 _ERROR_S: Final = 5.0
 _SHARE_OF_TIMEOUT: Final = 0.5
@@ -54,8 +55,11 @@ class DirectConnections:
     Raise a ``ConfigurationError`` for certificates or a key that cannot be used.
     """
 
-    def __init__(self, endpoint: Endpoint, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, endpoint: Endpoint, environment: Mapping[str, str], wire_log: WireLog | None = None
+    ) -> None:
         check_key(endpoint)
+        self._wire_log = wire_log
         parts = urlsplit(endpoint.base_url)
         self._endpoint = endpoint
         self._host = parts.hostname or ""
@@ -100,6 +104,19 @@ class DirectConnections:
             ]
             self._heads[path] = ("\r\n".join(lines) + "\r\nContent-Length: ").encode()
         content = b"%b%d\r\n\r\n%b" % (self._heads[path], len(body), body)
+        url = f"{self._endpoint.base_url.rstrip('/')}{path}"
+        if self._wire_log is not None:
+            self._wire_log.sent("POST", url, self._headers.items(), body)
+        response = await self._respond(content, most_bytes)
+        if self._wire_log is not None:
+            self._wire_log.answered(response.status_code, response.headers.items())
+            self._wire_log.body("received", response.content)
+        if response.status_code >= FIRST_ERROR:
+            raise status_error_of(response, url)
+        return response
+
+    async def _respond(self, content: bytes, most_bytes: int) -> DirectResponse:
+        """Return the response to a request."""
         while True:
             connection = await self._reusable()
             is_fresh = connection is None
@@ -122,8 +139,6 @@ class DirectConnections:
                 self._idle.append(connection)
             else:
                 connection.close()
-            if response.status_code >= FIRST_ERROR:
-                raise status_error_of(response, f"{self._endpoint.base_url.rstrip('/')}{path}")
             return response
 
     async def close(self) -> None:

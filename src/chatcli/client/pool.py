@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chatcli.client.endpoint_facts import EndpointFacts
     from chatcli.client.openai_client import EarlyTransport, RequestHook, ResponseHook
     from chatcli.client.rate_limit import Claim, RateLimits, SharedPlace
+    from chatcli.client.wire_log import WireLog
     from chatcli.core.ports import LimitLeft
     from chatcli.core.request import Request
 
@@ -48,9 +49,11 @@ class Pool:
 
     Connections stay open while the pool is in use, ``async with pool``, as during every call; the last user
     closes them. Learned facts stay. ``on_waiting`` is called when a request has left; see ``EarlyTransport``.
+    ``wire_log`` logs what goes over the connections that are made from then on.
     """
 
     on_waiting: Callable[[], object] | None = None
+    wire_log: WireLog | None = None
 
     def __init__(self, limits: Callable[[], RateLimits] | None = None) -> None:
         self._limits = limits or _new_limits
@@ -86,6 +89,8 @@ class Pool:
         Entries of one address and key share everything but the connection, which also depends on time-outs,
         proxy, certificates and hooks.
         """
+        if hooks is NO_HOOKS and self.wire_log is not None:
+            hooks = Hooks(self.wire_log.on_request, self.wire_log.on_response)
         key = endpoint.base_url, endpoint.key
         if key not in self._shared:
             self._shared[key] = _Shared(self._limits(), Counter(), {})
@@ -166,7 +171,7 @@ class Pool:
         if endpoint not in self._connections:
             from chatcli.client.direct_http import DirectConnections  # noqa: PLC0415 - as in ``client``
 
-            opened = await asyncio.to_thread(DirectConnections, endpoint, environment)
+            opened = await asyncio.to_thread(DirectConnections, endpoint, environment, self.wire_log)
             self._connections.setdefault(endpoint, opened)
         return self._connections[endpoint]
 

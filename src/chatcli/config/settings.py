@@ -303,6 +303,19 @@ class Settings:
     telemetry_days: int = _setting(
         "How long these are kept, in days, 1 to 3,650", parsers.whole_number(1, 3_650), 180
     )
+    log_file: str | None = _setting(
+        "File to log to, in place of chatcli.log in the data folder",
+        parsers.path,
+        flag="--log-file",
+        needs_no_reconnect=True,
+    )
+    log_level: str = _setting(
+        "Least important events to log: off, error, warning, info, debug; info where log_file is set",
+        parsers.choice("off", "error", "warning", "info", "debug"),
+        "warning",
+        flag="--log-level",
+        needs_no_reconnect=True,
+    )
     plain: bool = _setting(
         "Plain lines without redrawing, for screen readers",
         parsers.switch,

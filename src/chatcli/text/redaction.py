@@ -130,7 +130,7 @@ class Redactor:
                     [mask.span() for mask in _MASK.finditer(reading.text)],
                     _EncodedWords(reading.text),
                 )
-                for known in self._known.values():
+                for known in [*self._known.values()]:
                     found += known.spans(reading.text, masks, words)
                 found += self._across_gaps(reading.text)
             spans += map(reading.span_in_source, found)
@@ -143,13 +143,13 @@ class Redactor:
         """
         self._learn()
         lower = text.translate(_LOWER)
-        known = (re.finditer(re.escape(key), text) for key in self._known if _is_unmistakable(key))
+        known = (re.finditer(re.escape(key), text) for key in [*self._known] if _is_unmistakable(key))
         whole = (match.span() for matches in known for match in matches)
         return sorted({*pasted_keys(lower), *whole, *self._across_gaps(lower)})
 
     def _across_gaps(self, text: str) -> Iterator[Span]:
         """Yield the spans of whole keys that something was put into. ``text`` is in lower case."""
-        values = {one.value for key, one in self._known.items() if _is_unmistakable(key)}
+        values = {one.value for key, one in [*self._known.items()] if _is_unmistakable(key)}
         closed = without_gaps(text) if values else text
         if len(closed) < len(text) and (broken := [value for value in values if value in closed]):
             place = place_without(text, _GAP)
@@ -157,8 +157,11 @@ class Redactor:
                 yield from (place(match.span()) for match in re.finditer(re.escape(value), closed))
 
     def _learn(self) -> None:
-        while self._environments:
-            self.add_variables(self._environments.pop())
+        # The log is written by a thread, which must not pass over what another one is about to learn.
+        environments = self._environments
+        for environment in environments:
+            self.add_variables(environment)
+        self._environments = self._environments[len(environments) :]
         for source in self._sources:
             if (key := source()) is not None:
                 self.add_key(key)

@@ -70,7 +70,7 @@ COMMANDS: tuple[Subcommand, ...] = (
     Subcommand("image"),
     Subcommand("kb"),
     Subcommand("local", "the embedded models: models, status, setup, serve, remove"),
-    Subcommand("logs"),
+    Subcommand("logs", "the log of calls: what went wrong, one request through all its attempts"),
     Subcommand("mcp"),
     Subcommand("models", "list the models of the endpoint"),
     Subcommand("sessions", "the saved conversations: list, show, search, rename, rm, prune, export, import"),

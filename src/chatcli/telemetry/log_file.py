@@ -1,0 +1,276 @@
+"""The log file: one JSON object a line, through Python's ``logging``, written by a thread of its own.
+
+No caller waits for the disk, and none fails with it: where a line cannot be written it is lost, and the next one that can
+says how many were. Several processes write to one file. Each opens it anew for the lines of a moment and holds its lock
+meanwhile, so that none of them is in the way when another moves it aside.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Final
+
+from chatcli.storage.file_lock import lock
+from chatcli.storage.json_lines import append_lines, encode_line
+from chatcli.storage.private_files import check_regular, open_for_append
+from chatcli.text.times import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import TracebackType
+    from typing import TypeAlias
+
+    from chatcli.core.event_log import EventSink
+
+    Redact: TypeAlias = Callable[[str], str]
+
+LARGEST_BYTES: Final = 5_000_000
+"""Of a file, before it is moved aside."""
+OLDER_FILES: Final = 3
+"""How many of those are kept."""
+
+_MOST_WAITING: Final = 10_000
+_MOST_TOGETHER: Final = 500
+_LOCK_S: Final = 0.5
+_PATIENCE_S: Final = 2.0
+"""How long the end of a run waits for the last lines."""
+_REDACTIONS: Final = 3
+_MOST_FRAMES: Final = 40
+_MOST_CAUSES: Final = 6
+_IS_WINDOWS: Final = sys.platform == "win32"
+
+
+def open_log_file(path: Path, redact: Redact) -> EventSink:
+    """Return what writes events to ``path``, without the keys that ``redact`` knows. Nothing is opened yet."""
+    handler = LogFileHandler(path)
+    handler.setFormatter(JsonLineFormatter(redact))
+    # Not in the tree of loggers: what else the process logs is none of this file's, and this is none of theirs.
+    logger = logging.Logger("chatcli")  # noqa: LOG001 - so
+    logger.addHandler(handler)
+    return LoggedEvents(logger, handler)
+
+
+def older_file(path: Path, number: int) -> Path:
+    """Return the path of the file that was ``path`` ``number`` moves ago."""
+    return path.with_name(f"{path.name}.{number}") if number else path
+
+
+def log_files(path: Path) -> list[Path]:
+    """Return the files of a log that are there, the oldest first."""
+    files = [older_file(path, number) for number in range(OLDER_FILES, -1, -1)]
+    return [file for file in files if file.exists()]
+
+
+class LoggedEvents:
+    """An ``EventSink`` that passes events on to ``logger``; ``handler`` is closed with it."""
+
+    def __init__(self, logger: logging.Logger, handler: logging.Handler | None = None) -> None:
+        self._logger = logger
+        self._handler = handler
+
+    def write(self, level: int, event: str, facts: Mapping[str, Any]) -> None:
+        self._logger.log(level, "%s%s", event, _Words(facts), extra={"event": event, "facts": facts})
+
+    def close(self) -> None:
+        if self._handler is not None:
+            self._handler.close()
+
+
+class _Words:
+    """Facts as a program that uses chatcli logs them, put into words only if it does."""
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        self._facts = facts
+
+    def __str__(self) -> str:
+        return "".join(f" {name}={value}" for name, value in self._facts.items() if value is not None)
+
+
+class JsonLineFormatter(logging.Formatter):
+    """Formats an event as a JSON object on one line, with the keys ``at``, ``level``, ``event``, ``pid`` and its facts."""
+
+    def __init__(self, redact: Redact) -> None:
+        super().__init__()
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts: Mapping[str, Any] = getattr(record, "facts", {})
+        fields = {
+            "at": timestamp(datetime.fromtimestamp(record.created, UTC)),
+            "level": record.levelname.lower(),
+            "event": getattr(record, "event", record.msg),
+            "pid": record.process,
+            **{name: value for name, value in facts.items() if value is not None},
+        }
+        line = encode_line(fields).decode("utf-8", "replace")
+        if self._redact(line) == line:
+            return line
+        # One by one, so that the line stays JSON whatever the key is.
+        return encode_line({name: self._without_keys(value) for name, value in fields.items()}).decode()
+
+    def _without_keys(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._redact(value)
+        if isinstance(value, list | tuple):
+            return [self._without_keys(each) for each in value]
+        return value
+
+
+class LogFileHandler(logging.Handler):
+    """Appends lines to ``path`` in a thread that begins with the first; see the module. ``lost`` counts those lost since the last one written."""
+
+    def __init__(self, path: Path, *, largest_bytes: int = LARGEST_BYTES) -> None:
+        super().__init__()
+        self.path = path
+        self.lost = 0
+        self._largest_bytes = largest_bytes
+        self._queue: SimpleQueue[logging.LogRecord | None] = SimpleQueue()
+        self._thread: Thread | None = None
+
+    def createLock(self) -> None:  # noqa: N802 - the name is logging's
+        self.lock = None  # the queue needs none
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._queue.qsize() >= _MOST_WAITING:
+            self.lost += 1
+            return
+        self._queue.put(record)
+        if self._thread is None:
+            self._thread = Thread(target=self._run, name="log", daemon=True)
+            # Python 3.12 and later start no thread once they shut down.
+            with suppress(RuntimeError):
+                self._thread.start()
+
+    def close(self) -> None:
+        if (thread := self._thread) is not None:
+            self._thread = None
+            self._queue.put(None)
+            with suppress(RuntimeError):
+                thread.join(_PATIENCE_S)
+        super().close()
+
+    def _run(self) -> None:
+        while True:
+            records, is_over = _next(self._queue)
+            if records:
+                self._write(records)
+            if is_over:
+                return
+
+    def _write(self, records: list[logging.LogRecord]) -> None:
+        lines = b"".join(map(self._line, records))
+        if lost := self.lost:
+            lines = self._line(_lines_lost(lost)) + lines
+        try:
+            append_rotating(self.path, lines, largest_bytes=self._largest_bytes)
+        except Exception:  # noqa: BLE001 - whatever is wrong with the file, the run goes on
+            self.lost += len(records)
+        else:
+            self.lost -= lost
+
+    def _line(self, record: logging.LogRecord) -> bytes:
+        """Return the line of ``record``, empty if it cannot be made: a line with keys is worse than none."""
+        for _ in range(_REDACTIONS):
+            # A key that is learned at this moment changes what is looked for: another look finds it.
+            with suppress(Exception):
+                return self.format(record).encode("utf-8", "replace")
+        self.lost += 1
+        return b""
+
+
+def _next(queue: SimpleQueue[logging.LogRecord | None]) -> tuple[list[logging.LogRecord], bool]:
+    """Return the records that wait, at least one, and whether they are the last."""
+    records: list[logging.LogRecord] = []
+    take = queue.get
+    while len(records) < _MOST_TOGETHER:
+        try:
+            record = take()
+        except Empty:
+            break
+        if record is None:
+            return records, True
+        records.append(record)
+        take = partial(queue.get, block=False)
+    return records, False
+
+
+def _lines_lost(count: int) -> logging.LogRecord:
+    facts = {"event": "lines_lost", "facts": {"lines": count}}
+    return logging.makeLogRecord({"levelno": logging.WARNING, "levelname": "WARNING", "msg": "", **facts})
+
+
+def append_rotating(path: Path, lines: bytes, *, largest_bytes: int = LARGEST_BYTES) -> None:
+    """Append whole lines to ``path``, made with mode 0600 if necessary, after moving it aside if it would grow too large.
+
+    Raise ``OSError``.
+    """
+    for is_moved in (False, True):
+        descriptor = _opened(path)
+        try:
+            size_bytes = os.fstat(descriptor).st_size
+            if is_moved or not size_bytes or size_bytes + len(lines) <= largest_bytes:
+                append_lines(descriptor, lines)
+                return
+            if not _IS_WINDOWS:
+                move_aside(path)
+        finally:
+            os.close(descriptor)
+        if _IS_WINDOWS:  # an open file cannot be moved there
+            move_aside(path)
+
+
+def _opened(path: Path) -> int:
+    """Return a descriptor of the file that is at ``path`` once its lock is held."""
+    with suppress(FileNotFoundError):
+        check_regular(path.stat())
+    while True:
+        descriptor = open_for_append(path, follow_link=True)
+        try:
+            with suppress(OSError):
+                # Without the lock, as beside a suspended program, lines are still appended whole in nearly every case.
+                lock(descriptor, patience_s=_LOCK_S)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), path.stat()):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # another process has moved it aside meanwhile
+
+
+def move_aside(path: Path) -> None:
+    """Move ``path`` aside, and older files one further; the oldest is gone. Where that is not possible, the file grows on."""
+    for number in range(OLDER_FILES - 1, -1, -1):
+        try:
+            older_file(path, number).replace(older_file(path, number + 1))
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return  # such as on Windows, while another program has it open
+
+
+def facts_of_bug(error: BaseException) -> dict[str, Any]:
+    """Return the kinds of an error and its causes, and where it came from; not its words, which may quote a conversation."""
+    kinds: list[str] = []
+    current: BaseException | None = error
+    while current is not None and len(kinds) < _MOST_CAUSES:
+        kinds.append(type(current).__name__)
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return {"error": kinds, "traceback": list(_frames(error.__traceback__))[-_MOST_FRAMES:]}
+
+
+def _frames(trace: TracebackType | None) -> Iterator[str]:
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        # Where the packages are says more about the person than about the bug.
+        place = "/".join(Path(code.co_filename).parts[-2:])
+        yield f"{place}:{trace.tb_lineno} in {code.co_qualname}"
+        trace = trace.tb_next
