@@ -13,12 +13,15 @@ from chatcli.telemetry.local_periods import local, pieces
 from chatcli.telemetry.tallies import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import tzinfo
+    from typing import TypeAlias
 
     from chatcli.core.statistics import Figures
-    from chatcli.telemetry.call_store import CallStore
-    from chatcli.telemetry.tallies import CallKind, Times
+    from chatcli.telemetry.call_store import CallStore, Period
+    from chatcli.telemetry.tallies import CallKind, CallSlice, Times
+
+    _Calls: TypeAlias = "list[tuple[CallKind, CallSlice]]"
 
 _DAY_US: Final = 24 * 3600 * 10**6
 _HOURLY_US: Final = 3 * _DAY_US
@@ -51,7 +54,7 @@ def report(
     ``grouped_by`` is one of ``GROUPINGS``. Only calls of the given names count. Days are those of ``zone``, by default of the machine.
     Raise ``LocalIOError`` if the store cannot be used.
     """
-    wanted = {"model": model, "endpoint": endpoint, "operation": operation, "profile": profile}
+    names = {"model": model, "endpoint": endpoint, "operation": operation, "profile": profile}
     now_us = microseconds((now or datetime.now(UTC)).timestamp())
     since_us, until_us = _bounds(store, since, until)
     is_hourly = until_us - since_us <= _HOURLY_US
@@ -65,16 +68,15 @@ def report(
         closed_before_us=now_us - LATE_US,
         is_hourly=is_hourly or grouped_by == "hour",
     )
-    kinds: dict[int, CallKind] = {}
+    reader = _CallReader(store, {name: wanted for name, wanted in names.items() if wanted is not None})
     for period, day_us, hour_us in parts:
+        by_kind, by_outcome = reader.calls(period, has_names=grouping.has_names)
         slot = slots.at(hour_us if is_hourly else day_us)
-        for calls in store.slices(period):
-            if calls.kind not in kinds:
-                kinds = store.kinds()
-            kind = kinds.get(calls.kind)
-            if kind and all(name in (None, getattr(kind, each)) for each, name in wanted.items()):
-                for tally in (slot, total, grouping.tally(kind, day_us, hour_us)):
-                    tally.add(kind, calls)
+        for kind, calls in by_outcome:
+            total.add(kind, calls)
+            slot.add(kind, calls)
+        for kind, calls in by_kind:
+            grouping.tally(kind, day_us, hour_us).add(kind, calls)
     return StatisticsReport(
         since=since,
         until=until,
@@ -97,7 +99,40 @@ def keep_sums(store: CallStore, now: datetime, *, days: int = 8, zone: tzinfo | 
             since_us, now_us, zone, closed_before_us=now_us - LATE_US, is_hourly=is_hourly
         ):
             if period.is_closed:
-                store.slices(period)
+                store.keep(period)
+
+
+class _CallReader:
+    """Reads calls of the names in ``wanted``, by field of their kinds, all if there are none."""
+
+    def __init__(self, store: CallStore, wanted: Mapping[str, str]) -> None:
+        self._store = store
+        self._wanted = wanted
+        self._kinds: Mapping[int, CallKind] = {}
+
+    def calls(self, period: Period, *, has_names: bool) -> tuple[_Calls, _Calls]:
+        """Return the calls by kind and by outcome. Without ``has_names``, the names of kinds are not needed either."""
+        if self._wanted:
+            found = self._named(self._store.slices(period))
+            return found, found
+        if not has_names:
+            found = self._named(self._store.outcomes(period))
+            return found, found
+        slices, outcomes = self._store.slices_and_outcomes(period)
+        return self._named(slices), self._named(outcomes)
+
+    def _named(self, slices: Sequence[CallSlice]) -> _Calls:
+        if any(calls.kind not in self._kinds for calls in slices):
+            self._kinds = self._store.kinds()
+        # Those of a kind that is not known have just been deleted.
+        found = [(self._kinds[calls.kind], calls) for calls in slices if calls.kind in self._kinds]
+        if not self._wanted:
+            return found
+        return [
+            pair
+            for pair in found
+            if all(getattr(pair[0], name) == wanted for name, wanted in self._wanted.items())
+        ]
 
 
 class _Timeline:
@@ -133,12 +168,19 @@ class _Grouping:
         self._times = _Timeline()
         self._named: dict[str, Tally] = {}
 
+    @property
+    def has_names(self) -> bool:
+        return self._grouped_by not in ("day", "hour", "outcome")
+
     def tally(self, kind: CallKind, day_us: int, hour_us: int) -> Tally:
         if self._grouped_by == "hour":
             return self._times.at(hour_us)
         if self._grouped_by == "day":
             return self._times.at(day_us)
-        return self._named.setdefault(getattr(kind, self._grouped_by), Tally())
+        name = getattr(kind, self._grouped_by)
+        if name not in self._named:
+            self._named[name] = Tally()
+        return self._named[name]
 
     def groups(self) -> Iterator[Group]:
         groups = [Group(name, tally.figures()) for name, tally in self._named.items()]

@@ -1,19 +1,15 @@
-"""The store of finished calls: a SQLite database in the data folder, shared by all processes of one person."""
+"""The store of finished calls in the data folder, shared by all processes of one person."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import time
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.core.errors import LocalIOError
-from chatcli.storage.private_files import check_regular, close_to_others, open_for_append
+from chatcli.telemetry.call_database import CallDatabase, transaction
 from chatcli.telemetry.call_tables import (
-    CHECKS,
     LATEST_US,
-    TABLES,
     insert,
     kind_number,
     kind_of,
@@ -24,10 +20,10 @@ from chatcli.telemetry.call_tables import (
     slices_of_calls,
     unpacked,
 )
-from chatcli.telemetry.tallies import Tally
+from chatcli.telemetry.tallies import Tally, by_outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from chatcli.core.call_records import CallRecord
@@ -42,13 +38,6 @@ BUSY_TIMEOUT_S: Final = 1.0
 LATE_US: Final = 15 * 60 * 10**6
 """A call is stored when it ends, under the time it began. Few take longer than this."""
 
-_SIDE_FILES: Final = ("", "-wal", "-shm")
-_ASIDE: Final = ".damaged"
-_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_FOREIGN: Final = _DAMAGED | {sqlite3.SQLITE_ERROR}
-"""When the file is opened, ``SQLITE_ERROR`` says that the tables are not those of this program."""
-_PAUSE_S: Final = 0.01
 _HOUR_US: Final = 3600 * 10**6
 _LONGEST_PERIOD_US: Final = 48 * _HOUR_US
 _DELETED_AT_ONCE: Final = 20_000
@@ -68,8 +57,8 @@ class CallStore:
     """The calls in the file ``path``, readable only by its owner.
 
     Every method raises ``LocalIOError`` if the database cannot be used: it is busy for ``busy_timeout_s``, the disk is full, the
-    file is damaged. A damaged file is moved aside (``telemetry-1.sqlite.damaged``), which ``on_damage`` is told in a line. Reading makes no file. Used by
-    one thread at a time.
+    file is damaged. A damaged file is moved aside (``telemetry-1.sqlite.damaged``), which ``on_damage`` is told in a line. Reading
+    makes no file. Used by one thread at a time.
     """
 
     def __init__(
@@ -80,35 +69,38 @@ class CallStore:
         on_damage: Callable[[str], None] = lambda _message: None,
         fewest_kept: int = _FEWEST_KEPT,
     ) -> None:
-        self._path = path
-        self._busy_timeout_s = busy_timeout_s
-        self._on_damage = on_damage
+        self._database = CallDatabase(path, busy_timeout_s, on_damage)
         self._fewest_kept = fewest_kept
-        self._opened: sqlite3.Connection | None = None
-        self._file_number = 0
-        self._kinds: dict[CallKind, int] = {}
-        self._generation = -1
+        self._generation = (-1, -1)
+        self._numbers: dict[CallKind, int] = {}
+        self._kinds: dict[int, CallKind] = {}
         self._last_conflict = (-1, -1)
 
     def append(self, calls: Sequence[CallRecord]) -> None:
         """Store all of ``calls`` or none."""
         if not calls:
             return
-        with self._writing() as connection:
-            times_us = [self._insert(connection, call) for call in calls]
-            _forget_sums(connection, min(times_us), max(times_us))
+        try:
+            with self._database.writing() as connection:
+                self._begin(connection)
+                times_us = [self._insert(connection, call) for call in calls]
+                _delete_sums(connection, min(times_us), max(times_us))
+        except BaseException:
+            # The numbers that kinds got in this transaction are not theirs.
+            self._numbers.clear()
+            raise
 
     def figures(
         self, since_s: float, until_s: float, *, model: str | None = None, endpoint: str | None = None
     ) -> Figures:
         """Return the figures of calls that began from ``since_s`` to before ``until_s``, in seconds since the epoch."""
-        since_us, until_us = microseconds(since_s), microseconds(until_s)
         tally = Tally()
-        with self._reading() as connection:
-            known = kinds(connection)
-            for period in _covering(connection, since_us, until_us):
-                for calls in self._slices(connection, period):
-                    kind = known.get(calls.kind)
+        is_filtered = (model, endpoint) != (None, None)
+        with self._database.reading() as connection:
+            for period in _covering(connection, microseconds(since_s), microseconds(until_s)):
+                (slices,) = self._sums(connection, period, "slices" if is_filtered else "outcomes")
+                for calls in slices:
+                    kind = self._kinds.get(calls.kind)
                     if kind and model in (None, kind.model) and endpoint in (None, kind.endpoint):
                         tally.add(kind, calls)
         return tally.figures()
@@ -116,36 +108,53 @@ class CallStore:
     def recent(self, most: int, *, before_s: float | None = None) -> list[CallRecord]:
         """Return the last calls, at most so many, newest last; of those that began before ``before_s``, if it is given."""
         before_us = LATEST_US + 1 if before_s is None else microseconds(before_s)
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return recent(connection, before_us, most)[::-1]
 
     def first_and_last_s(self) -> tuple[float, float] | None:
         """Return when the first and the last call began, ``None`` if there is none."""
-        with self._reading() as connection:
-            first, last = (
-                connection.execute(f"SELECT at_us FROM calls ORDER BY at_us {order} LIMIT 1").fetchone()  # noqa: S608
-                for order in ("ASC", "DESC")
-            )
-        return None if first is None else (first[0] / 1e6, last[0] / 1e6)
+        with self._database.reading() as connection:
+            first, last = connection.execute(
+                "SELECT (SELECT min(at_us) FROM calls), (SELECT max(at_us) FROM calls)"
+            ).fetchone()
+        return None if first is None else (first / 1e6, last / 1e6)
 
-    def kinds(self) -> dict[int, CallKind]:
-        with self._reading() as connection:
+    def kinds(self) -> Mapping[int, CallKind]:
+        """Return the kinds of calls by their numbers."""
+        with self._database.reading() as connection:
             return kinds(connection)
 
     def slices(self, period: Period) -> list[CallSlice]:
-        """Return what the calls of a period come to. That of a closed period is kept, if it can be."""
-        with self._reading() as connection:
-            return self._slices(connection, period)
+        """Return what the calls of a period come to, of each kind. That of a closed period is kept, if it can be."""
+        with self._database.reading() as connection:
+            return self._sums(connection, period, "slices")[0]
+
+    def outcomes(self, period: Period) -> list[CallSlice]:
+        """Return the same in fewer slices: only ``outcome`` and ``is_cache_hit`` of their kinds are to be relied on."""
+        with self._database.reading() as connection:
+            return self._sums(connection, period, "outcomes")[0]
+
+    def slices_and_outcomes(self, period: Period) -> tuple[list[CallSlice], list[CallSlice]]:
+        with self._database.reading() as connection:
+            slices, outcomes = self._sums(connection, period, "slices", "outcomes")
+        return slices, outcomes
+
+    def keep(self, period: Period) -> None:
+        """Add up the calls of a period that is closed, if that is worth it and nobody has."""
+        with self._database.reading() as connection:
+            is_kept = connection.execute(
+                "SELECT 1 FROM periods WHERE start_us = ? AND end_us = ?", period[:2]
+            ).fetchone()
+            if not is_kept and _count(connection, period) >= self._fewest_kept:
+                self._sums(connection, period._replace(is_closed=True), "outcomes")
 
     def forget(self, before_s: float) -> None:
         """Delete the calls that began before ``before_s``."""
         before_us = microseconds(before_s)
-        if not self._path.exists():
-            return
-        deleted = _DELETED_AT_ONCE
+        deleted = _DELETED_AT_ONCE if self._database.exists else 0
         while deleted == _DELETED_AT_ONCE:
             # Others can write in between.
-            with self._writing() as connection:
+            with self._database.writing() as connection:
                 deleted = connection.execute(
                     "DELETE FROM calls WHERE at_us IN (SELECT at_us FROM calls WHERE at_us < ? ORDER BY at_us LIMIT ?)",
                     (before_us, _DELETED_AT_ONCE),
@@ -160,35 +169,29 @@ class CallStore:
 
     def clear(self) -> None:
         """Delete all calls."""
-        if not self._path.exists():
+        if not self._database.exists:
             return
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             for table in ("calls", "periods", "kinds"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - one of these names
             _begin_generation(connection)
         # Deleted rows stay in the file until it is written anew.
-        with suppress(LocalIOError), self._using() as connection:
+        with suppress(LocalIOError), self._database.using() as connection:
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def damaged_at_s(self) -> float | None:
         """Return when a damaged file that was moved aside was last written, ``None`` if there is none."""
-        try:
-            return self._aside("").stat().st_mtime
-        except OSError:
-            return None
+        return self._database.damaged_at_s()
 
     def close(self) -> None:
-        opened, self._opened = self._opened, None
-        self._kinds.clear()
-        if opened is not None:
-            opened.close()
+        self._database.close()
 
     def _insert(self, connection: sqlite3.Connection, call: CallRecord) -> int:
         kind = kind_of(call)
-        number = self._kinds.get(kind)
+        number = self._numbers.get(kind)
         if number is None:
-            number = self._kinds[kind] = kind_number(connection, kind)
+            number = self._numbers[kind] = kind_number(connection, kind)
         wanted_us = microseconds(call.at_s)
         # Many calls of one microsecond come from a clock that stands: the search goes on where it ended.
         asked, used = self._last_conflict
@@ -197,162 +200,59 @@ class CallStore:
             self._last_conflict = (wanted_us, at_us)
         return at_us
 
-    def _slices(self, connection: sqlite3.Connection, period: Period) -> list[CallSlice]:
-        place = (period.start_us, period.end_us)
+    def _sums(self, connection: sqlite3.Connection, period: Period, *columns: str) -> list[list[CallSlice]]:
+        """Return the slices in each of ``columns``; those of calls that are not added up yet are in all of them."""
+        self._begin(connection)
         kept = connection.execute(
-            "SELECT slices FROM periods WHERE start_us = ? AND end_us = ?", place
+            f"SELECT {', '.join(columns)} FROM periods WHERE start_us = ? AND end_us = ?",  # noqa: S608 - known names
+            period[:2],
         ).fetchone()
         if kept is not None:
             with suppress(ValueError):
-                return unpacked(kept[0])
-        generation = _generation(connection)
-        slices = slices_of_calls(connection, *place)
+                unpacked_columns = [unpacked(blob) for blob in kept]
+                for slices in unpacked_columns:
+                    self._know(connection, slices)
+                return unpacked_columns
+        slices = slices_of_calls(connection, period.start_us, period.end_us, self._kinds)
+        self._know(connection, slices)
         if period.is_closed and sum(each.sums.calls for each in slices) >= self._fewest_kept:
-            # Other processes may write, the disk may be full or write-protected: then it is added up again next time.
+            # Other processes may write, the disk may be full or write-protected: then it is done again next time.
             with suppress(sqlite3.Error):
-                _keep(connection, place, slices, generation)
-        return slices
+                self._keep(connection, period, slices)
+        return [slices] * len(columns)
 
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection, one to an empty database if there is no file."""
-        if self._opened is None and not self._path.exists():
-            with closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
-                empty.executescript(TABLES)
-                yield empty
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Forget what is known of kinds if calls have been deleted: their numbers may be those of others now."""
+        generation = (self._database.openings, _generation(connection))
+        if generation != self._generation:
+            self._numbers.clear()
+            self._kinds = kinds(connection)
+            self._generation = generation
+
+    def _know(self, connection: sqlite3.Connection, slices: Sequence[CallSlice]) -> None:
+        if any(each.kind not in self._kinds for each in slices):
+            self._kinds = kinds(connection)
+
+    def _keep(self, connection: sqlite3.Connection, period: Period, slices: Sequence[CallSlice]) -> None:
+        """Keep the sums of a period, unless its calls have changed meanwhile."""
+        if any(each.kind not in self._kinds for each in slices):
             return
-        with self._using() as connection:
-            yield connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._using() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                generation = _generation(connection)
-                if generation != self._generation:
-                    self._kinds.clear()
-                    self._generation = generation
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                # The numbers of this transaction are not kept either.
-                self._kinds.clear()
-                # An error may have ended the transaction already.
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _using(self) -> Iterator[sqlite3.Connection]:
-        try:
-            connection = self._opened = self._opened or self._connect()
-            yield connection
-        except sqlite3.Error as error:
-            code = _code(error)
-            if code in _DAMAGED:
-                self._move_aside(error)
-            elif code not in _BUSY and code != sqlite3.SQLITE_FULL:
-                self.close()
-            raise self._unavailable(str(error), code) from error
-        except OSError as error:
-            raise self._unavailable(error.strerror or str(error)) from error
-
-    def _unavailable(self, reason: str, code: int = sqlite3.SQLITE_CANTOPEN) -> LocalIOError:
-        hint = "check the permissions of the file and its folder"
-        if code in _BUSY:
-            reason, hint = "another process is using it", "try again"
-        elif code in _DAMAGED:
-            hint = f"it is in {self._aside('')} now; new calls go into a new file"
-        elif code == sqlite3.SQLITE_FULL:
-            hint = "free some space"
-        return LocalIOError(f"cannot use the statistics in {self._path}: {reason}", hint=hint)
-
-    def _connect(self) -> sqlite3.Connection:
-        deadline_s = time.monotonic() + self._busy_timeout_s
-        while True:
-            try:
-                return self._connected()
-            except sqlite3.Error as error:
-                # Two processes that make the database at once do not wait for each other.
-                if _code(error) in _BUSY and time.monotonic() < deadline_s:
-                    time.sleep(_PAUSE_S)
-                    continue
-                if _code(error) not in _FOREIGN:
-                    raise
-                self._move_aside(error)
-                return self._connected()
-
-    def _connected(self) -> sqlite3.Connection:
-        # Made first, as SQLite would make it readable for others; its side files get the same permissions.
-        try:
-            descriptor = open_for_append(self._path)
-        except PermissionError:
-            return self._connected_to_read()
-        try:
-            status = os.fstat(descriptor)
-            check_regular(status)
-            self._file_number = status.st_ino
-        finally:
-            os.close(descriptor)
-        close_to_others(self._path)
-        connection = self._connection(str(self._path))
-        try:
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(TABLES)
-            return _checked(connection)
-        except BaseException:
-            connection.close()
-            raise
-
-    def _connected_to_read(self) -> sqlite3.Connection:
-        """Connect to a file that cannot be written; if its folder cannot be either, nobody else may be writing there."""
-        for mode in ("mode=ro", "mode=ro&immutable=1"):
-            connection = self._connection(f"{self._path.absolute().as_uri()}?{mode}")
-            try:
-                return _checked(connection)
-            except sqlite3.Error as error:
-                connection.close()
-                last = error
-        raise last
-
-    def _connection(self, name: str) -> sqlite3.Connection:
-        return sqlite3.connect(
-            name,
-            timeout=self._busy_timeout_s,
-            isolation_level=None,
-            check_same_thread=False,
-            uri=name.startswith("file:"),
-        )
-
-    def _move_aside(self, error: sqlite3.Error) -> None:
-        """Move the damaged file and its side files aside, unless another process has done so and made a new one."""
-        self.close()
-        with suppress(OSError):
-            if self._path.stat().st_ino != self._file_number:
-                return
-            for suffix in _SIDE_FILES:
-                with suppress(FileNotFoundError):
-                    self._path.with_name(f"{self._path.name}{suffix}").replace(self._aside(suffix))
-            self._on_damage(f"the statistics were damaged ({error}); they are in {self._aside('')} now")
-
-    def _aside(self, suffix: str) -> Path:
-        return self._path.with_name(f"{self._path.name}{_ASIDE}{suffix}")
+        blobs = packed(by_outcome(slices, self._kinds)), packed(slices)
+        with transaction(connection):
+            calls = sum(each.sums.calls for each in slices)
+            if _count(connection, period) == calls and _generation(connection) == self._generation[1]:
+                connection.execute(
+                    "INSERT OR REPLACE INTO periods VALUES (?, ?, ?, ?)", (*period[:2], *blobs)
+                )
 
 
-def _checked(connection: sqlite3.Connection) -> sqlite3.Connection:
-    for check in CHECKS:
-        connection.execute(check).fetchone()
-    return connection
-
-
-def _code(error: sqlite3.Error) -> int:
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+def _count(connection: sqlite3.Connection, period: Period) -> int:
+    counted = connection.execute("SELECT count(*) FROM calls WHERE at_us >= ? AND at_us < ?", period[:2])
+    return int(counted.fetchone()[0])
 
 
 def _generation(connection: sqlite3.Connection) -> int:
-    """Return how often calls were deleted: numbers of kinds, and sums, are those of one generation."""
+    """Return how often calls were deleted."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
@@ -396,26 +296,7 @@ def _hours(
         start_us = next_us
 
 
-def _keep(
-    connection: sqlite3.Connection, place: tuple[int, int], slices: Sequence[CallSlice], generation: int
-) -> None:
-    """Keep the sums of a period, unless its calls have changed meanwhile."""
-    blob = packed(slices)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        (calls,) = connection.execute(
-            "SELECT count(*) FROM calls WHERE at_us >= ? AND at_us < ?", place
-        ).fetchone()
-        if calls == sum(each.sums.calls for each in slices) and generation == _generation(connection):
-            connection.execute("INSERT OR REPLACE INTO periods VALUES (?, ?, ?)", (*place, blob))
-        connection.execute("COMMIT")
-    except BaseException:
-        with suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _forget_sums(connection: sqlite3.Connection, first_us: int, last_us: int) -> None:
+def _delete_sums(connection: sqlite3.Connection, first_us: int, last_us: int) -> None:
     """Delete the sums of the periods that calls from ``first_us`` to ``last_us`` may be in."""
     connection.execute(
         "DELETE FROM periods WHERE start_us > ? AND start_us <= ? AND end_us > ?",

@@ -6,15 +6,14 @@ import math
 import sys
 import zlib
 from array import array
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.core.call_records import CallRecord
-from chatcli.telemetry.tallies import CallKind, CallSlice, CallSums, Distribution
+from chatcli.core.call_records import OK, CallRecord
+from chatcli.telemetry.tallies import NOTHING, CallKind, CallSlice, CallSums, Distribution
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS kinds (
@@ -28,12 +27,13 @@ CREATE TABLE IF NOT EXISTS calls (
     output_tokens INTEGER, cost INTEGER, sent_bytes INTEGER NOT NULL, received_bytes INTEGER NOT NULL, findings INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS periods (
-    start_us INTEGER NOT NULL, end_us INTEGER NOT NULL, slices BLOB NOT NULL, PRIMARY KEY (start_us, end_us)
+    start_us INTEGER NOT NULL, end_us INTEGER NOT NULL, outcomes BLOB NOT NULL, slices BLOB NOT NULL,
+    PRIMARY KEY (start_us, end_us)
 );
 """
 """A call is at the microsecond it began, which is its key: in the order of time without an index, at 45 bytes a row.
 
-A period holds what the calls in it come to, so that they are added up once. It is right whatever the time zone it was made
+A period holds what the calls in it come to, of each kind and of each outcome, so that they are added up once. It is right whatever the time zone it was made
 for, and is deleted when a call is added to it.
 """
 
@@ -43,7 +43,7 @@ CHECKS: Final = (
         "SELECT at_us, kind, attempts, retry_wait_ms, limit_wait_ms, ttft_ms, latency_ms, input_tokens, cached_tokens,"
         " output_tokens, cost, sent_bytes, received_bytes, findings FROM calls LIMIT 1"
     ),
-    "SELECT start_us, end_us, slices FROM periods LIMIT 1",
+    "SELECT start_us, end_us, outcomes, slices FROM periods LIMIT 1",
 )
 """They fail where the tables are those of something else, or the beginning of the file is damaged."""
 
@@ -74,7 +74,7 @@ _HIGHEST_COST: Final = 10_000 * _NANODOLLARS
 LATEST_US: Final = 250_000_000_000_000_000
 """In the year 9892: no call begins later."""
 
-_HEADER: Final = len(CallSums._fields) + 3
+_HEADER: Final = len(CallSums._fields) + 5
 
 
 def microseconds(at_s: float) -> int:
@@ -141,25 +141,30 @@ def recent(connection: sqlite3.Connection, before_us: int, most: int) -> list[Ca
     return [_record(row) for row in connection.execute(_RECENT, (before_us, most))]
 
 
-def slices_of_calls(connection: sqlite3.Connection, start_us: int, end_us: int) -> list[CallSlice]:
-    rows = connection.execute(_SLICES, (start_us, end_us))
-    return [
-        CallSlice(kind, CallSums._make(sums), _distribution(latencies), _distribution(ttfts))
-        for kind, latencies, ttfts, *sums in rows
-    ]
+def slices_of_calls(
+    connection: sqlite3.Connection, start_us: int, end_us: int, kinds: Mapping[int, CallKind]
+) -> list[CallSlice]:
+    """Return what the calls from ``start_us`` to before ``end_us`` come to; times count of those that succeeded."""
+    slices = []
+    for kind, latencies, ttfts, *sums in connection.execute(_SLICES, (start_us, end_us)):
+        has_times = kind not in kinds or kinds[kind].outcome == OK
+        distributions = (_distribution(latencies), _distribution(ttfts)) if has_times else (NOTHING, NOTHING)
+        slices.append(CallSlice(kind, CallSums._make(sums), *distributions))
+    return slices
 
 
 def packed(slices: Sequence[CallSlice]) -> bytes:
-    """Return the slices of a period as a blob: their numbers, then their distributions, compressed."""
-    header = array("q")
+    """Return slices as a blob: their numbers, then their distributions, compressed."""
+    header = array("q", [len(slices)])
     times = array("I")
     for each in slices:
-        header.extend((each.kind, len(each.latencies.values), len(each.ttfts.values), *each.sums))
+        header.extend((each.kind, *each.sums))
         for distribution in (each.latencies, each.ttfts):
+            header.extend((len(distribution.values), distribution.total))
             times += distribution.values
-            times += distribution.counts_up_to
-    numbers = array("q", [len(slices)])
-    return zlib.compress(b"".join(_little_endian(each).tobytes() for each in (numbers, header, times)), 1)
+            if len(distribution.values) != distribution.total:
+                times.extend(distribution.counts_up_to)
+    return zlib.compress(b"".join(_little_endian(each).tobytes() for each in (header, times)), 1)
 
 
 def unpacked(blob: bytes) -> list[CallSlice]:
@@ -168,25 +173,32 @@ def unpacked(blob: bytes) -> list[CallSlice]:
         content = memoryview(zlib.decompress(blob))
         (count,) = _little_endian(array("q", content[:8].tobytes()))
         size = 8 + count * _HEADER * 8
-        header = iter(_little_endian(array("q", content[8:size].tobytes())))
+        header = _little_endian(array("q", content[8:size].tobytes())).tolist()
         times = _little_endian(array("I", content[size:].tobytes()))
     except (zlib.error, TypeError, ValueError, OverflowError) as error:
         raise ValueError(str(error)) from error
-    return list(_slices(header, times, count))
+    return list(_slices(header, times))
 
 
-def _slices(header: Iterator[int], times: array[int], count: int) -> Iterator[CallSlice]:
+def _slices(header: Sequence[int], times: array[int]) -> Iterator[CallSlice]:
     begin = 0
-    for _ in range(count):
-        kind, latencies, ttfts, *sums = islice(header, _HEADER)
-        distributions = []
-        for length in (latencies, ttfts):
-            middle, end = begin + length, begin + 2 * length + 1
-            distributions.append(Distribution(times[begin:middle], times[middle:end]))
-            begin = end
-        yield CallSlice(kind, CallSums._make(sums), *distributions)
+    for start in range(0, len(header), _HEADER):
+        kind, *sums, latencies, all_latencies, ttfts, all_ttfts = header[start : start + _HEADER]
+        latency, begin = _distribution_at(times, begin, latencies, all_latencies)
+        ttft, begin = _distribution_at(times, begin, ttfts, all_ttfts)
+        yield CallSlice(kind, CallSums._make(sums), latency, ttft)
     if begin != len(times):
         raise ValueError("the distributions have another length")
+
+
+def _distribution_at(times: array[int], begin: int, values: int, count: int) -> tuple[Distribution, int]:
+    if not values:
+        return NOTHING, begin
+    middle = begin + values
+    if values == count:
+        return Distribution(times[begin:middle], range(count + 1)), middle
+    end = middle + values + 1
+    return Distribution(times[begin:middle], times[middle:end]), end
 
 
 def _little_endian(numbers: array[int]) -> array[int]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from itertools import accumulate, repeat
-from operator import getitem, sub
+from itertools import accumulate, chain, repeat
+from operator import add, getitem, sub
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.core.call_records import CANCELLED, OK
 from chatcli.core.statistics import Figures, Percentiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _SMALL: Final = 256
-"""Distributions of fewer values are joined into one: looking into each of them would take longer."""
+"""So many distributions of fewer values are joined into one: looking into each of them would take longer."""
 
 _NANODOLLARS: Final = 10**9
 
@@ -56,19 +56,50 @@ class CallSums(NamedTuple):
 
 
 class Distribution(NamedTuple):
-    """How often each value occurs: ``counts_up_to[i]`` is the number of values less than ``values[i]``, the last one that of all."""
+    """Values in ascending order: ``counts_up_to[i]`` of them are before ``values[i]``, the last one is the number of all.
+
+    A value that occurs often is there once, one that hardly ever occurs twice may be repeated.
+    """
 
     values: array[int]
-    counts_up_to: array[int]
+    counts_up_to: Sequence[int]
 
     @classmethod
     def of(cls, values: Iterable[int]) -> Distribution:
-        return cls.counted(Counter(values))
+        ordered = array("I", sorted(values))
+        if 2 * len(set(ordered)) >= len(ordered):
+            return cls(ordered, range(len(ordered) + 1))
+        return cls.counted(Counter(ordered))
 
     @classmethod
     def counted(cls, counts: Counter[int]) -> Distribution:
         values = sorted(counts)
         return cls(array("I", values), array("I", accumulate(map(counts.__getitem__, values), initial=0)))
+
+    @classmethod
+    def joined(cls, distributions: Iterable[Distribution]) -> Distribution:
+        ordered: list[array[int]] = []
+        counted: list[Distribution] = []
+        for each in distributions:
+            if isinstance(each.counts_up_to, range):
+                ordered.append(each.values)
+            else:
+                counted.append(each)
+        if not counted:
+            return cls.of(chain.from_iterable(ordered))
+        counts = Counter(chain.from_iterable(ordered))
+        for each in counted:
+            up_to = each.counts_up_to
+            for value, count in zip(each.values, map(sub, up_to[1:], up_to), strict=True):
+                counts[value] += count
+        return cls.counted(counts)
+
+    @property
+    def total(self) -> int:
+        return self.counts_up_to[-1]
+
+
+NOTHING: Final = Distribution(array("I"), range(1))
 
 
 class CallSlice(NamedTuple):
@@ -108,7 +139,7 @@ class Times:
 
     @property
     def count(self) -> int:
-        return sum(each.counts_up_to[-1] for each in (*self._small, *self._large))
+        return sum(each.total for each in (*self._small, *self._large))
 
     def of_rank(self, rank: int) -> int:
         """Return the time of ``rank``, counted from 1, without merging: by halving the interval it is in."""
@@ -124,19 +155,15 @@ class Times:
                 low = middle + 1
         return low
 
-    def _distributions(self) -> tuple[list[array[int]], list[array[int]]]:
+    def _distributions(self) -> tuple[list[array[int]], list[Sequence[int]]]:
         if len(self._small) > 1:
             self._join()
         together = (*self._small, *self._large)
         return [each.values for each in together], [each.counts_up_to for each in together]
 
     def _join(self) -> None:
-        joined: Counter[int] = Counter()
-        for values, counts in self._small:
-            for value, count in zip(values, map(sub, counts[1:], counts), strict=False):
-                joined[value] += count
-        self._small = []
-        self.add(Distribution.counted(joined))
+        small, self._small = self._small, []
+        self.add(Distribution.joined(small))
 
 
 class Tally:
@@ -157,7 +184,7 @@ class Tally:
             self._cache_hits += sums.calls
             return
         self._outcomes[kind.outcome] += sums.calls
-        self._sums = [one + other for one, other in zip(self._sums, sums, strict=True)]
+        self._sums = list(map(add, self._sums, sums))
         if kind.outcome == OK:
             self._streamed_tokens += sums.streamed_tokens
             self._streamed_ms += sums.streamed_ms
@@ -191,5 +218,22 @@ class Tally:
         )
 
 
-def _counted_up_to(value: int, values: Sequence[array[int]], counts: Sequence[array[int]]) -> int:
+def _counted_up_to(value: int, values: Sequence[array[int]], counts: Sequence[Sequence[int]]) -> int:
     return sum(map(getitem, counts, map(bisect_right, values, repeat(value))))
+
+
+def by_outcome(slices: Sequence[CallSlice], kinds: Mapping[int, CallKind]) -> list[CallSlice]:
+    """Join the slices whose kinds differ by names only; the kind of each is the first of them."""
+    alike: dict[tuple[str, bool], list[CallSlice]] = {}
+    for each in slices:
+        kind = kinds[each.kind]
+        alike.setdefault((kind.outcome, kind.is_cache_hit), []).append(each)
+    return [
+        CallSlice(
+            group[0].kind,
+            CallSums._make(map(sum, zip(*(each.sums for each in group), strict=True))),
+            Distribution.joined(each.latencies for each in group),
+            Distribution.joined(each.ttfts for each in group),
+        )
+        for group in alike.values()
+    ]
