@@ -76,3 +76,8 @@ def calendar_day(moment: datetime, now: datetime | None = None) -> str:
     """Return the date of ``moment``, "23 Nov 2026", without the year if it is that of ``now``."""
     date = f"{moment.day} {_MONTHS[moment.month - 1]}"
     return date if now is not None and moment.year == now.year else f"{date} {moment.year}"
+
+
+def moment_in_words(moment: datetime, now: datetime | None = None) -> str:
+    """Return the date as ``calendar_day`` does, and the time of day without seconds: ``23 Nov 09:30``."""
+    return f"{calendar_day(moment, now)} {moment:%H:%M}"
