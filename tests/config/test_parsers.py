@@ -228,7 +228,7 @@ def test_a_time_may_have_a_unit(written, time_s):
     assert parsers.duration(1, 604_800)(written) == time_s
 
 
-@pytest.mark.parametrize("written", ["", "0", "8d", "1w", "-1", "1e999", "nan", "d", None, True, [1]])
+@pytest.mark.parametrize("written", ["", "0", "8d", "2w", "-1", "1e999", "nan", "d", None, True, [1]])
 def test_a_time_out_of_range_is_refused(written):
     with pytest.raises(ValueError, match="must be a time from 1 s to 7 d, like 30m, 12h or 7d, not"):
         parsers.duration(1, 604_800)(written)
