@@ -74,7 +74,7 @@ COMMANDS: tuple[Subcommand, ...] = (
     Subcommand("mcp"),
     Subcommand("models", "list the models of the endpoint"),
     Subcommand("sessions", "the saved conversations: list, show, search, rename, rm, prune, export, import"),
-    Subcommand("stats"),
+    Subcommand("stats", "how calls went: response times, success, errors, tokens, cost"),
     Subcommand("templates", "prompt templates for -T and /NAME: list, show, new, edit, rm, import, path"),
     Subcommand("trust", "let the .env file of a folder set everything"),
     Subcommand("voice"),

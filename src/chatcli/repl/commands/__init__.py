@@ -18,6 +18,7 @@ from chatcli.repl.commands import (
     schema_commands,
     session_commands,
     setting_commands,
+    statistics_commands,
     template_commands,
 )
 from chatcli.templates.template_store import PLUS
@@ -47,7 +48,7 @@ COMMAND_GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
     ("conversations", session_commands.COMMANDS),
     ("what the model sees", context_commands.COMMANDS),
     ("models and settings", setting_commands.COMMANDS),
-    ("tokens and cost", cost_commands.COMMANDS),
+    ("tokens, cost and times", (*cost_commands.COMMANDS, *statistics_commands.COMMANDS)),
     (
         "help",
         # The table it explains is defined below.

@@ -1,0 +1,87 @@
+"""``chatcli stats``: how the calls to models went."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, cast
+
+from chatcli.app.statistics_report import StatisticsQuery
+from chatcli.cli.actions import add_examples
+from chatcli.cli.setup import run_context, settings_of
+from chatcli.cli.signals import until_signalled
+from chatcli.cli.statistics_display import FORMS, StatisticsDisplay, watch
+from chatcli.config.parsers import duration
+from chatcli.core.errors import ExitCode, UsageError
+from chatcli.core.statistics import GROUPINGS
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from chatcli.cli.options import Parser
+    from chatcli.cli.standard_streams import Terminal
+
+_USUAL_PAUSE: Final = "2"
+_pause_s: Final = duration(0.2, 86_400)
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "--since", metavar="TIME", help="15m, 24h, 7d, 2w, a date, or a date and time; by default 7d"
+    )
+    parser.add_argument("--until", metavar="TIME", help="its end in the same words, by default now")
+    parser.add_argument(
+        "--by", choices=GROUPINGS, default="model", help="what calls are grouped by, by default model"
+    )
+    parser.add_argument("-m", "--model", dest="of_model", metavar="NAME", help="only calls of this model")
+    parser.add_argument("--endpoint", dest="of_endpoint", metavar="HOST", help="only calls of this endpoint")
+    parser.add_argument(
+        "-o", "--output", choices=[*FORMS], default="text", help="tables and pictures, or for programs"
+    )
+    parser.add_argument(
+        "--watch",
+        nargs="?",
+        const=_USUAL_PAUSE,
+        metavar="S",
+        help="show them again every S seconds, by default 2, until Ctrl-C",
+    )
+    parser.add_argument("--plain", action="store_true", default=None, help="sentences, for a screen reader")
+    parser.add_argument("--env-file", metavar="PATH", help="read settings from this file")
+    add_examples(
+        parser,
+        ("chatcli stats", "the last 7 days, by model"),
+        ("chatcli stats --since 24h --by hour", "hour by hour"),
+        ("chatcli stats --since 2026-11-01 --by day -o csv", "for a spreadsheet"),
+        ("chatcli stats --since 15m -o json | jq .total", "for a script"),
+        ("chatcli stats --since 1h --watch", "as it happens"),
+    )
+
+
+def run(options: Namespace, terminal: Terminal) -> ExitCode:
+    context = run_context(terminal)
+    settings = settings_of(options, context, terminal, mentions_untrusted=False)
+    display = StatisticsDisplay(
+        StatisticsQuery(options.since, options.until, options.by, options.of_model, options.of_endpoint),
+        context.paths.data,
+        terminal,
+        options.output,
+        is_plain=bool(settings.plain),
+        is_quiet=options.quiet,
+    )
+    if options.watch is None:
+        display.print()
+        return ExitCode.DONE
+    if options.output == "csv":
+        raise UsageError("--watch and -o csv cannot be combined", hint="use -o json: one object a line")
+    every_s = _pause(options.watch)
+    is_ended = asyncio.Event()
+    watching = watch(display, every_s, is_ended)
+    return asyncio.run(
+        until_signalled(watching, interrupt=is_ended.set, on_signal=terminal.give_up_on_readers)
+    )
+
+
+def _pause(written: str) -> float:
+    try:
+        return cast("float", _pause_s(written))
+    except ValueError as error:
+        raise UsageError(f"--watch {error}", hint="leave the number out for every 2 s") from error

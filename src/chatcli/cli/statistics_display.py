@@ -1,0 +1,203 @@
+"""Statistics on standard output: once, or again and again while somebody watches."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from chatcli.app.statistics_report import lines_without_calls, read_statistics
+from chatcli.app.threads import in_thread
+from chatcli.core.errors import ExitCode, LocalIOError
+from chatcli.core.frozen import frozen
+from chatcli.render.themes import ANY_BACKGROUND, theme
+from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.times import in_seconds, local_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from rich.segment import Segment
+
+    from chatcli.app.statistics_report import Statistics, StatisticsQuery
+    from chatcli.cli.live_screen import LiveScreen
+    from chatcli.cli.standard_streams import Terminal
+    from chatcli.render.themes import StyledRow
+
+_TICK_S: Final = 0.1
+_FAINT: Final = "remark"
+_PROBLEM: Final = "finding.problem"
+
+
+@frozen
+class StatisticsDisplay:
+    """Reads the statistics of ``query`` from the folder ``data`` and writes them in one of ``FORMS``.
+
+    ``is_plain`` makes sentences of tables and pictures. ``is_measured`` is whether calls are measured at all now.
+    """
+
+    query: StatisticsQuery
+    data: Path
+    terminal: Terminal
+    form: str = "text"
+    is_plain: bool = False
+    is_quiet: bool = False
+    is_measured: bool = True
+    now: Callable[[], datetime] = local_now
+
+    def print(self, *, is_repeated: bool = False) -> None:
+        """Write them once; of several the ones below the others are told apart."""
+        found = self.read()
+        form = FORMS[self.form]
+        if form.is_for_programs or found.has_calls:
+            written = form.written(self, found, is_repeated)
+            self.terminal.stdout.write(self.terminal.redactor.redact(written))
+        elif not self.is_quiet:
+            for line in self.lines_without_calls(found):
+                self.terminal.warn(sanitize_line(line))
+
+    def read(self) -> Statistics:
+        return read_statistics(
+            self.query,
+            self.data,
+            self.now(),
+            on_damage=lambda message: self.terminal.warn(sanitize_line(message)),
+        )
+
+    def lines_without_calls(self, found: Statistics) -> tuple[str, str]:
+        return lines_without_calls(self.query, found, is_measured=self.is_measured)
+
+    def rows(self, found: Statistics, columns: int) -> list[StyledRow]:
+        from chatcli.render.statistics_view import statistics_view  # noqa: PLC0415 - programs get no tables
+
+        if found.has_calls:
+            return statistics_view(found.report, found.period, columns)
+        return [
+            [(sanitize_line(line), role)]
+            for line, role in zip(self.lines_without_calls(found), ("", _FAINT), strict=True)
+        ]
+
+
+class _Form(NamedTuple):
+    """A form of the output; ``is_for_programs``, which get it without calls, too."""
+
+    written: Callable[[StatisticsDisplay, Statistics, bool], str]
+    is_for_programs: bool = True
+
+
+def _as_text(display: StatisticsDisplay, found: Statistics, is_repeated: bool) -> str:
+    from chatcli.render.statistics_view import statistics_view  # noqa: PLC0415 - as above
+
+    terminal = display.terminal
+    if display.is_plain:
+        from chatcli.render.spoken_statistics import statistics_sentences  # noqa: PLC0415 - only for a voice
+
+        text = statistics_sentences(found.report, found.period)
+    else:
+        columns = terminal.columns()
+        table_columns = max(columns, terminal.listing_columns())
+        rows = statistics_view(found.report, found.period, columns, table_columns=table_columns)
+        text = theme(ANY_BACKGROUND, terminal.stdout_colors).painted(rows)
+    return f"{text}\n\n" if is_repeated else f"{text}\n"
+
+
+def _as_json(_: StatisticsDisplay, found: Statistics, is_repeated: bool) -> str:
+    from chatcli.render.statistics_output import statistics_json  # noqa: PLC0415 - as above
+
+    return f"{statistics_json(found.report, as_line=is_repeated)}\n"
+
+
+def _as_csv(_: StatisticsDisplay, found: Statistics, _is_repeated: bool) -> str:
+    from chatcli.render.statistics_output import statistics_csv  # noqa: PLC0415 - as above
+
+    return statistics_csv(found.report)
+
+
+FORMS: Final[Mapping[str, _Form]] = MappingProxyType(
+    {"text": _Form(_as_text, is_for_programs=False), "json": _Form(_as_json), "csv": _Form(_as_csv)}
+)
+"""The forms of the output, by their names for ``-o``."""
+
+
+async def watch(display: StatisticsDisplay, every_s: float, is_ended: asyncio.Event) -> ExitCode:
+    """Show the statistics anew every ``every_s`` until ``is_ended``: in place on a terminal, else one below the other."""
+    terminal = display.terminal
+    if display.form == "text" and terminal.stdout.is_terminal and not (terminal.is_dumb or display.is_plain):
+        from chatcli.cli.live_screen import LiveScreen  # noqa: PLC0415 - only for a terminal
+
+        screen = LiveScreen(terminal)
+        screen.attach()
+        try:
+            await _Watching(display, every_s, screen).run(is_ended)
+        finally:
+            screen.detach()
+        return ExitCode.DONE
+    while not is_ended.is_set():
+        await in_thread(partial(display.print, is_repeated=True))
+        await _passed(every_s, is_ended)
+    return ExitCode.DONE
+
+
+class _Watching:
+    """Statistics that are redrawn in place, cut where the terminal ends; the last ones stay as a whole."""
+
+    def __init__(
+        self,
+        display: StatisticsDisplay,
+        every_s: float,
+        screen: LiveScreen,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._display = display
+        self._every_s = every_s
+        self._screen = screen
+        self._clock = clock
+        self._theme = theme(ANY_BACKGROUND, display.terminal.stdout_colors)
+        self._problem = ""
+
+    async def run(self, is_ended: asyncio.Event) -> None:
+        found, due_s = await in_thread(self._display.read), self._clock() + self._every_s
+        while not is_ended.is_set():
+            if self._clock() >= due_s:
+                found, due_s = await self._read_again(found), self._clock() + self._every_s
+            # The size may have changed since the last frame; the same frame is not written twice.
+            if self._screen.is_ready():
+                self._draw(found)
+            await _passed(min(_TICK_S, self._every_s), is_ended)
+        self._end(found)
+
+    async def _read_again(self, before: Statistics) -> Statistics:
+        try:
+            found = await in_thread(self._display.read)
+        except LocalIOError as error:
+            # Another process may be writing for long: the next time it may work.
+            self._problem = error.message
+            return before
+        self._problem = ""
+        return found
+
+    def _draw(self, found: Statistics) -> None:
+        rows = self._display.rows(found, self._screen.columns())
+        state = f"{found.report.until:%H:%M:%S} · every {in_seconds(self._every_s)} · Ctrl-C ends"
+        last: StyledRow = [(self._problem, _PROBLEM)] if self._problem else [(state, _FAINT)]
+        room = max(0, self._screen.rows() - 1)
+        self._screen.draw((), [self._segments(row) for row in (*rows[:room], last)])
+
+    def _end(self, found: Statistics) -> None:
+        from rich.segment import Segment  # noqa: PLC0415 - as in ``watch``
+
+        rows = [self._segments(row) for row in self._display.rows(found, self._screen.columns())]
+        self._screen.draw([segment for row in rows for segment in (*row, Segment("\n"))], ())
+
+    def _segments(self, row: StyledRow) -> list[Segment]:
+        return [self._theme.segment(self._display.terminal.redactor.redact(text), role) for text, role in row]
+
+
+async def _passed(time_s: float, is_ended: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(is_ended.wait(), time_s)
