@@ -106,7 +106,7 @@ def test_a_day_on_which_clocks_change_is_as_long_as_it_is():
 )
 @pytest.mark.parametrize("option", ["since", "until"])
 def test_what_is_no_time_is_refused_with_what_is_one(option, written):
-    with pytest.raises(UsageError, match=f"--{option} .* is not a time") as caught:
+    with pytest.raises(UsageError, match="is not a time") as caught:
         period(**{"since": None, "until": None, option: written}, now=NOW, zone=UTC)
     assert "7d" in (caught.value.hint or "")
     assert "\x1b" not in caught.value.message

@@ -165,7 +165,7 @@ def test_a_negative_number_is_a_value(parser):
 def test_help_names_every_command_that_does_something(parser):
     help_text = parser.format_help()
     assert all(f"\n  {command.name} " in help_text for command in COMMANDS if command.help)
-    assert "\n  stats " not in help_text
+    assert "\n  voice " not in help_text
 
 
 WORDS = st.text(st.characters(exclude_characters="-", exclude_categories=["Cs"]), min_size=1)

@@ -59,7 +59,7 @@ class Mistake(NamedTuple):
         (["--env-file", "absent.env", "Hi"], b"", 3, "cannot read absent.env", "UTF-8 text file"),
         (["--modle", "x", "Hi"], b"", 2, "unknown option --modle", "did you mean --model?"),
         (["--frobnicate", "Hi"], b"", 2, "unknown option --frobnicate", "chatcli --help"),
-        (["stats"], b"", 2, "the command stats comes with a later version", "chatcli -- stats"),
+        (["voice"], b"", 2, "the command voice comes with a later version", "chatcli -- voice"),
         (["sessions", "burn"], b"", 2, "there is no chatcli sessions burn", "use one of: list, show"),
     ],
     ids=lambda row: " ".join(row[0]) or row[3],

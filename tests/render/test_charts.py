@@ -10,7 +10,7 @@ from wcwidth import width
 from chatcli.render.charts import (
     Axis,
     Bar,
-    Column,
+    TimeColumn,
     bars,
     columns_over_time,
     headed,
@@ -97,7 +97,7 @@ class TestBars:
 
 class TestColumns:
     def test_stand_between_axes_with_labels(self):
-        drawn = [Column("Mon", 4), Column("Tue", 2, 4), Column("Wed", None), Column("Thu", 1)]
+        drawn = [TimeColumn("Mon", 4), TimeColumn("Tue", 2, 4), TimeColumn("Wed", None), TimeColumn("Thu", 1)]
         rows = columns_over_time(drawn, Axis.up_to(4, seconds), 40, height=4)
         assert lines(rows) == [
             "4 s ┤██████ ░░░░░░",
@@ -109,26 +109,28 @@ class TestColumns:
         ]
 
     def test_are_narrow_where_there_are_many(self):
-        drawn = [Column(f"{at:02}", at % 9) for at in range(30)]
+        drawn = [TimeColumn(f"{at:02}", at % 9) for at in range(30)]
         rows = columns_over_time(drawn, Axis.up_to(8, seconds), 35, height=2)
         assert lines(rows) == [
             "8 s ┤     ▂▄▆█     ▂▄▆█     ▂▄▆█",
             "4 s ┤▁▂▄▆█████▁▂▄▆█████▁▂▄▆█████▁▂▄",
             "0 s ┴──────────────────────────────",
-            "     00  04  08  12  16  20  24  28",
+            "     00 03 06 09 12 15 18 21 24 27",
         ]
 
     def test_of_the_smallest_value_are_not_nothing(self):
-        drawn = [Column("a", 0.001), Column("b", 1000)]
+        drawn = [TimeColumn("a", 0.001), TimeColumn("b", 1000)]
         assert "▁" in lines(columns_over_time(drawn, Axis.up_to(1000, seconds), 20, height=4))[3]
 
     def test_may_begin_above_nothing(self):
-        drawn = [Column("a", 0.95), Column("b", 1.0)]
+        drawn = [TimeColumn("a", 0.95), TimeColumn("b", 1.0)]
         rows = lines(columns_over_time(drawn, Axis(0.9, 1.0, percent), 18, height=2))
         assert rows[:3] == ["100% ┤      █████", " 95% ┤█████ █████", " 90% ┴────────────"]
 
     @given(
-        st.lists(st.builds(Column, st.text("abc中", max_size=8), VALUES, VALUES), min_size=1, max_size=200),
+        st.lists(
+            st.builds(TimeColumn, st.text("abc中", max_size=8), VALUES, VALUES), min_size=1, max_size=200
+        ),
         st.integers(20, 200),
         st.sampled_from([2, 4, 6]),
     )

@@ -77,15 +77,16 @@ def lines_without_calls(
     query: StatisticsQuery, found: Statistics, *, is_measured: bool = True
 ) -> tuple[str, str]:
     """Return that there are no calls, and a hint."""
-    names = " at ".join(filter(None, (query.model and f"of {query.model}", query.endpoint)))
-    message = f"no calls {names and (names if query.model else f'at {names}') + ' '}{found.period}"
+    of = f"of {query.model} " if query.model else ""
+    at = f"at {query.endpoint} " if query.endpoint else ""
+    message = f"no calls {of}{at}{found.period}"
     if not is_measured:
         return message, "telemetry is off: chatcli config show telemetry tells where"
     if found.last_call is None:
         return message, "none has been measured yet: ask something first"
-    if names:
-        return message, f"chatcli stats --by {'model' if query.model else 'endpoint'} lists the names"
+    if of or at:
+        return message, f"chatcli stats --by {'model' if of else 'endpoint'} lists the names"
     return (
         message,
-        f"the last call began {moment_in_words(found.last_call, found.report.until.year)}; --since goes further back",
+        f"the last call began {moment_in_words(found.last_call, found.report.until)}; --since goes further back",
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from chatcli.config.parsers import duration
 from chatcli.core.errors import UsageError
-from chatcli.text.times import day, moment_in_words
+from chatcli.text.times import calendar_day, moment_in_words
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -34,21 +34,19 @@ def period(
 
     A date means its beginning, as an end its end. Times are of ``zone``, of the person's system without one. Raise ``UsageError``.
     """
-    end = None if until is None else min(now, _moment("--until", until, now, zone, is_end=True))
+    end = None if until is None else min(now, _moment(until, now, zone, is_end=True))
     since, reaches_from = (USUAL, end or now) if since is None else (since, now)
-    begin = _moment("--since", since, reaches_from, zone)
+    begin = _moment(since, reaches_from, zone)
     if begin >= (end or now):
         raise UsageError(
-            f"--since {since} is not before {'now' if until is None else f'--until {until}'}",
+            f"{since.strip()} is not before {'now' if until is None else until.strip()}",
             hint=_HINT,
         )
     begin, end, now = begin.astimezone(zone), (end or now).astimezone(zone), now.astimezone(zone)
     return WrittenPeriod(begin, end, _words(since, begin, None if until is None else end, now))
 
 
-def _moment(
-    option: str, written: str, now: datetime, zone: tzinfo | None, *, is_end: bool = False
-) -> datetime:
+def _moment(written: str, now: datetime, zone: tzinfo | None, *, is_end: bool = False) -> datetime:
     text = written.strip()
     days_ago = _DAYS_AGO.get(text.lower())
     try:
@@ -62,7 +60,7 @@ def _moment(
             return _in_zone(midnight, zone)
         return _in_zone(datetime.fromisoformat(text), zone)
     except (ValueError, OverflowError, OSError) as error:
-        raise UsageError(f"{option} {written!r} is not a time", hint=_HINT) from error
+        raise UsageError(f"{written!r} is not a time", hint=_HINT) from error
 
 
 def _is_date(text: str) -> bool:
@@ -81,12 +79,12 @@ def _in_zone(moment: datetime, zone: tzinfo | None) -> datetime:
 
 def _words(since: str, begin: datetime, end: datetime | None, now: datetime) -> str:
     written, is_whole_day = since.strip().lower(), begin.time() == time()
-    begun = (day if is_whole_day else moment_in_words)(begin, now.year)
+    begun = (calendar_day if is_whole_day else moment_in_words)(begin, now)
     if end is not None:
         if is_whole_day and (end.time() == time() or end == now):
-            last = day(end - timedelta(microseconds=1), now.year)
+            last = calendar_day(end - timedelta(microseconds=1), now)
             return f"on {begun}" if last == begun else f"from {begun} to {last}"
-        return f"from {begun} to {moment_in_words(end, now.year)}"
+        return f"from {begun} to {moment_in_words(end, now)}"
     if (noun := _UNITS.get(written[-1:])) is not None:
         number = f"{float(written[:-1]):g}"
         return f"in the last {noun}" if number == "1" else f"in the last {number} {noun}s"

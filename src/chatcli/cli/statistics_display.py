@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -50,9 +49,11 @@ class StatisticsDisplay:
     is_measured: bool = True
     now: Callable[[], datetime] = local_now
 
-    def print(self, *, is_repeated: bool = False) -> None:
-        """Write them once; of several the ones below the others are told apart."""
-        found = self.read()
+    def print(self) -> None:
+        self.write(self.read())
+
+    def write(self, found: Statistics, *, is_repeated: bool = False) -> None:
+        """Write what was found; if more is to follow, so that both can be told apart."""
         form = FORMS[self.form]
         if form.is_for_programs or found.has_calls:
             written = form.written(self, found, is_repeated)
@@ -83,7 +84,7 @@ class StatisticsDisplay:
         ]
 
 
-class _Form(NamedTuple):
+class OutputForm(NamedTuple):
     """A form of the output; ``is_for_programs``, which get it without calls, too."""
 
     written: Callable[[StatisticsDisplay, Statistics, bool], str]
@@ -118,8 +119,12 @@ def _as_csv(_: StatisticsDisplay, found: Statistics, _is_repeated: bool) -> str:
     return statistics_csv(found.report)
 
 
-FORMS: Final[Mapping[str, _Form]] = MappingProxyType(
-    {"text": _Form(_as_text, is_for_programs=False), "json": _Form(_as_json), "csv": _Form(_as_csv)}
+FORMS: Final[Mapping[str, OutputForm]] = MappingProxyType(
+    {
+        "text": OutputForm(_as_text, is_for_programs=False),
+        "json": OutputForm(_as_json),
+        "csv": OutputForm(_as_csv),
+    }
 )
 """The forms of the output, by their names for ``-o``."""
 
@@ -137,10 +142,23 @@ async def watch(display: StatisticsDisplay, every_s: float, is_ended: asyncio.Ev
         finally:
             screen.detach()
         return ExitCode.DONE
+    found, problem = await in_thread(display.read), ""
     while not is_ended.is_set():
-        await in_thread(partial(display.print, is_repeated=True))
+        if problem:
+            terminal.warn(problem)
+        else:
+            display.write(found, is_repeated=True)
         await _passed(every_s, is_ended)
+        found, problem = await _read_again(display, found)
     return ExitCode.DONE
+
+
+async def _read_again(display: StatisticsDisplay, before: Statistics) -> tuple[Statistics, str]:
+    """Return what is found now, or what was before and why: another process may be writing, and the next time it may work."""
+    try:
+        return await in_thread(display.read), ""
+    except LocalIOError as error:
+        return before, error.message
 
 
 class _Watching:
@@ -164,22 +182,13 @@ class _Watching:
         found, due_s = await in_thread(self._display.read), self._clock() + self._every_s
         while not is_ended.is_set():
             if self._clock() >= due_s:
-                found, due_s = await self._read_again(found), self._clock() + self._every_s
+                found, self._problem = await _read_again(self._display, found)
+                due_s = self._clock() + self._every_s
             # The size may have changed since the last frame; the same frame is not written twice.
             if self._screen.is_ready():
                 self._draw(found)
             await _passed(min(_TICK_S, self._every_s), is_ended)
         self._end(found)
-
-    async def _read_again(self, before: Statistics) -> Statistics:
-        try:
-            found = await in_thread(self._display.read)
-        except LocalIOError as error:
-            # Another process may be writing for long: the next time it may work.
-            self._problem = error.message
-            return before
-        self._problem = ""
-        return found
 
     def _draw(self, found: Statistics) -> None:
         rows = self._display.rows(found, self._screen.columns())

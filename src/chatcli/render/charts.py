@@ -36,6 +36,7 @@ _FAINT: Final = "remark"
 _WIDEST_LABEL: Final = 30
 _SHORTEST_BAR: Final = 4
 _LONGEST_BAR: Final = 50
+_BESIDE_AMOUNT: Final = 4
 _WIDEST_COLUMN: Final = 6
 _BESIDE_AXIS: Final = 2
 _BESIDE_LABEL: Final = _BESIDE_AXIS + 1
@@ -77,19 +78,20 @@ class Bar(NamedTuple):
 def bars(rows: Sequence[Bar], columns: int, role: Role = "") -> list[StyledRow]:
     """Return a row of at most ``columns`` for each of ``rows``: the longest bar fills the room between labels and amounts."""
     labels = [sanitize_line(row.label) for row in rows]
-    amount_columns = max((width(row.amount) for row in rows), default=0)
+    amounts = [shortened(row.amount, columns - _BESIDE_AMOUNT) for row in rows]
+    amount_columns = max(map(width, amounts), default=0)
     label_columns = max(map(width, labels), default=0)
     label_columns = min(label_columns, _WIDEST_LABEL, max(1, columns - amount_columns - _SHORTEST_BAR - 2))
     room = min(_LONGEST_BAR, max(0, columns - label_columns - amount_columns - 2))
     highest = max((row.value for row in rows), default=0)
     drawn: list[StyledRow] = []
-    for label, row in zip(labels, rows, strict=True):
+    for label, amount, row in zip(labels, amounts, rows, strict=True):
         bar = _bar(row.value, highest, room)
         drawn.append(
             [
                 (rjust(shortened(label, label_columns), label_columns) + " ", ""),
                 (bar, role),
-                (f" {row.amount}" if bar else row.amount, _FAINT if not row.value else ""),
+                (f" {amount}" if bar else amount, _FAINT if not row.value else ""),
             ]
         )
     return drawn
@@ -134,7 +136,7 @@ def round_above(value: float) -> float:
     return next((digit * magnitude for digit in _ROUND if digit * magnitude >= value), value)
 
 
-class Column(NamedTuple):
+class TimeColumn(NamedTuple):
     """A column: solid up to ``value``, shaded from there up to ``upper``. ``label`` may stand below it."""
 
     label: str
@@ -143,7 +145,9 @@ class Column(NamedTuple):
     role: Role = ""
 
 
-def columns_over_time(drawn: Sequence[Column], axis: Axis, columns: int, *, height: int) -> list[StyledRow]:
+def columns_over_time(
+    drawn: Sequence[TimeColumn], axis: Axis, columns: int, *, height: int
+) -> list[StyledRow]:
     """Return ``drawn``, of which there are no more than ``room_for_columns``, as rows of at most ``columns``, with axes."""
     marks = {
         height: axis.highest,
@@ -173,7 +177,7 @@ def columns_over_time(drawn: Sequence[Column], axis: Axis, columns: int, *, heig
     return rows
 
 
-def _cell(column: Column, axis: Axis, row: int, height: int) -> tuple[str, Role]:
+def _cell(column: TimeColumn, axis: Axis, row: int, height: int) -> tuple[str, Role]:
     """Return what a column shows in ``row``, from 0 at the bottom, and its role."""
     if column.value is None:
         return (_NOTHING, _FAINT) if row == 0 else (" ", "")
@@ -202,7 +206,7 @@ def _joined(parts: Sequence[tuple[str, Role]]) -> StyledRow:
 def _labels(labels: Sequence[str], pitch: int, room: int) -> str:
     """Return as many of the labels, at even distances, as fit below their columns."""
     widest = max(map(width, labels), default=0)
-    step = max(1, math.ceil((widest + 2) / pitch))
+    step = max(1, math.ceil((widest + 1) / pitch))
     line = ""
     for at in range(0, len(labels), step):
         if at * pitch + width(labels[at]) <= room:

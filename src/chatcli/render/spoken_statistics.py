@@ -84,7 +84,11 @@ def _course(report: StatisticsReport) -> Iterator[tuple[str, ...]]:
         yield f"Slowest {length}", _named(report, slowest), *_spoken(slowest.figures)
     if report.total.success_rate not in {None, 1}:
         worst = min(measured, key=lambda slot: 1.0 if (rate := slot.figures.success_rate) is None else rate)
-        yield f"{_capital(length)} with most failures", _named(report, worst), *_spoken(worst.figures)
+        yield (
+            f"{_capital(length)} with the lowest success rate",
+            _named(report, worst),
+            *_spoken(worst.figures),
+        )
     if report.total.cost_usd:
         dearest = max(measured, key=lambda slot: slot.figures.cost_usd)
         yield f"Dearest {length}", _named(report, dearest), *_spoken(dearest.figures)

@@ -6,7 +6,7 @@ import math
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from chatcli.render.charts import Axis, Bar, Column, bars, columns_over_time, headed, room_for_columns
+from chatcli.render.charts import Axis, Bar, TimeColumn, bars, columns_over_time, headed, room_for_columns
 from chatcli.render.statistics_words import amount, range_in_words, round_time
 from chatcli.text.times import calendar_day
 from chatcli.text.wording import counted
@@ -59,7 +59,7 @@ def _latency_over_time(report: StatisticsReport, columns: int) -> list[StyledRow
         # Percentiles of several slots do not follow from theirs: the slowest stands for them.
         p50_s = max((latency.p50_s for latency in latencies), default=None)
         p95_s = max((latency.p95_s for latency in latencies), default=None)
-        drawn.append(Column(_label(report, stretch[0]), p50_s, p95_s))
+        drawn.append(TimeColumn(_label(report, stretch[0]), p50_s, p95_s))
     size = len(stretches[0])
     heading = headed(
         f"Latency by {unit(report)}",
@@ -90,7 +90,7 @@ def _success_over_time(report: StatisticsReport, columns: int) -> list[StyledRow
         ended = sum(slot.figures.calls - slot.figures.cancelled for slot in stretch)
         rate = succeeded / ended if ended else None
         role = _PROBLEM if rate is not None and rate < _WORRYING_RATE else _OK
-        drawn.append(Column(_label(report, stretch[0]), rate, role=role))
+        drawn.append(TimeColumn(_label(report, stretch[0]), rate, role=role))
     heading = headed(
         f"Success rate by {unit(report)}",
         columns,
@@ -113,7 +113,8 @@ def _cost_by_day(report: StatisticsReport, columns: int) -> list[StyledRow]:
     size = math.ceil(len(days) / room_for_columns(widest, columns))
     together = [days[at : at + size] for at in range(0, len(days), size)]
     drawn = [
-        Column(calendar_day(some[0][0], some[0][0]), sum(usd for _, usd in some) or None) for some in together
+        TimeColumn(calendar_day(some[0][0], some[0][0]), sum(usd for _, usd in some) or None)
+        for some in together
     ]
     axis = Axis.up_to(max(column.value or 0 for column in drawn), amount)
     heading = headed("Cost by day", columns, _gap(drawn, "nothing"), _together(size, "day"))
@@ -130,7 +131,7 @@ def _label(report: StatisticsReport, slot: TimeSlot) -> str:
     return f"{slot.start:%H:%M}" if report.is_hourly else calendar_day(slot.start, slot.start)
 
 
-def _gap(drawn: Sequence[Column], meaning: str) -> str:
+def _gap(drawn: Sequence[TimeColumn], meaning: str) -> str:
     return f"· {meaning}" if any(column.value is None for column in drawn) else ""
 
 

@@ -1,0 +1,144 @@
+"""``chatcli stats`` with calls whose truth is known."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from contextlib import closing
+
+import pytest
+
+from chatcli.core.call_records import CallRecord
+from chatcli.core.errors import ExitCode
+from chatcli.core.statistics import GROUPINGS
+from chatcli.telemetry.call_store import FILE_NAME, CallStore
+
+
+@pytest.fixture
+def calls(tmp_path):
+    """Store calls of the last minutes: 8 that took 1 to 8 s, one that failed, and one by another model."""
+    now_s = time.time()
+    fine = [
+        CallRecord(
+            now_s - 60 - at,
+            "api.openai.com",
+            "gpt-5-mini",
+            ttft_s=0.5,
+            latency_s=1.0 + at,
+            input_tokens=100,
+            output_tokens=50,
+            cost_usd=0.25,
+        )
+        for at in range(8)
+    ]
+    failed = CallRecord(now_s - 90, "api.openai.com", "gpt-5-mini", outcome="timeout", attempts=3)
+    other = CallRecord(now_s - 100, "127.0.0.1", "smollm2", latency_s=0.2, ttft_s=0.1, cost_usd=0.0)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with closing(CallStore(folder / FILE_NAME)) as store:
+        store.append([*fine, failed, other])
+
+
+@pytest.mark.usefixtures("calls")
+class TestWithCalls:
+    def test_a_person_gets_a_summary_a_table_and_pictures(self, command):
+        code, screen = command("stats", "--since", "1h", is_terminal=True, COLUMNS="80", NO_COLOR="1")
+        assert code == ExitCode.DONE
+        lines = screen.out.splitlines()
+        assert lines[:8] == [
+            "Calls in the last hour",
+            "calls         10 · 1 failed",
+            "success rate  90.0%",
+            "latency       p50 4.0 s · p95 8.0 s · p99 8.0 s",
+            "first token   p50 500 ms · p95 500 ms · p99 500 ms",
+            lines[5],
+            "tokens        800 in · 400 out",
+            "cost          over $2.00 · 1 call at an unknown price",
+        ]
+        assert "gpt-5-mini" in screen.out
+        assert "timeout ██" in screen.out
+        assert "Calls by latency" in screen.out
+        assert screen.err == ""
+
+    def test_lines_in_a_pipe_have_no_escapes_and_are_whole(self, command):
+        _, screen = command("stats")
+        assert "\x1b" not in screen.out
+        (heading,) = [line for line in screen.out.splitlines() if line.startswith("model ")]
+        assert heading.split() == [
+            *("model", "calls", "success", "p50", "p95", "p99", "1st", "token", "tokens/s"),
+            *("tokens", "in", "out", "retries", "cost"),
+        ]
+
+    def test_a_program_gets_one_object(self, command):
+        code, screen = command("stats", "-o", "json", "--model", "gpt-5-mini")
+        found = json.loads(screen.out)
+        assert code == ExitCode.DONE
+        assert found["grouped_by"] == "model"
+        assert (found["total"]["calls"], found["total"]["success_rate"]) == (9, 0.888889)
+        assert (found["total"]["p50_latency_s"], found["total"]["cost_usd"]) == (4.0, 2.0)
+        assert found["total"]["errors"] == {"timeout": 1}
+
+    @pytest.mark.parametrize("grouped_by", GROUPINGS)
+    def test_a_spreadsheet_gets_a_line_for_each_group(self, command, grouped_by):
+        _, screen = command("stats", "-o", "csv", "--by", grouped_by)
+        rows = list(csv.DictReader(io.StringIO(screen.out, newline="")))
+        assert sum(int(row["calls"]) for row in rows) == 10
+        assert all(grouped_by in row for row in rows)
+
+    def test_a_voice_gets_sentences(self, command):
+        _, screen = command("stats", "--plain", "--endpoint", "127.0.0.1")
+        assert screen.out.startswith(
+            "Calls in the last 7 days: 1 call, 100% succeeded, half took up to 200 ms, 95% up to 200 ms, free.\n"
+        )
+
+    def test_names_that_have_no_calls_are_said(self, command):
+        code, screen = command("stats", "--model", "gpt-9")
+        assert (code, screen.out) == (ExitCode.DONE, "")
+        assert screen.err.splitlines() == [
+            "no calls of gpt-9 in the last 7 days",
+            "chatcli stats --by model lists the names",
+        ]
+
+
+def test_without_a_call_a_person_is_told_so(command, tmp_path):
+    code, screen = command("stats")
+    assert (code, screen.out) == (ExitCode.DONE, "")
+    assert screen.err.splitlines() == [
+        "no calls in the last 7 days",
+        "none has been measured yet: ask something first",
+    ]
+    assert not (tmp_path / "data").exists()
+
+
+def test_without_a_call_a_program_gets_its_form_all_the_same(command):
+    assert json.loads(command("stats", "-o", "json")[1].out)["total"]["calls"] == 0
+    assert command("stats", "-o", "csv")[1].out.startswith("model,calls,")
+    assert command("stats", "-q")[1].err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--since", "soon"), "'soon' is not a time"),
+        (("--until", "7"), "'7' is not a time"),
+        (("--since", "1h", "--until", "2h"), "1h is not before 2h"),
+        (("--by", "weather"), "--by"),
+        (("--watch", "never"), "--watch must be a time"),
+        (("--watch", "-o", "csv"), "--watch and -o csv cannot be combined"),
+        (("-o", "html"), "-o"),
+        (("yesterday",), "yesterday"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(command, arguments, message):
+    code, screen = command("stats", *arguments)
+    assert code == ExitCode.USAGE
+    assert message in screen.err
+
+
+def test_a_file_of_calls_that_is_a_folder_is_an_error(command, tmp_path):
+    (tmp_path / "data" / FILE_NAME).mkdir(parents=True)
+    code, screen = command("stats")
+    assert code == ExitCode.LOCAL_IO
+    assert FILE_NAME in screen.err

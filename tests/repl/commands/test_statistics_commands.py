@@ -1,0 +1,96 @@
+"""``/stats``: how calls went."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+
+import pytest
+
+from chatcli.core.call_records import CallRecord
+from chatcli.core.statistics import GROUPINGS
+from chatcli.repl.commands import named
+from chatcli.telemetry.call_store import FILE_NAME, CallStore
+from repl.test_repl_session import start_repl  # noqa: F401 - a fixture
+
+
+@pytest.fixture
+def repl(start_repl):  # noqa: F811
+    """Return a function that starts a conversation in whose data folder there are two calls."""
+
+    def start(**settings):
+        there = start_repl(**settings)
+        calls = [
+            CallRecord(time.time() - passed_s, "e", model, latency_s=1.5, ttft_s=0.5, cost_usd=0.25)
+            for model, passed_s in (("small", 600), ("large", 4_000))
+        ]
+        there.context.paths.data.mkdir(parents=True, exist_ok=True)
+        with closing(CallStore(there.context.paths.data / FILE_NAME)) as store:
+            store.append(calls)
+        there.frontend.output.clear()
+        return there
+
+    return start
+
+
+async def shown(repl, line):
+    await repl.take(line)
+    echoed, *output = repl.frontend.output
+    assert echoed == f"> {line}"
+    return "\n".join(output).split("\n")
+
+
+async def test_it_shows_the_last_week_by_model(repl):
+    lines = await shown(repl(), "/stats")
+    assert lines[:4] == [
+        "Calls in the last 7 days",
+        "calls         2",
+        "success rate  100%",
+        "latency       p50 1.5 s · p95 1.5 s · p99 1.5 s",
+    ]
+    assert [line.split()[0] for line in lines if "$0.25" in line][:2] == ["large", "small"]
+
+
+@pytest.mark.parametrize(
+    ("line", "period", "heading"),
+    [
+        ("/stats 1h", "in the last hour", "model"),
+        ("/stats by endpoint", "in the last 7 days", "endpoint"),
+        ("/stats 24h by operation", "in the last 24 hours", "operation"),
+        ("/stats by outcome 24h", "in the last 24 hours", "outcome"),
+    ],
+)
+async def test_a_period_and_a_grouping_may_be_given(repl, line, period, heading):
+    lines = await shown(repl(), line)
+    assert lines[0] == f"Calls {period}"
+    assert any(row.startswith(f"{heading} ") and "calls" in row for row in lines)
+
+
+async def test_in_plain_mode_it_is_sentences(repl):
+    lines = await shown(repl(plain=True), "/stats 1h")
+    assert lines[0].startswith("Calls in the last hour: 1 call, 100% succeeded, half took up to 1.5 s")
+
+
+async def test_without_calls_it_says_so(start_repl):  # noqa: F811
+    assert (await shown(start_repl(), "/stats"))[-2:] == [
+        "no calls in the last 7 days",
+        "none has been measured yet: ask something first",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("/stats by weather", "statistics cannot be grouped by weather"),
+        ("/stats by", "statistics cannot be grouped by nothing"),
+        ("/stats soon", "'soon' is not a time"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused(repl, line, message):
+    assert any(message in row for row in await shown(repl(), line))
+
+
+async def test_its_words_are_completed(repl):
+    offered = [choice.text for choice in await named("stats").choices(repl())]
+    assert [text for text in offered if text.startswith("by ")] == [f"by {name}" for name in GROUPINGS]
+    assert {"24h", "30d", "24h by endpoint", "30d by day"} <= set(offered)
