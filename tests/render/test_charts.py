@@ -9,7 +9,7 @@ from wcwidth import width
 
 from chatcli.render.charts import (
     Axis,
-    Bar,
+    TextBar,
     TimeColumn,
     bars,
     columns_over_time,
@@ -61,21 +61,21 @@ class TestASparkline:
 
 class TestBars:
     def test_are_as_long_as_their_values(self):
-        rows = bars([Bar("one", 10, "10"), Bar("two", 5, "5"), Bar("none", 0, "0")], 20)
+        rows = bars([TextBar("one", 10, "10"), TextBar("two", 5, "5"), TextBar("none", 0, "0")], 20)
         assert lines(rows) == [" one ████████████ 10", " two ██████ 5", "none 0"]
 
     def test_end_in_eighths(self):
-        assert lines(bars([Bar("a", 16, "16"), Bar("b", 1, "1")], 7)) == ["a ██ 16", "b ▏ 1"]
+        assert lines(bars([TextBar("a", 16, "16"), TextBar("b", 1, "1")], 7)) == ["a ██ 16", "b ▏ 1"]
 
     def test_of_names_too_wide_have_room_all_the_same(self):
-        (row,) = lines(bars([Bar("東京の天気はとても暑いです", 1, "1")], 20))
+        (row,) = lines(bars([TextBar("東京の天気はとても暑いです", 1, "1")], 20))
         assert row == "東京の天気は… ████ 1"
 
     def test_names_cannot_command_the_terminal(self):
-        assert "\x1b" not in lines(bars([Bar("\x1b[31m", 1, "1")], 20))[0]
+        assert "\x1b" not in lines(bars([TextBar("\x1b[31m", 1, "1")], 20))[0]
 
     @given(
-        st.lists(st.builds(Bar, st.text(max_size=30), st.floats(0, 1e12), st.just("123")), max_size=5),
+        st.lists(st.builds(TextBar, st.text(max_size=30), st.floats(0, 1e12), st.just("123")), max_size=5),
         st.integers(12, 100),
     )
     def test_fit(self, rows, columns):
@@ -85,7 +85,7 @@ class TestBars:
 
     @given(st.lists(st.floats(0, 1e12), min_size=2, max_size=5), st.integers(20, 100))
     def test_of_more_are_not_shorter(self, values, columns):
-        rows = lines(bars([Bar("x", value, "1") for value in sorted(values)], columns))
+        rows = lines(bars([TextBar("x", value, "1") for value in sorted(values)], columns))
         lengths = [(row.count("█"), row) for row in rows]
         assert [length for length, _ in lengths] == sorted(length for length, _ in lengths)
         assert all(

@@ -67,7 +67,7 @@ def sparkline(values: Sequence[Value], columns: int) -> str:
     )
 
 
-class Bar(NamedTuple):
+class TextBar(NamedTuple):
     """A bar with a label before it and its amount in words behind it."""
 
     label: str
@@ -75,7 +75,7 @@ class Bar(NamedTuple):
     amount: str
 
 
-def bars(rows: Sequence[Bar], columns: int, role: Role = "") -> list[StyledRow]:
+def bars(rows: Sequence[TextBar], columns: int, role: Role = "") -> list[StyledRow]:
     """Return a row of at most ``columns`` for each of ``rows``: the longest bar fills the room between labels and amounts."""
     labels = [sanitize_line(row.label) for row in rows]
     amounts = [shortened(row.amount, columns - _BESIDE_AMOUNT) for row in rows]

@@ -6,7 +6,7 @@ import math
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from chatcli.render.charts import Axis, Bar, TimeColumn, bars, columns_over_time, headed, room_for_columns
+from chatcli.render.charts import Axis, TextBar, TimeColumn, bars, columns_over_time, headed, room_for_columns
 from chatcli.render.statistics_words import amount, range_in_words, round_time
 from chatcli.text.times import calendar_day
 from chatcli.text.wording import counted
@@ -75,7 +75,7 @@ def _latency_over_time(report: StatisticsReport, columns: int) -> list[StyledRow
 def _histogram(latencies: Sequence[HistogramBar], columns: int) -> list[StyledRow]:
     found = [at for at, bar in enumerate(latencies) if bar.calls]
     shown = latencies[found[0] : found[-1] + 1]
-    rows = [Bar(range_in_words(bar), bar.calls, f"{bar.calls:,}") for bar in shown]
+    rows = [TextBar(range_in_words(bar), bar.calls, f"{bar.calls:,}") for bar in shown]
     return [*headed("Calls by latency", columns), *bars(rows, columns)]
 
 
@@ -106,7 +106,7 @@ def _cost_by_day(report: StatisticsReport, columns: int) -> list[StyledRow]:
         slots = list(some)
         days.append((slots[0].start, sum(slot.figures.cost_usd for slot in slots)))
     if len(days) <= _MOST_BARS:
-        rows = [Bar(calendar_day(start, report.until), usd, amount(usd)) for start, usd in days]
+        rows = [TextBar(calendar_day(start, report.until), usd, amount(usd)) for start, usd in days]
         return [*headed("Cost by day", columns), *bars(rows, columns)]
     # Each of the columns may cost as much as all days together, which is the widest number on the axis.
     widest = Axis.up_to(sum(usd for _, usd in days), amount)

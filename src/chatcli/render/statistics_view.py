@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wcwidth import width
 
-from chatcli.render.charts import Bar, bars, headed
+from chatcli.render.charts import TextBar, bars, headed
 from chatcli.render.statistics_pictures import pictures
 from chatcli.render.statistics_words import brief_cost, errors_by_count, facts, rate_in_words, time_in_words
 from chatcli.render.text_columns import hanging, labelled, table
@@ -179,5 +179,5 @@ def _width(heading: str, texts: Sequence[str]) -> int:
 def _errors(total: Figures, columns: int) -> list[StyledRow]:
     if not total.errors:
         return []
-    rows = [Bar(code, count, f"{count:,}") for code, count in errors_by_count(total)]
+    rows = [TextBar(code, count, f"{count:,}") for code, count in errors_by_count(total)]
     return [*headed("Errors", columns), *bars(rows, columns, _PROBLEM)]
