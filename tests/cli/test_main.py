@@ -175,8 +175,9 @@ def test_a_command_names_only_options_of_its_own(arguments, message):
 class Buggy:
     """A terminal whose keyboard has a bug."""
 
-    def __init__(self):
-        self.terminal = terminal(CHATCLI_DATA_DIR="x", CHATCLI_CONFIG_DIR="x", CHATCLI_CACHE_DIR="x")
+    def __init__(self, folder):
+        folders = {f"CHATCLI_{kind}_DIR": str(folder) for kind in ("DATA", "CONFIG", "CACHE")}
+        self.terminal = terminal(**folders)
 
     def __getattr__(self, name):
         if name == "stdin":
@@ -184,8 +185,8 @@ class Buggy:
         return getattr(self.terminal, name)
 
 
-def test_a_bug_is_one_line_and_what_to_do():
-    buggy = Buggy()
+def test_a_bug_is_one_line_and_what_to_do(tmp_path):
+    buggy = Buggy(tmp_path)
     assert main(["hi"], buggy) == 1
     assert buggy.terminal.err == (
         "chatcli: a bug: ZeroDivisionError: oh␛[2J no\n→ run it again with --debug and report what it prints\n"
@@ -193,14 +194,14 @@ def test_a_bug_is_one_line_and_what_to_do():
 
 
 @pytest.mark.parametrize("error", [RecursionError("too deep"), MemoryError()], ids=["recursion", "memory"])
-def test_what_python_runs_out_of_is_a_bug_in_a_line(error):
+def test_what_python_runs_out_of_is_a_bug_in_a_line(error, tmp_path):
     class Exhausted(Buggy):
         def __getattr__(self, name):
             if name == "stdin":
                 raise error
             return super().__getattr__(name)
 
-    exhausted = Exhausted()
+    exhausted = Exhausted(tmp_path)
     assert main(["hi"], exhausted) == 1
     assert exhausted.terminal.err.startswith(f"chatcli: a bug: {type(error).__name__}: ")
     assert "Traceback" not in exhausted.terminal.err
@@ -230,7 +231,7 @@ def test_a_damaged_installation_is_not_called_a_bug(fails, tmp_path):
                 fails(tmp_path)
             return super().__getattr__(name)
 
-    damaged = Damaged()
+    damaged = Damaged(tmp_path)
     assert main(["hi"], damaged) == 1
     assert damaged.terminal.err.startswith("chatcli: the installation is damaged: ")
     assert "→ install chatcli again" in damaged.terminal.err
@@ -251,14 +252,14 @@ def test_a_missing_file_of_the_person_is_no_damaged_installation(tmp_path):
                 (tmp_path / "gone").read_text()
             return super().__getattr__(name)
 
-    missing = Missing()
+    missing = Missing(tmp_path)
     assert main(["hi"], missing) == 1
     assert missing.terminal.err.startswith("chatcli: a bug: FileNotFoundError: ")
 
 
 @pytest.mark.parametrize(("arguments", "is_shown"), [(["hi", "--debug"], True), (["--", "--debug"], False)])
-def test_debug_is_an_option_only_before_the_words(arguments, is_shown):
-    buggy = Buggy()
+def test_debug_is_an_option_only_before_the_words(arguments, is_shown, tmp_path):
+    buggy = Buggy(tmp_path)
     assert main(arguments, buggy) == 1
     assert ("Traceback" in buggy.terminal.err) == is_shown
 
