@@ -59,7 +59,7 @@ def test_a_value_in_a_problem_is_written_as_json(value):
         ('{"name": ', "it is not valid JSON: Expecting value at line 1, column"),
         ("[" * 100_000, "it is nested too deeply"),
         ('{"name": NaN}', "it is not JSON: NaN is no value of JSON"),
-        ("9" * 10_000, "it is not JSON: Exceeds the limit"),
+        ("9" * 10_000, "it is not JSON: a number of 10,000 digits is too large"),
     ],
 )
 def test_what_is_no_json_is_named_so(answer, problem):
@@ -94,7 +94,6 @@ def doubling(depth=40):
     [
         (doubling(), {"x": None}),
         ({"$ref": "#"}, {}),
-        ({"$ref": "#/$defs/nothing"}, {}),
         ({"pattern": "^(a|a?)+$"}, "a" * 60 + "b"),
         ({"patternProperties": {"^(a|a?)+$": {}}, "additionalProperties": False}, {"a" * 60 + "b": 1}),
         ({"multipleOf": 0.1}, 10**4000),

@@ -96,6 +96,37 @@ def test_one_that_is_nested_too_deeply_is_not_said_to_be_no_json():
         read_schema('{"a":' * 100_000, SchemaFolder(Path("none")))
 
 
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ('{"minimum": 1e999}', "1e999 is too large"),
+        ('{"minimum": NaN}', "NaN is no value of JSON"),
+        (f'{{"minimum": {"9" * 5_000}}}', "a number of 5,000 digits is too large"),
+        ('{"description": "\\ud800"}', "has a lone surrogate"),
+        ('{"$schema": 5}', "no address of a JSON Schema"),
+        ('{"$schema": "http://[bad"}', "no address of a JSON Schema"),
+        ('{"properties": {"a": {"$ref": "#/$defs/a"}}}', "refers to #/.defs/a, which is not there"),
+        ('{"items": {"$ref": "#gone"}, "$id": "https://example.com/x"}', "refers to #gone"),
+    ],
+)
+def test_what_no_endpoint_and_no_check_could_take_is_refused_before_anything_is_sent(written, words):
+    with pytest.raises(UsageError, match=words):
+        read_schema(written, SchemaFolder(Path("none")))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$defs": {"a b": {"type": "string"}}, "properties": {"a": {"$ref": "#/$defs/a%20b"}}},
+        {"$defs": {"x": {"$anchor": "here"}}, "properties": {"a": {"$ref": "#here"}}},
+        {"$id": "https://example.com/x", "properties": {"a": {"$ref": "#"}}},
+        {"$schema": "http://json-schema.org/draft-07/schema#", "properties": {"$ref": {"type": "string"}}},
+    ],
+)
+def test_references_inside_a_schema_are_taken_in_every_form(schema):
+    assert checked_schema(schema, "it") == schema
+
+
 def test_a_list_keeps_the_definitions_at_the_root():
     schema = {
         "$defs": {"a": {"type": "string"}},

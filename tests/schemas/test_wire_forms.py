@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 
+from chatcli.core.errors import UsageError
 from chatcli.schemas.schema_source import NamedSchema, checked_schema
 from chatcli.schemas.short_form import read_short_form
 from chatcli.schemas.wire_forms import response_format
@@ -137,3 +138,9 @@ def test_in_strict_mode_every_object_requires_all_its_properties_and_no_others(s
         if isinstance(each.get("properties"), dict) and "additionalProperties" in each:
             assert each["required"] == list(each["properties"])
             assert each["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("schema", [{"$ref": "#"}, {"allOf": [{"$ref": "#"}]}])
+def test_a_schema_that_only_refers_to_itself_is_refused(schema):
+    with pytest.raises(UsageError, match="in a circle"):
+        response_format(NamedSchema("answer", schema))

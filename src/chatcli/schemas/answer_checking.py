@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from chatcli.core.json_values import as_object
 from chatcli.core.request import CheckedAnswer
 from chatcli.schemas.schema_source import missing_extra
+from chatcli.schemas.strict_json import STRICT_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +39,7 @@ _LONGEST_PROBLEM: Final = 200
 _MOST_ATTEMPTS: Final = 20
 """At so many places JSON is looked for in a text around it."""
 _FENCE: Final = "```"
+_TOO_DEEP: Final = "it is nested too deeply"
 _DEEPEST: Final = 40
 _MOST_NESTED: Final = 100
 """Keywords inside of each other: some six calls each, and the caller has calls of its own."""
@@ -92,6 +94,11 @@ class AnswerChecker:
         self._work.begin(0)
         return self._problem(value)
 
+    @property
+    def is_circular(self) -> bool:
+        """Whether the schema refers to itself without end: nothing is nested in an empty object."""
+        return self.fits({}) == _TOO_DEEP
+
     def _readings(self, value: Any) -> Iterator[object]:
         """Yield a value as received, without the nulls strict mode demands, and out of its wrapping."""
         is_wrapped = isinstance(value, dict) and value.keys() == {WRAPPED}
@@ -110,7 +117,7 @@ class AnswerChecker:
         except TooMuchWork:
             return "it cannot be checked against this schema in reasonable time"
         except RecursionError:
-            return "it is nested too deeply"
+            return _TOO_DEEP
         except Exception as error:  # noqa: BLE001 - a reference that leads nowhere, arithmetic on huge numbers
             return f"it cannot be checked against this schema: {error!s:.100}"
         return "; ".join(map(_worded, errors))
@@ -202,7 +209,7 @@ def candidates(text: str) -> Iterator[object]:
     """Yield the JSON values ``text`` may mean, as a whole or with words around them; what is wrong with it, if it is none."""
     stripped = text.strip("\ufeff \t\r\n")
     try:
-        yield _DECODER.decode(stripped)
+        yield STRICT_JSON.decode(stripped)
     except (ValueError, RecursionError) as error:
         yield _NotJson(_not_json(stripped, error))
     else:
@@ -210,7 +217,7 @@ def candidates(text: str) -> Iterator[object]:
     if stripped.startswith(_FENCE) and stripped.endswith(_FENCE):
         inside = stripped.partition("\n")[2].removesuffix(_FENCE)
         try:
-            yield _DECODER.decode(inside.strip())
+            yield STRICT_JSON.decode(inside.strip())
         except (ValueError, RecursionError):
             pass
         else:
@@ -221,7 +228,7 @@ def candidates(text: str) -> Iterator[object]:
         if at < 0:
             return
         try:
-            value, at = _DECODER.raw_decode(stripped, at)
+            value, at = STRICT_JSON.raw_decode(stripped, at)
         except (ValueError, RecursionError):
             at += 1
         else:
@@ -247,21 +254,7 @@ def _not_json(text: str, error: Exception) -> str:
         if text.startswith(("{", "[", _FENCE)):
             return f"it is not valid JSON: {error.msg.removesuffix(' at')} at line {error.lineno}, column {error.colno}"
         return "it is not JSON"
-    return "it is nested too deeply" if isinstance(error, RecursionError) else f"it is not JSON: {error}"
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if math.isinf(number):
-        raise ValueError(f"{digits[:20]} is too large")
-    return number
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is no value of JSON")
-
-
-_DECODER: Final = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
+    return _TOO_DEEP if isinstance(error, RecursionError) else f"it is not JSON: {error}"
 
 
 def _worded(error: Any) -> str:

@@ -122,7 +122,7 @@ def _as_it_is(value: Any) -> Any:
 
 def _written(schema: Mapping[str, Any]) -> str:
     try:
-        return json.dumps(schema)
+        return json.dumps(schema, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(
             f"the schema is not JSON: {error!s:.100}", hint="pass a JSON Schema", code="invalid_schema"

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.schemas.short_form import read_short_form
+from chatcli.schemas.strict_json import STRICT_JSON
 from chatcli.storage.private_files import read_regular_or_pipe
 from chatcli.text.hints import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 FOLDER: Final = "schemas"
 """The folder's name in the configuration folder."""
@@ -144,12 +145,17 @@ def _moved(keyword: str, value: Any, place: str) -> Any:
 def checked_schema(schema: object, where: str) -> dict[str, Any]:
     """Return ``schema`` if it is a JSON Schema within the bounds; raise ``UsageError`` that names ``where``."""
     if not isinstance(schema, dict):
-        raise _invalid(f"{where} is not a JSON object")
+        raise invalid_schema(f"{where} is not a JSON object")
+    try:
+        json.dumps(schema, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError) as error:
+        is_deep = isinstance(error, RecursionError)
+        raise invalid_schema(f"{where} {'is too large' if is_deep else 'has a lone surrogate'}") from error
     used = set[str]()
     for nodes, (keywords, depth) in enumerate(_subschemas(schema), 1):
         used |= keywords.keys() & _UNBOUNDED
         if depth > _DEEPEST or nodes > _MOST_NODES:
-            raise _invalid(f"{where} is too large")
+            raise invalid_schema(f"{where} is too large")
         for keyword in _REFERENCES:
             target = keywords.get(keyword)
             if isinstance(target, str) and not target.startswith("#"):
@@ -163,7 +169,7 @@ def checked_schema(schema: object, where: str) -> dict[str, Any]:
             if isinstance(pattern, str):
                 _check_pattern(pattern, where)
     if used == _UNBOUNDED:
-        raise _invalid(
+        raise invalid_schema(
             f"{where} has both {' and '.join(sorted(used))}, which cannot be checked in bounded time"
         )
     _check_keywords(schema, where)
@@ -197,11 +203,13 @@ def _check_pattern(pattern: str, where: str) -> None:
         repeated *= max(int(least or 0), int(most or 0), 1)
     # Counted repetitions are unrolled: nested ones take all memory.
     if len(pattern) > _LONGEST_PATTERN or repeated > _MOST_REPEATED:
-        raise _invalid(f"{where} has a pattern that is too large: {pattern[:60]}")
+        raise invalid_schema(f"{where} has a pattern that is too large: {pattern[:60]}")
     try:
         regex.compile(pattern)
     except (regex.error, RecursionError, OverflowError) as error:
-        raise _invalid(f"{where} has a pattern that cannot be read: {pattern[:60]} ({error})") from error
+        raise invalid_schema(
+            f"{where} has a pattern that cannot be read: {pattern[:60]} ({error})"
+        ) from error
 
 
 def _check_keywords(schema: dict[str, Any], where: str) -> None:
@@ -210,14 +218,42 @@ def _check_keywords(schema: dict[str, Any], where: str) -> None:
         from jsonschema.exceptions import SchemaError  # noqa: PLC0415
     except ImportError as error:
         raise missing_extra() from error
-    kind = validators.validator_for(schema, default=validators.Draft202012Validator)
+    try:
+        kind = validators.validator_for(schema, default=validators.Draft202012Validator)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise invalid_schema(f"{where} has no address of a JSON Schema in $schema") from error
     try:
         kind.check_schema(schema)
     except SchemaError as error:
         at = ".".join(map(str, error.absolute_path))
-        raise _invalid(f"{where} is no JSON Schema{at and f', at {at}'}: {error.message[:200]}") from error
+        raise invalid_schema(
+            f"{where} is no JSON Schema{at and f', at {at}'}: {error.message[:200]}"
+        ) from error
     except RecursionError as error:
-        raise _invalid(f"{where} is too large") from error
+        raise invalid_schema(f"{where} is too large") from error
+    _check_references(schema, kind.ID_OF, where)
+
+
+def _check_references(schema: dict[str, Any], id_of: Callable[[Any], str | None], where: str) -> None:
+    """Raise ``UsageError`` for a reference that leads nowhere: whatever is answered could not be checked."""
+    from referencing import Registry, Specification  # noqa: PLC0415 - jsonschema brings it
+    from referencing.exceptions import Unresolvable  # noqa: PLC0415
+    from referencing.jsonschema import DRAFT202012, specification_with  # noqa: PLC0415
+
+    subschemas = [keywords for keywords, _ in _subschemas(schema)]
+    if any(id_of(each) for each in subschemas[1:]):
+        return  # references below a name of its own are relative to it
+    specification: Specification[Any] = specification_with(
+        str(schema.get("$schema", "")), default=DRAFT202012
+    )
+    resolver = Registry().resolver_with_root(specification.create_resource(schema))
+    for keywords in subschemas:
+        for keyword in _REFERENCES[:2]:
+            if isinstance(target := keywords.get(keyword), str):
+                try:
+                    resolver.lookup(target)
+                except Unresolvable as error:
+                    raise invalid_schema(f"{where} refers to {target[:100]}, which is not there") from error
 
 
 def missing_extra() -> ConfigurationError:
@@ -232,17 +268,17 @@ def _from_file(path: Path) -> NamedSchema:
     if text.lstrip().startswith("{"):
         return NamedSchema(name, checked_schema(_parsed(text, str(path)), str(path)))
     if path.suffix == SUFFIXES[0] or len(text) > _LONGEST_SHORT_FORM:
-        raise _invalid(f"{path} is not a JSON object")
+        raise invalid_schema(f"{path} is not a JSON object")
     return NamedSchema(name, read_short_form(text))
 
 
 def _parsed(text: str, where: str) -> object:
     try:
-        value: object = json.loads(text)
+        value: object = STRICT_JSON.decode(text)
     except RecursionError as error:
-        raise _invalid(f"{where} is nested too deeply") from error
+        raise invalid_schema(f"{where} is nested too deeply") from error
     except ValueError as error:
-        raise _invalid(f"{where} is not JSON: {error!s:.200}") from error
+        raise invalid_schema(f"{where} is not JSON: {error!s:.200}") from error
     return value
 
 
@@ -254,7 +290,7 @@ def _text_of(path: Path) -> str:
         raise UsageError(f"{path} is not UTF-8", hint="save it as UTF-8", code="invalid_schema") from error
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) == errno.EFBIG:
-            raise _invalid(f"{path} is too large") from error
+            raise invalid_schema(f"{path} is too large") from error
         raise LocalIOError(
             f"cannot read the schema {path}: {getattr(error, 'strerror', None) or error}",
             hint="check the path and its permissions",
@@ -276,7 +312,7 @@ def _expanded(name: str) -> Path:
         return Path(name)
 
 
-def _invalid(message: str) -> UsageError:
+def invalid_schema(message: str) -> UsageError:
     return UsageError(
         message, hint="https://json-schema.org tells how schemas are written", code="invalid_schema"
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from chatcli.core.json_values import as_object
 from chatcli.core.request import ResponseFormat
 from chatcli.schemas.answer_checking import WRAPPED, AnswerChecker, pointed_at
-from chatcli.schemas.schema_source import list_of, moved, read_schema
+from chatcli.schemas.schema_source import invalid_schema, list_of, moved, read_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +67,9 @@ class _Inexpressible(Exception):
 def response_format(named: NamedSchema, *, is_list: bool = False) -> ResponseFormat:
     """Return the form of answers that fit the schema; ``is_list``: a list of such values, as ``{"items": [...]}``."""
     schema = list_of(named.schema) if is_list else named.schema
+    check = AnswerChecker(schema)
+    if check.is_circular:
+        raise invalid_schema("the schema refers to itself in a circle")
     wire, is_wrapped = _object_at_root(schema)
     return ResponseFormat(
         name=named.name,
@@ -74,7 +77,7 @@ def response_format(named: NamedSchema, *, is_list: bool = False) -> ResponseFor
         strict=_strict_or_none(wire),
         basic=_basic_or_none(wire),
         words=f"{_INSTRUCTION}\n{json.dumps(wire, ensure_ascii=False, separators=(',', ':'))}",
-        check=AnswerChecker(schema),
+        check=check,
         wrapped_in=WRAPPED if is_wrapped else "",
     )
 

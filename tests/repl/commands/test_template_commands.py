@@ -115,7 +115,7 @@ async def test_several_templates_are_asked_with_as_one(start_repl, templates):
     assert messages(server, 1)[-1] == ("user", "Be strict.\n\nLook at the door again.\n\nLook around.")
     assert "the conversation keeps its own model; that of a template counts with -T" in repl.frontend.output
     await repl.take("/plain+gone x")
-    assert "error: there is no command /plain+gone" in repl.frontend.output
+    assert "error: there is no template gone" in repl.frontend.output
 
 
 async def test_a_name_of_a_command_stays_the_commands(start_repl, templates):

@@ -121,7 +121,7 @@ async def run_command(repl: ReplSession, name: str, argument: str) -> None:
     command = named(name)
     if command is None:
         templates = await template_commands.all_templates(repl)
-        if not {entry.name for entry in templates}.issuperset(name.split(PLUS)):
+        if {entry.name for entry in templates}.isdisjoint(name.split(PLUS)):
             raise no_such_command(name, repl, templates)
         draft = f"/{name} {argument}".rstrip()
         await template_commands.ask_with_template(repl, name, argument, draft=draft)
