@@ -1,6 +1,6 @@
 """Benchmarks as ratios: chatcli and its yardstick alternate in one run, and medians are compared.
 
-usage: scripts/bench [oneshot] [start] [ttft] [render] [sessions] [context] [models] [large] [load] [batch] [cache]
+usage: scripts/bench [oneshot] [start] [ttft] [render] [sessions] [context] [models] [large] [load] [batch] [cache] [telemetry]
 [--runs N] [--tokens N] [--sessions N]
 """
 
@@ -29,6 +29,7 @@ from bench_render import render
 from bench_resume import resume
 from bench_sessions import sessions
 from bench_start import start
+from bench_telemetry import telemetry
 from bench_ttft import ttft
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def main() -> int:
         "--runs",
         type=int,
         metavar="N",
-        help="counted runs of each, after one warm-up (9; ttft: turns, 40; load: 5; render, context, large and batch: 3)",
+        help="counted runs of each, after one warm-up (9; ttft: turns, 40; load and telemetry: 5; render, context, large and batch: 3)",
     )
     parser.add_argument(
         "--tokens", type=int, metavar="N", default=50_000, help="of the answer that render shows (50,000)"
@@ -120,6 +121,7 @@ BENCHES: dict[str, Callable[[argparse.Namespace], None]] = {
     "models": lambda options: models(options.runs or RUNS),
     "batch": lambda options: batch(options.runs or FEWER_RUNS),
     "cache": lambda options: cache(options.runs or RUNS),
+    "telemetry": lambda options: telemetry(options.runs or LOADED_RUNS),
     "large": lambda options: large_texts(options.runs or FEWER_RUNS),
 }
 

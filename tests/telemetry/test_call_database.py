@@ -113,8 +113,7 @@ def test_a_full_disk_costs_the_calls_that_do_not_fit_and_no_others(opened):
     store.append([a_call()])
     with limited(store):
         with pytest.raises(LocalIOError, match="full") as raised:
-            for number in range(1_000):
-                store.append([a_call(NOON_S + number, model=f"{number}" * 40) for _ in range(100)])
+            fill(store)
         assert raised.value.hint == "free some space"
         kept = store.recent(1_000_000)
         with pytest.raises(LocalIOError, match="full"):
@@ -123,6 +122,11 @@ def test_a_full_disk_costs_the_calls_that_do_not_fit_and_no_others(opened):
     assert len(kept) % 100 == 1
     store.append([a_call(NOON_S + 9_000, model="again")])
     assert store.recent(1)[0].model == "again"
+
+
+def fill(store):
+    for number in range(1_000):
+        store.append([a_call(NOON_S + number, model=f"{number}" * 40) for _ in range(100)])
 
 
 @contextlib.contextmanager

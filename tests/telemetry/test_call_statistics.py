@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+import threading
+import zlib
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
@@ -11,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatcli.core.statistics import GROUPINGS, Figures
-from chatcli.telemetry.call_statistics import keep_sums, report
-from chatcli.telemetry.call_store import FILE_NAME, CallStore
+from chatcli.telemetry.call_statistics import CallKeeper, keep_sums, report
+from chatcli.telemetry.call_store import FILE_NAME, CallStore, Period
+from chatcli.telemetry.call_tables import slices_of_calls
 from telemetry.made_calls import NOON_S, a_call, calls_between, counted
 
 NOON = datetime.fromtimestamp(NOON_S, UTC)
@@ -219,3 +224,79 @@ def test_many_kinds_of_calls_are_told_apart(store):
     assert len(made.groups) == 700
     assert made.total == counted(calls)
     assert dict(made.groups) == grouped(calls, "model")
+
+
+def test_a_keeper_adds_up_closed_days_and_hours_once_it_has_run_for_a_minute(store, tmp_path):
+    now = NOON
+    keeper = CallKeeper(store, lambda: now)
+    keeper.append([a_call(NOON_S - 86_400), a_call(NOON_S - 1)])
+    assert kept_periods(tmp_path) == 0
+    now += timedelta(minutes=1)
+    keeper.append([a_call(NOON_S)])
+    kept = kept_periods(tmp_path)
+    assert kept >= 2
+    now += timedelta(minutes=59)
+    keeper.append([a_call(NOON_S + 1)])
+    assert kept_periods(tmp_path) == kept
+    now += timedelta(hours=2)
+    keeper.append([a_call(NOON_S + 2)])
+    assert kept_periods(tmp_path) > kept
+    keeper.close()
+
+
+def kept_periods(folder):
+    with closing(sqlite3.connect(folder / FILE_NAME)) as connection:
+        return connection.execute("SELECT count(*) FROM periods").fetchone()[0]
+
+
+def test_a_call_that_comes_while_its_hour_is_added_up_is_not_left_out(store, tmp_path):
+    """Another process stores it between the sums and their keeping."""
+    store.append([a_call(NOON_S - 7_200)])
+    hour = Period(int(NOON_S - 7_200) * 10**6, int(NOON_S - 3_600) * 10**6, is_closed=True)
+    with (
+        closing(CallStore(tmp_path / FILE_NAME, fewest_kept=1)) as other,
+        store._database.reading() as connection,
+    ):
+        store._begin(connection)
+        slices = slices_of_calls(connection, *hour[:2], {})
+        store._know(connection, slices)
+        other.append([a_call(NOON_S - 7_100)])
+        store._keep(connection, hour, slices)
+    assert kept_periods(tmp_path) == 0
+    assert report(store, NOON - WEEK, NOON, zone=UTC, now=NOON).total.calls == 2
+
+
+def test_sums_that_were_tampered_with_are_made_again(store, tmp_path):
+    store.append([a_call(NOON_S - 3 * 86_400, latency_s=1.5)])
+    first = report(store, NOON - WEEK, NOON, zone=UTC, now=NOON)
+    for content in (b"", b"x", zlib.compress(b"\x00" * 7), zlib.compress(b"\x05" * 99), "text", 3):
+        with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection, connection:
+            changed = connection.execute("UPDATE periods SET slices = ?1, outcomes = ?1", (content,)).rowcount
+        assert changed == 1
+        assert report(store, NOON - WEEK, NOON, zone=UTC, now=NOON) == first
+        assert report(store, NOON - WEEK, NOON, grouped_by="day", zone=UTC, now=NOON).total == first.total
+
+
+def test_several_processes_report_at_once(store, tmp_path):
+    calls = [a_call(NOON_S - number * 600, latency_s=number / 10) for number in range(1, 1_000)]
+    store.append(calls)
+    made = []
+
+    def ask():
+        with closing(CallStore(tmp_path / FILE_NAME, fewest_kept=1, busy_timeout_s=30)) as own:
+            made.append(report(own, NOON - WEEK, NOON, zone=UTC, now=NOON))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [each.total for each in made] == [counted(calls)] * 4
+
+
+def test_older_figures_are_said_to_be_missing_after_a_file_was_damaged(store, tmp_path):
+    aside = tmp_path / f"{FILE_NAME}.damaged"
+    aside.touch()
+    os.utime(aside, (NOON_S - 86_400, NOON_S - 86_400))
+    assert report(store, NOON - WEEK, NOON, zone=UTC, now=NOON).unreadable is not None
+    assert report(store, NOON - timedelta(hours=1), NOON, zone=UTC, now=NOON).unreadable is None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chatcli.app.run_context import ChatOptions, RunContext
     from chatcli.config.settings import Settings
     from chatcli.core.call_records import CallRecorder
+    from chatcli.telemetry.call_statistics import CallKeeper
     from chatcli.telemetry.call_store import CallStore
 
 _DAY_S: Final = 86_400
@@ -43,7 +44,9 @@ def open_call_store(context: RunContext) -> CallStore:
     return CallStore(ensure_private_folder(context.paths.data) / FILE_NAME)
 
 
-def _kept_store(context: RunContext, days: int) -> CallStore:
+def _kept_store(context: RunContext, days: int) -> CallKeeper:
+    from chatcli.telemetry.call_statistics import CallKeeper  # noqa: PLC0415 - in the thread that writes
+
     store = open_call_store(context)
     store.forget(time.time() - days * _DAY_S)
-    return store
+    return CallKeeper(store)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from chatcli.core.errors import LocalIOError
 from chatcli.core.statistics import Group, HistogramBar, StatisticsReport, TimeSlot
 from chatcli.telemetry.call_store import LATE_US
 from chatcli.telemetry.call_tables import LATEST_US, microseconds
 from chatcli.telemetry.local_periods import local, pieces
 from chatcli.telemetry.tallies import Tally
+from chatcli.text.times import local_now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import tzinfo
     from typing import TypeAlias
 
+    from chatcli.core.call_records import CallRecord
     from chatcli.core.statistics import Figures
     from chatcli.telemetry.call_store import CallStore, Period
     from chatcli.telemetry.tallies import CallKind, CallSlice, Times
@@ -100,6 +104,29 @@ def keep_sums(store: CallStore, now: datetime, *, days: int = 8, zone: tzinfo | 
         ):
             if period.is_closed:
                 store.keep(period)
+
+
+class CallKeeper:
+    """Stores calls, and adds up what has closed: a minute after the first ones, then every hour, so that no short run does."""
+
+    def __init__(self, store: CallStore, now: Callable[[], datetime] = local_now) -> None:
+        self._store = store
+        self._now = now
+        self._due: datetime | None = None
+
+    def append(self, calls: Sequence[CallRecord]) -> None:
+        self._store.append(calls)
+        now = self._now()
+        if self._due is None:
+            self._due = now + timedelta(minutes=1)
+        elif now >= self._due:
+            self._due = now + timedelta(hours=1)
+            # These calls are stored, and a report adds up what it misses.
+            with suppress(LocalIOError):
+                keep_sums(self._store, now)
+
+    def close(self) -> None:
+        self._store.close()
 
 
 class _CallReader:
