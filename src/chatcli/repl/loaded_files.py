@@ -38,7 +38,7 @@ STAYS_IN_CONVERSATION: Final = frozenset(
     (
         *("suggestions", "t", "retry", "continue", "undo", "alt", "tree", "btw", "new", "title", "clear"),
         *("context", "tokens", "compact", "pin", "unpin", "drop", "note", "system", "model"),
-        *("reasoning", "theme", "cost", "verbose", "help", "keys", "exit"),
+        *("reasoning", "theme", "cost", "stats", "status", "verbose", "help", "keys", "exit"),
     )
 )
 """The commands that a file from anywhere may give. Any other one may write or read files (``/load`` sends their lines),

@@ -1,4 +1,4 @@
-"""``/stats``: how calls went."""
+"""``/stats`` and ``/status``: how calls went, and how the endpoint does now."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from chatcli.client.call_recording import name_of
 from chatcli.core.call_records import CallRecord
 from chatcli.core.statistics import GROUPINGS
 from chatcli.repl.commands import named
@@ -94,3 +95,24 @@ async def test_its_words_are_completed(repl):
     offered = [choice.text for choice in await named("stats").choices(repl())]
     assert [text for text in offered if text.startswith("by ")] == [f"by {name}" for name in GROUPINGS]
     assert {"24h", "30d", "24h by endpoint", "30d by day"} <= set(offered)
+
+
+class TestStatus:
+    async def test_before_a_model_is_connected_there_is_nothing_to_show(self, start_repl):  # noqa: F811
+        assert (await shown(start_repl(), "/status"))[-1] == "no model is connected yet: ask something first"
+
+    async def test_it_shows_the_last_calls_of_the_endpoint_and_no_others(self, start_repl):  # noqa: F811
+        repl = start_repl()
+        await repl.take("Hello")
+        endpoint = name_of(repl.chat.resolved.endpoint)
+        repl.context.paths.data.mkdir(parents=True, exist_ok=True)
+        with closing(CallStore(repl.context.paths.data / FILE_NAME)) as store:
+            for where, outcome in ((endpoint, "ok"), ("elsewhere", "ok"), (endpoint, "rate_limited")):
+                store.append([CallRecord(time.time(), where, "small", outcome=outcome, latency_s=1.5)])
+        repl.frontend.output.clear()
+        lines = await shown(repl, "/status")
+        assert lines[0].split()[:2] == ["endpoint", endpoint]
+        assert lines[1] == "last calls     1 of the last 2 calls succeeded · 1 rate_limited"
+
+    async def test_it_takes_nothing(self, start_repl):  # noqa: F811
+        assert any("/status takes nothing" in row for row in await shown(start_repl(), "/status now"))

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from chatcli.app.threads import in_thread
-from chatcli.core.errors import UsageError
+from chatcli.core.errors import ChatcliError, UsageError
 from chatcli.core.events import Notice
 from chatcli.core.statistics import GROUPINGS
-from chatcli.repl.commands.command import Choice, Command
+from chatcli.repl.commands.command import Choice, Command, say_rows
 from chatcli.text.times import local_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from chatcli.core.call_records import CallRecord
     from chatcli.repl.repl_session import ReplSession
 
 _PERIODS: Final = ("24h", "30d")
 _BY: Final = "by"
+_LOOKED_THROUGH: Final = 500
+"""How many of the last calls are looked through for those of the endpoint."""
 
 
 async def _stats(repl: ReplSession, argument: str) -> None:
@@ -65,6 +69,37 @@ async def _choices(_: ReplSession) -> Iterable[Choice]:
     return [*groupings, *periods, *both]
 
 
+async def _status(repl: ReplSession, argument: str) -> None:
+    if argument:
+        raise UsageError(f"/status takes nothing, not {argument}", hint="/stats has other periods and groups")
+    resolved = repl.chat.resolved
+    if resolved is None:
+        repl.frontend.remark("no model is connected yet: ask something first")
+        return
+    # Imported on first use, as above.
+    from chatcli.app.call_keeping import open_call_store  # noqa: PLC0415
+    from chatcli.client.call_recording import name_of  # noqa: PLC0415
+    from chatcli.render.endpoint_status import MOST_CALLS, call_rows, limit_rows  # noqa: PLC0415
+
+    name, model = name_of(resolved.endpoint), resolved.model_name
+
+    def read() -> list[CallRecord]:
+        with closing(open_call_store(repl.context)) as store:
+            calls = [call for call in store.recent(_LOOKED_THROUGH) if call.endpoint == name]
+            return [call for call in calls if not call.is_cache_hit][-MOST_CALLS:]
+
+    rows = [("endpoint", f"{name} · {model}")]
+    try:
+        rows += call_rows(await in_thread(read), local_now(), is_spoken=repl.settings.plain)
+    except ChatcliError as error:
+        rows.append(("last calls", f"unknown: {error.clause}"))
+    if not (repl.settings.telemetry and repl.settings.save):
+        rows.append(("", "calls of this conversation are not kept"))
+    if resolved.early is not None:
+        rows += limit_rows(resolved.early.limits_left(model))
+    say_rows(repl, rows)
+
+
 COMMANDS: Final = (
     Command(
         "stats",
@@ -73,4 +108,5 @@ COMMANDS: Final = (
         "[SINCE] [by WHAT]",
         _choices,
     ),
+    Command("status", "show how the endpoint does now: last calls, rate limits, alerts", _status),
 )
