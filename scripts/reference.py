@@ -40,7 +40,7 @@ EXIT_CODES = {
     ExitCode.LOCAL_IO: "a local file could not be read or written",
     ExitCode.BUDGET: "a budget is used up: nothing was sent, or the answer was cut there and is kept",
     ExitCode.NOTHING_TO_EXTRACT: "`-x` found no code block, or the answer does not fit the schema; the whole answer is printed",
-    ExitCode.ALERT: "an alert is firing (reserved)",
+    ExitCode.ALERT: "an alert fires (`chatcli alerts check`)",
     ExitCode.BATCH_ROWS_FAILED: "`chatcli batch`: some rows failed",
     ExitCode.DOCTOR: "`chatcli doctor` found a problem",
     ExitCode.HANG_UP: "hang-up",

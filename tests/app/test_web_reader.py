@@ -8,7 +8,7 @@ import os
 import pytest
 
 from chatcli.app.run_context import RunContext
-from chatcli.app.web_reader import read_page, resolve_here
+from chatcli.app.web_reader import read_page
 from chatcli.attachments.encodings import NO_HINTS
 from chatcli.config.paths import Paths
 from chatcli.config.settings import Settings
@@ -112,9 +112,3 @@ async def test_stopping_hangs_up_and_leaves_nothing_behind(read):
         with pytest.raises(asyncio.CancelledError):
             await reading
         await server.requests[0].hung_up()
-
-
-async def test_the_system_resolves_names():
-    found = await resolve_here("localhost", 80)
-    assert found
-    assert set(found) <= {"127.0.0.1", "::1"}

@@ -12,6 +12,7 @@ import chatcli
 PACKAGE = Path(chatcli.__file__).parent
 
 STARTS_PROGRAMS = {
+    "app/alert_actions.py": "command of [[alerts]]: a list in the person's own config.toml",
     "attachments/attached.py": "quotes a path for Windows; starts nothing",
     "attachments/html_text.py": "this Python, to read the HTML of a page the person attached",
     "config/key_commands.py": "key_command: a list in the person's own config.toml",
@@ -22,7 +23,7 @@ STARTS_PROGRAMS = {
     "terminal/pager.py": "/last: $PAGER, with the answer as its input",
 }
 CONNECTS = {
-    "app/web_reader.py": "the addresses of a page the person attached",
+    "app/name_resolution.py": "the addresses of a page the person attached, or of a webhook of config.toml",
     "attachments/attached.py": "turns a file:// address into a path; connects to nothing",
     "cli/signals.py": "a pair of sockets inside the process",
     "client/certificates.py": "the certificates of TLS; connects to nothing",

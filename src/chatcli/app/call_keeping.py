@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chatcli.app.run_context import ChatOptions, RunContext
     from chatcli.config.settings import Settings
     from chatcli.core.call_records import CallRecorder
+    from chatcli.telemetry.alert_watch import AlertWatch
     from chatcli.telemetry.call_statistics import CallKeeper
     from chatcli.telemetry.call_store import CallStore
 
@@ -31,7 +32,10 @@ def recorder_of(
     chosen = context.paths.data, settings.telemetry_days
     writer = context.shared.call_writers.get(chosen)
     if writer is None:
-        writer = CallWriter((partial(_kept_store, context, settings.telemetry_days),))
+        store = partial(_kept_store, context, settings.telemetry_days)
+        # Behind the store: what is watched is what is stored.
+        watch = () if settings.alerts == () else (partial(_watch, settings, context),)
+        writer = CallWriter((store, *watch))
         context.shared.call_writers[chosen] = writer
     writer.open_until(stack)
     return writer
@@ -42,6 +46,12 @@ def open_call_store(context: RunContext) -> CallStore:
     from chatcli.telemetry.call_store import FILE_NAME, CallStore  # noqa: PLC0415 - most runs need it in a thread only
 
     return CallStore(ensure_private_folder(context.paths.data) / FILE_NAME)
+
+
+def _watch(settings: Settings, context: RunContext) -> AlertWatch:
+    from chatcli.app.alerting import watch_alerts  # noqa: PLC0415 - in the thread that writes
+
+    return watch_alerts(settings, context)
 
 
 def _kept_store(context: RunContext, days: int) -> CallKeeper:

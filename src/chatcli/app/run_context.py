@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeAlias
 
+    from chatcli.app.run_alerts import RunAlerts
     from chatcli.chat import Conversation
     from chatcli.client.address_guard import Resolve
     from chatcli.client.cache_access import AnswerCache
@@ -66,6 +67,18 @@ class Shared:
     def call_writers(self) -> dict[tuple[object, ...], CallWriter]:
         """What writes the records of calls, by its settings."""
         return {}
+
+    @cached_property
+    def alerts(self) -> RunAlerts:
+        """The alerts of the run."""
+        from chatcli.app.run_alerts import RunAlerts  # noqa: PLC0415
+
+        return RunAlerts()
+
+    @property
+    def has_alerts(self) -> bool:
+        """Whether anybody watches or shows alerts."""
+        return "alerts" in vars(self)
 
     @cached_property
     def screened(self) -> Screened:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from chatcli.app.name_resolution import resolve_here
 from chatcli.app.resolver import endpoint_at
-from chatcli.app.threads import in_thread
 from chatcli.attachments.attached import shown_size
 from chatcli.attachments.html_text import html_text
 from chatcli.attachments.web_texts import web_text
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
     from chatcli.app.run_context import RunContext
     from chatcli.attachments.encodings import EncodingHints
@@ -80,9 +79,3 @@ async def read_page(
         reporting.cancel()
         with suppress(asyncio.CancelledError):
             await reporting
-
-
-async def resolve_here(host: str, port: int) -> Sequence[str]:
-    """Return the addresses of ``host`` as the system resolves it."""
-    found = await in_thread(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ _SLOWER: Final = 1.5
 """Answers that take so many times the best time are a sign that requests queue up: no more are begun at once."""
 _MUCH_SLOWER: Final = 3.0
 _STEP_DOWN: Final = 0.8
+_FILES_BESIDE: Final = 64
+"""Open files that are no connections."""
 
 
 class Concurrency:
@@ -65,3 +69,17 @@ class Concurrency:
         self._lowered_at_s = now_s
         self._is_starting = False
         self.limit = max(1, self.limit // 2)
+
+
+def allow_open_files(connections: int) -> None:
+    """Let the process open a file for each connection, where the system has a lower limit for a start."""
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - Windows has none
+
+    least = connections + _FILES_BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < least:
+        with suppress(OSError, ValueError):
+            highest = least if hard == resource.RLIM_INFINITY else min(least, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))

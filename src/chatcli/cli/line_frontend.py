@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.attachments.attached import quoted
 from chatcli.attachments.encodings import as_typed
+from chatcli.cli.alert_lines import tell_alerts
 from chatcli.cli.outputs import line_writer, status_output, turn_outputs
 from chatcli.cli.questions import hints_of
 from chatcli.cli.signals import raising_interrupts, until_signalled
@@ -290,7 +291,7 @@ class _LineLoop:
                 repl.resume_schema()
             if not repl.is_leaving and self._options.load and (code := self._take(runner, self._load_line)):
                 return code
-            while not repl.is_leaving and (line := self._read_line()) is not None:
+            while not repl.is_leaving and (line := self._next_line()) is not None:
                 if line.strip() and (code := self._take(runner, line)):
                     return code
         self._terminal.warn(farewell(repl))
@@ -338,6 +339,10 @@ class _LineLoop:
             return code
         self._frontend.pause()
         return ExitCode.DONE
+
+    def _next_line(self) -> str | None:
+        tell_alerts(self._repl.context, self._terminal, self._options)
+        return self._read_line()
 
     def _read_line(self) -> str | None:
         """Return the next line, ``None`` when the person leaves."""

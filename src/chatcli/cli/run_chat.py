@@ -58,13 +58,32 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
 
         return asyncio.run(fail(error, options, settings, context, terminal))
     settings = _with_a_place_to_keep(settings, options, context, terminal)
+    try:
+        return _held(question, options, settings, context, terminal, template=set_by_template)
+    finally:
+        if context.shared.has_alerts:
+            from chatcli.cli.alert_lines import tell_last_alerts  # noqa: PLC0415 - where no call is made, none is told
+
+            tell_last_alerts(context, terminal, options)
+
+
+def _held(
+    question: Message | None,
+    options: Namespace,
+    settings: Settings,
+    context: RunContext,
+    terminal: Terminal,
+    *,
+    template: TemplateSettings | None,
+) -> ExitCode:
+    """Answer the question, or hold a conversation."""
     if question is not None and options.resume:
         raise UsageError(
             "--resume opens the chat; it takes no prompt",
             hint="to ask one question in a session, use -s NAME or -c",
         )
     if question is not None:
-        return _answer(question, options, settings, context, terminal, template=set_by_template)
+        return _answer(question, options, settings, context, terminal, template=template)
     for name in ("dry_run", "extract", "out", "output", "compare"):
         if getattr(options, name):
             raise UsageError(f"--{name.replace('_', '-')} needs a prompt", hint='chatcli [OPTIONS] "PROMPT"')

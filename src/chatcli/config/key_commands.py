@@ -112,7 +112,7 @@ class KeyCommands:
         from subprocess import DEVNULL, PIPE, Popen  # noqa: PLC0415 - few keys come from a command
 
         name = program_of(command)
-        program = _found(command[0], self.environment)
+        program = find_program(command[0], self.environment)
         if program is None:
             raise _failed(
                 f"the program {name} was not found",
@@ -153,7 +153,7 @@ def program_of(command: tuple[str, ...]) -> str:
     return Path(command[0]).name or command[0]
 
 
-def _found(name: str, environment: Mapping[str, str]) -> str | None:
+def find_program(name: str, environment: Mapping[str, str]) -> str | None:
     """Return the path of a program, ``None`` without one.
 
     Windows, and a PATH with relative folders, would find a program that somebody put into the working folder.

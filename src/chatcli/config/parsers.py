@@ -42,7 +42,7 @@ _REDIS_SCHEMES = ("redis://", "rediss://")
 _DURATION = lazy_pattern(r"\s*(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[smhdw]?)\s*")
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
-_COMMAND_HINT = 'no shell reads it; write a list: key_command = ["pass", "show", "openai"]'
+_COMMAND_HINT = 'no shell reads it; write a list of texts, like ["pass", "show", "openai"]'
 _MOST_USD = 1_000_000
 _SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
 

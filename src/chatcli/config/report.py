@@ -83,6 +83,9 @@ def _instructions(found: Instructions, state: str = "") -> Row:
 
 def _shown(settings: Settings, name: str) -> str:
     value = getattr(settings, name)
+    if name == "alerts":
+        # Their commands and webhooks may hold secrets.
+        return "the built-in rules" if value is None else ", ".join(rule.name for rule in value) or "off"
     if value is None:
         return _NOT_SET
     if name == "key_command":

@@ -26,9 +26,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatcli.config.credentials import Credential
+    from chatcli.core.alert_rules import AlertRule
     from chatcli.core.errors import ConfigurationError
 
 _DAY_S = 86_400
+
+
+def _alert_rules(value: object) -> tuple[AlertRule, ...]:
+    from chatcli.config.alert_tables import alert_rules  # noqa: PLC0415 - most people keep the rules there are
+
+    return alert_rules(value)
 
 
 @frozen
@@ -371,6 +378,13 @@ class Settings:
         "Shortest answer time to notify about, in seconds; 0 for never",
         parsers.number(0, _DAY_S),
         20.0,
+        needs_no_reconnect=True,
+    )
+    alerts: tuple[AlertRule, ...] | None = _setting(
+        "Rules of alerts, as tables [[alerts]], instead of the built-in ones (chatcli alerts list), or off",
+        _alert_rules,
+        file_only=True,
+        in_profile=False,
         needs_no_reconnect=True,
     )
     profile: str | None = _setting(

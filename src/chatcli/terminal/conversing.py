@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chatcli.app.run_alerts import ALERTS_FILE
 from chatcli.app.run_context import expected_model, is_model_set_up
 from chatcli.app.threads import in_thread
 from chatcli.attachments.attached import quoted
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from chatcli.core.ports import Observer
     from chatcli.render.theme_in_force import ThemeInForce
     from chatcli.render.themes import StyledRow
+    from chatcli.repl.queue import Submission
     from chatcli.terminal.activity import Activity
     from chatcli.terminal.composer_completion import CommandCompleter
     from chatcli.terminal.screen import Screen
@@ -49,6 +51,7 @@ class Conversing:
         self._screen, self._theme = screen, theme
         self._toolbar, self._completer = toolbar, completer
         context.shared.pool.on_waiting = self._screen.application.draw_paused
+        self._alerts = context.shared.alerts
         self.frontend = TerminalFrontend(
             self._screen,
             activity,
@@ -91,14 +94,46 @@ class Conversing:
             await self._screen.work(self._choose_session(), "choosing")
         if not self._is_choosing:
             await self._greet()
+            self._watch_alerts()
             if self._start.loaded:
                 await self._repl.take(f"/load {' '.join(map(quoted, self._start.loaded))}")
-            await self._repl.run(self._screen.line)
+            await self._repl.run(self._next)
         await self._preparation.stop()
         await self._repl.connection.close()
 
     def close(self) -> None:
         self._repl.chat.close()
+
+    async def _next(self) -> Submission | None:
+        self._tell_alerts()
+        return await self._screen.line()
+
+    def _watch_alerts(self) -> None:
+        self._alerts.listen(self._tell_alerts)
+        context, settings = self._start.context, self.settings
+        if settings.telemetry and settings.save and (context.paths.data / ALERTS_FILE).exists():
+            from chatcli.app.alerting import recall_alerts  # noqa: PLC0415 - most have had no alert yet
+
+            recall_alerts(settings, context)
+
+    def _tell_alerts(self) -> None:
+        """Tell what has changed, unless an answer is being written: then after it."""
+        self.frontend.refresh()
+        if self._screen.is_busy:
+            return
+        changes, start = self._alerts.take(), self._start
+        if not changes or start.quiet:
+            return
+        from chatcli.app.alerting import sequence_of  # noqa: PLC0415 - most conversations cross nothing
+        from chatcli.telemetry.alerts import message  # noqa: PLC0415 - as above
+
+        for change in changes:
+            if change.rule.is_shown:
+                self.frontend.remark(message(change))
+            if sequence := sequence_of(change, start.context):
+                self._screen.signal(sequence)
+        if any(change.rule.is_shown for change in changes):
+            self.frontend.pause()
 
     @property
     def farewell(self) -> str | None:
@@ -136,6 +171,7 @@ class Conversing:
             draft_tokens=self._draft_tokens(),
             is_cached=repl.has_cached_answer,
             ahead=repl.between_turns.status,
+            alert=self._alerts.status,
         )
 
     def shown_title(self) -> str:

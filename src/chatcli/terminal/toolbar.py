@@ -31,6 +31,7 @@ _SURELY: Final = 1.3
 
 _LEFT_OUT_LAST: Final = (
     "too long",
+    "alert",
     "ahead",
     "cached",
     "spent",
@@ -92,11 +93,12 @@ class Toolbar:
         draft_tokens: int = 0,
         is_cached: bool = False,
         ahead: str = "",
+        alert: str = "",
     ) -> StyledRow:
         """Return the line.
 
         ``expected_model`` is shown until a model is connected; ``draft_tokens`` is about the length of the
-        draft. ``is_cached``: the last answer came from the cache. ``ahead`` says what is being asked ahead.
+        draft. ``is_cached``: the last answer came from the cache. ``ahead`` says what is being asked ahead, ``alert`` what is wrong with the last calls.
         """
         model = chat.resolved.model_name if chat.resolved else expected_model
         parts = [
@@ -105,6 +107,7 @@ class Toolbar:
             *self._window(chat, columns, draft_tokens),
             _Part("cached", "cached answer" if is_cached else ""),
             _Part("ahead", ahead),
+            _Part("alert", sanitize_line(alert), "finding.warning"),
             _Part("web", "web search" if chat.resolved and chat.resolved.parameters.web_search else ""),
             _Part("spent", _spent(chat)),
             _Part("to send", _cost_of_next(chat, draft_tokens)),

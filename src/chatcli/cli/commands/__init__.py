@@ -59,7 +59,7 @@ class Subcommand:
 
 
 COMMANDS: tuple[Subcommand, ...] = (
-    Subcommand("alerts"),
+    Subcommand("alerts", "rules that watch the calls: list, check, test"),
     Subcommand("batch", "ask a model every row of a file, many at once"),
     Subcommand("cache", "the cache of answers: stats, clear, warm"),
     Subcommand(

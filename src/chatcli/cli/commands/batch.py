@@ -7,7 +7,6 @@ import gc
 import json
 import os
 import stat
-import sys
 from argparse import RawDescriptionHelpFormatter
 from contextlib import aclosing, contextmanager, suppress
 from decimal import Decimal
@@ -19,12 +18,13 @@ from chatcli.app.batch_wiring import PROVIDER_SHARE, OpenBatch, open_batch
 from chatcli.app.run_context import ChatOptions
 from chatcli.app.threads import in_thread, iterated_in_thread
 from chatcli.batching.batch_run import BatchProgress, BatchRun
-from chatcli.batching.concurrency import MOST_AT_ONCE, Concurrency
+from chatcli.batching.concurrency import MOST_AT_ONCE, Concurrency, allow_open_files
 from chatcli.batching.input_rows import FORMATS, InputRecords
 from chatcli.batching.provider_batch import ProviderRun, SentParts
 from chatcli.batching.result_file import ResultFile
 from chatcli.batching.results import JsonLines, ResultTable
 from chatcli.batching.row_requests import RowReader
+from chatcli.cli.alert_lines import tell_alerts, tell_last_alerts
 from chatcli.cli.batch_display import BatchDisplay
 from chatcli.cli.option_groups import (
     add_model_options,
@@ -82,8 +82,6 @@ _STDIN: Final = "-"
 _AUTO: Final = "auto"
 _PROVIDER: Final = "provider"
 _TABLES: Final = {".csv": ",", ".tsv": "\t"}
-_FILES_BESIDE: Final = 64
-"""Open files that are no connections."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -143,7 +141,10 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
     settings = settings_of(options, context, terminal, template=template_settings)
     with _opened(options.input, terminal) as file:
         batch = _Batch(options, settings, context, terminal, file=file, template=template)
-        return asyncio.run(until_signalled(batch.run(), interrupt=batch.interrupt))
+        try:
+            return asyncio.run(until_signalled(batch.run(), interrupt=batch.interrupt))
+        finally:
+            tell_last_alerts(context, terminal, options)
 
 
 class _Batch:
@@ -196,6 +197,9 @@ class _Batch:
 
     async def run(self) -> ExitCode:
         self._task = asyncio.current_task()
+        self._context.shared.alerts.listen(
+            partial(tell_alerts, self._context, self._terminal, self._options, say=self._display.say)
+        )
         try:
             return await self._asked()
         except asyncio.CancelledError:
@@ -288,7 +292,7 @@ class _Batch:
             progress.total = await in_thread(partial(self._count_rows, output))
             rows = self._rows(batch)
         progress.earlier = output.done.count
-        _allow_open_files(self._concurrency.limit if not self._concurrency.is_adaptive else MOST_AT_ONCE)
+        allow_open_files(self._concurrency.limit if not self._concurrency.is_adaptive else MOST_AT_ONCE)
         to_ask = (row for row in rows if not output.done.is_done(row.index, row.digest))
         gc.freeze()
         run = self._run = BatchRun(batch.resolved.model, self._concurrency, progress=progress)
@@ -433,17 +437,3 @@ def _unshared(stdin: BinaryIO) -> Iterator[BinaryIO]:
         yield stdin
         return
     yield open(descriptor, "rb", closefd=False)  # noqa: SIM115 - a descriptor has no path
-
-
-def _allow_open_files(connections: int) -> None:
-    """Let the process open a file for each connection, where the system has a lower limit for a start."""
-    if sys.platform == "win32":
-        return
-    import resource  # noqa: PLC0415 - Windows has none
-
-    least = connections + _FILES_BESIDE
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < least:
-        with suppress(OSError, ValueError):
-            highest = least if hard == resource.RLIM_INFINITY else min(least, hard)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))

@@ -1,0 +1,217 @@
+"""Alerts: rules held against the calls of the last minutes or hours, announced once on crossing and once on recovery.
+
+An alert that does not fire begins to when its metric crosses the threshold, and is over when the metric is back at the
+rule's ``recover``: between the two nothing changes. With fewer calls than the rule wants nothing is known, and nothing
+begins. One that fires is then judged by a window twice as long, as nobody calls an endpoint that fails; if that holds too
+few calls as well, the alert is over for want of calls.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from chatcli.telemetry.alert_states import AlertEvent, AlertStates, Firing
+from chatcli.text.wording import counted, dollars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from chatcli.core.alert_rules import AlertRule
+    from chatcli.core.statistics import Figures
+    from chatcli.telemetry.alert_states import AlertFile
+
+_CLOCKS_DIFFER_S: Final = 60.0
+_MINUTE_S: Final = 60
+_HOUR_S: Final = 3_600
+_DAY_S: Final = 86_400
+_LABELS: Final = {
+    "success_rate": "success rate",
+    "p95_latency_s": "p95 latency",
+    "p95_ttft_s": "p95 first token",
+    "error_count": "errors",
+    "cost_usd": "cost",
+    "tokens": "tokens",
+    "rate_limited_count": "rate-limited calls",
+}
+
+
+class CallFigures(Protocol):
+    """The figures of the calls that began from ``since_s`` to before ``until_s``, seconds since the epoch."""
+
+    def figures(
+        self, since_s: float, until_s: float, *, model: str | None = None, endpoint: str | None = None
+    ) -> Figures: ...
+
+
+class AlertReading(NamedTuple):
+    """The present value of a rule's metric, ``None`` if there are too few ``calls`` to tell.
+
+    ``firing`` is ``None`` while the alert does not fire.
+    """
+
+    rule: AlertRule
+    value: float | None
+    calls: int
+    firing: Firing | None = None
+
+    @property
+    def summary(self) -> str:
+        """The metric with its present value, else with the one that made the alert fire."""
+        value = self.firing.value if self.value is None and self.firing is not None else self.value
+        return self.rule.name if value is None else shown_reading(self.rule.metric, value)
+
+
+class AlertChange(NamedTuple):
+    """An alert that began to fire or was over, and is to be announced. ``since_s`` is when it began to."""
+
+    rule: AlertRule
+    event: AlertEvent
+    since_s: float
+
+
+class AlertMonitor:
+    """Holds ``rules`` against ``calls``. Used by one thread at a time.
+
+    ``clock_s`` returns seconds since the epoch. Where the file cannot be written, the alerts of this process are kept in
+    memory, so that each is still announced once.
+    """
+
+    def __init__(
+        self,
+        rules: Sequence[AlertRule],
+        calls: CallFigures,
+        file: AlertFile,
+        *,
+        clock_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._rules = rules
+        self._calls = calls
+        self._file = file
+        self._clock_s = clock_s
+        self._own: AlertStates | None = None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes know what this one has announced."""
+        return self._own is None
+
+    def check(self) -> tuple[AlertChange, ...]:
+        """Return what has changed since any process checked last; it is this one's to announce.
+
+        Raise what ``calls`` raises.
+        """
+        if not self._changes(self._states().firing):
+            return ()
+        try:
+            if self._own is not None:
+                return self._noted(self._own)
+            # Again, with the lock: another process may have seen later calls, and announced them.
+            with self._file.changing() as states:
+                return self._noted(states)
+        except BlockingIOError:
+            return ()  # whoever has the lock announces it
+        except OSError:
+            self._own = self._states()
+            return self._noted(self._own)
+
+    def readings(self) -> tuple[AlertReading, ...]:
+        """Return the present state of every rule, in order. Raise what ``calls`` raises."""
+        firing = self._states().firing
+        return tuple(self._reading(rule, firing.get(rule.key)) for rule in self._rules)
+
+    def events(self) -> Sequence[AlertEvent]:
+        """Return what was announced, oldest first."""
+        return self._states().events
+
+    def _states(self) -> AlertStates:
+        if self._own is not None:
+            return self._own
+        try:
+            return self._file.read()
+        except OSError:
+            return AlertStates()
+
+    def _noted(self, states: AlertStates) -> tuple[AlertChange, ...]:
+        changes = self._changes(states.firing)
+        for change in changes:
+            states.note(change.rule.key, change.event)
+        return changes
+
+    def _changes(self, firing: Mapping[str, Firing]) -> tuple[AlertChange, ...]:
+        found = (self._change(self._reading(rule, firing.get(rule.key))) for rule in self._rules)
+        return tuple(change for change in found if change is not None)
+
+    def _change(self, reading: AlertReading) -> AlertChange | None:
+        rule, value, calls, firing = reading
+        if firing is None:
+            is_due = value is not None and rule.is_crossed_by(value)
+        else:
+            if value is None:
+                figures = self._figures(rule, 2 * rule.window_s)
+                value, calls = rule.value(figures), rule.sample(figures)
+            is_due = value is None or rule.is_recovered_at(value)
+        if not is_due:
+            return None
+        now_s = self._clock_s()
+        event = AlertEvent(now_s, rule.name, rule.metric, firing is None, value, calls)
+        return AlertChange(rule, event, now_s if firing is None else min(firing.since_s, now_s))
+
+    def _reading(self, rule: AlertRule, firing: Firing | None) -> AlertReading:
+        figures = self._figures(rule, rule.window_s)
+        return AlertReading(rule, rule.value(figures), rule.sample(figures), firing)
+
+    def _figures(self, rule: AlertRule, window_s: float) -> Figures:
+        now_s = self._clock_s()
+        return self._calls.figures(
+            now_s - window_s, now_s + _CLOCKS_DIFFER_S, model=rule.model, endpoint=rule.endpoint
+        )
+
+
+def condition(rule: AlertRule) -> str:
+    """Return what the rule watches: ``success rate below 90 % over 15 min, model gpt-5``."""
+    side = "below" if rule.is_about_low_values else "above"
+    limit = f"{_LABELS[rule.metric]} {side} {shown_value(rule.metric, rule.threshold)} over {_window(rule.window_s)}"
+    return limit + _filters(rule)
+
+
+def message(change: AlertChange) -> str:
+    """Return the announcement of a change, as one line."""
+    rule, event = change.rule, change.event
+    if event.value is None:
+        return f"alert {rule.name} is over: too few calls to tell"
+    now = f"{shown_reading(rule.metric, event.value)} over {_window(rule.window_s)}{_filters(rule)}"
+    calls = counted(event.calls, "call")
+    if not event.is_firing:
+        return f"alert {rule.name} is over: {now} ({calls})"
+    side = "below" if rule.is_about_low_values else "above"
+    return f"alert {rule.name}: {now}, {side} {shown_value(rule.metric, rule.threshold)} ({calls})"
+
+
+def shown_reading(metric: str, value: float) -> str:
+    """Return the metric with its value: ``success rate 60 %``, ``errors 12``."""
+    return f"{_LABELS.get(metric, metric)} {shown_value(metric, value)}"
+
+
+def shown_value(metric: str, value: float) -> str:
+    """Return a value of a metric with its unit. It never looks as good as a threshold it is beyond."""
+    if metric == "success_rate":
+        return f"{math.floor(round(value * 1000, 6)) / 10:g} %"
+    if metric == "cost_usd":
+        return dollars(value)
+    if metric.endswith("_s"):
+        return f"{value:,.3f}".rstrip("0").rstrip(".") + " s"
+    return f"{value:,.0f}"
+
+
+def _window(window_s: float) -> str:
+    for unit_s, unit in ((_DAY_S, "d"), (_HOUR_S, "h"), (_MINUTE_S, "min")):
+        if window_s >= unit_s and window_s % unit_s == 0:
+            return f"{window_s / unit_s:.0f} {unit}"
+    return f"{window_s:g} s"
+
+
+def _filters(rule: AlertRule) -> str:
+    model = f", model {rule.model}" if rule.model else ""
+    return model + (f", endpoint {rule.endpoint}" if rule.endpoint else "")

@@ -1,0 +1,138 @@
+"""The thread that watches: a check after calls, one at the end, and nothing that goes wrong there is anybody's problem."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from threading import Event, get_ident
+
+from chatcli.telemetry.alert_states import AlertEvent, Firing
+from chatcli.telemetry.alert_watch import AlertWatch
+from chatcli.telemetry.alerts import AlertChange, AlertReading
+
+WAIT_S = 60
+
+
+class Monitor:
+    """A monitor with scripted readings; every check is an event."""
+
+    def __init__(self, *, firing=None):
+        self.firing = firing
+        self.checks = 0
+        self.threads = set()
+        self.is_closed = False
+        self.opened = 0
+
+    def check(self):
+        self.checks += 1
+        self.threads.add(get_ident())
+        return (AlertChange(None, AlertEvent(0, "r", "tokens", True, 1.0, 1), 0.0),)
+
+    def readings(self):
+        return (AlertReading(None, 1.0, 1, self.firing),)
+
+    @contextmanager
+    def open(self):
+        self.opened += 1
+        yield self
+        self.is_closed = True
+
+
+class Announced:
+    def __init__(self):
+        self.changes = []
+        self.heard = Event()
+
+    def __call__(self, changes, readings):
+        self.changes += changes
+        self.heard.set()
+
+    def wait(self):
+        assert self.heard.wait(WAIT_S)
+        self.heard.clear()
+
+
+def test_calls_are_checked_in_another_thread():
+    monitor, announced = Monitor(), Announced()
+    watch = AlertWatch(monitor.open, announced)
+    watch.append()
+    announced.wait()
+    watch.close()
+    assert (monitor.checks, len(announced.changes), monitor.is_closed) == (1, 1, True)
+    assert get_ident() not in monitor.threads
+
+
+def test_calls_soon_after_a_check_are_checked_at_the_end_at_the_latest():
+    monitor, announced = Monitor(), Announced()
+    watch = AlertWatch(monitor.open, announced, every_s=WAIT_S)
+    watch.append()
+    announced.wait()
+    for _ in range(1_000):
+        watch.append()
+    assert monitor.checks == 1
+    watch.close()
+    assert monitor.checks == 2
+    assert monitor.opened == 1
+
+
+def test_without_calls_there_is_no_last_check_and_no_thread():
+    monitor, announced = Monitor(), Announced()
+    watch = AlertWatch(monitor.open, announced)
+    watch.close()
+    assert monitor.opened == 0
+    watch.append()
+    announced.wait()
+    watch.close()
+    watch.close()
+    assert monitor.checks == 1
+
+
+def test_while_an_alert_fires_time_alone_has_it_checked():
+    monitor, announced = Monitor(firing=Firing(0, 1)), Announced()
+    watch = AlertWatch(monitor.open, announced, every_s=0, idle_s=0.001)
+    watch.append()
+    for _ in range(3):
+        announced.wait()
+    watch.close()
+    assert monitor.checks >= 3
+
+
+def test_a_watch_can_begin_anew():
+    monitor, announced = Monitor(), Announced()
+    watch = AlertWatch(monitor.open, announced, every_s=0)
+    for _ in range(3):
+        watch.append()
+        announced.wait()
+        watch.close()
+    assert (monitor.checks, monitor.opened) == (3, 3)
+
+
+def test_what_cannot_be_opened_is_tried_again_and_fails_nobody():
+    announced, monitor, tries = Announced(), Monitor(), []
+    failed = Event()
+
+    @contextmanager
+    def open_monitor():
+        tries.append(1)
+        if len(tries) == 1:
+            failed.set()
+            raise LookupError("no calls there")
+        yield monitor
+
+    watch = AlertWatch(open_monitor, announced, every_s=0)
+    watch.append()
+    assert failed.wait(WAIT_S)
+    watch.append()
+    announced.wait()
+    watch.close()
+    assert watch.problem == "no calls there"
+    assert monitor.checks == 1
+
+
+def test_what_announces_may_fail():
+    def fail(_changes, _readings):
+        raise LookupError
+
+    watch = AlertWatch(Monitor().open, fail, every_s=0)
+    watch.append()
+    watch.close()
+    assert watch.problem == "LookupError"
