@@ -150,7 +150,7 @@ FOR_THE_HELP = {
 }
 
 
-MOST_MODULES_FOR_A_RECORD = 14
+MOST_MODULES_FOR_A_RECORD = 16
 
 
 def of_others(modules):
