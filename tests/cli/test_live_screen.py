@@ -116,3 +116,12 @@ def test_after_a_stop_it_begins_below_what_the_shell_wrote():
     finally:
         pen.screen.detach()
     assert pen.shown[:6] == ["one", "two", "shell", "one", "two", "three"]
+
+
+def test_a_tail_that_filled_the_screen_is_erased_when_it_starts_again():
+    pen = Pen()
+    pen.draw("shell\n", ["one"] * (ROWS - 1))
+    pen.screen.restart()
+    assert pen.shown == ["shell", *[""] * (ROWS - 1)]
+    pen.draw("", ["two"])
+    assert pen.shown[:3] == ["shell", "two", ""]

@@ -11,7 +11,7 @@ from wcwidth import width
 
 from chatcli.core.statistics import Figures, Percentiles
 from chatcli.render.spoken_statistics import statistics_sentences
-from chatcli.render.statistics_view import MOST_GROUPS, statistics_view
+from chatcli.render.statistics_view import MOST_GROUPS, brief_view, statistics_view
 from render.golden_screens import COLORED, UNCOLORED, Golden, described, shown
 from render.made_statistics import figures, made, report, week
 
@@ -168,9 +168,9 @@ class TestTheTable:
         by_model = lines(report([figures(9)], groups), 80)
         by_day = lines(report([figures(9)], groups, grouped_by="day"), 80)
         assert [sum(line.startswith("g") for line in found) for found in (by_model, by_day)] == [
-            MOST_GROUPS
+            MOST_GROUPS - 1
         ] * 2
-        assert "10 more: -o csv lists all" in by_model
+        assert "11 more: chatcli stats -o csv lists all" in by_model
         assert "g000" in "".join(by_model)
         assert "g000" not in "".join(by_day)
 
@@ -197,3 +197,28 @@ class TestErrors:
 def test_percentiles_of_one_call_are_its_time():
     one = Figures(calls=1, succeeded=1, attempts=1, latency=Percentiles(0.24, 0.24, 0.24))
     assert "latency       p50 240 ms · p95 240 ms · p99 240 ms" in lines(report([one], total=one), 80)
+
+
+class TestABriefView:
+    @pytest.mark.parametrize("rows", range(1, 60, 3))
+    @pytest.mark.parametrize("name", made())
+    def test_fits(self, name, rows):
+        for columns in (40, 80):
+            drawn = brief_view(made()[name], PERIOD, columns, rows)
+            assert 0 < len(drawn) <= rows
+            assert all(width("".join(text for text, _ in row)) <= columns for row in drawn)
+
+    def test_shows_the_course_of_latency_before_the_rest(self):
+        headings = [row[0][0] for row in brief_view(week(), PERIOD, 80, 23) if row[0][1] == "strong"]
+        assert [heading.split()[0] for heading in headings] == ["Calls", "model", "Latency"]
+
+    def test_of_a_tall_terminal_has_everything(self):
+        drawn = ["".join(text for text, _ in row) for row in brief_view(week(), PERIOD, 80, 99)]
+        assert "Errors" in drawn
+        assert "Cost by day" in drawn
+        assert not any(row.startswith("traffic") for row in drawn)
+
+    def test_names_a_few_groups_where_there_is_little_room(self):
+        found = report([figures(1), figures(2)], [(f"g{at}", figures(9 - at)) for at in range(9)])
+        drawn = ["".join(text for text, _ in row) for row in brief_view(found, PERIOD, 80, 23)]
+        assert [row.split()[0] for row in drawn[7:12]] == ["model", "g0", "g1", "g2", "6"]

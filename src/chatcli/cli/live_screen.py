@@ -19,6 +19,7 @@ _BEGIN_FRAME: Final = "\x1b[?2026h"
 _END_FRAME: Final = "\x1b[?2026l"
 _UP: Final = "\x1b[A"
 _CLEAR_ROW: Final = "\x1b[2K"
+_SECOND_ROW: Final = "\x1b[2;1H"
 _CONTINUED: Final[int | None] = getattr(signal, "SIGCONT", None)  # Windows does not stop processes
 
 RESTED_AFTER_S: Final = 0.1
@@ -64,6 +65,13 @@ class LiveScreen:
             frame += [command("\n"), *row] if at else row
         self._tail = tuple(tail)
         self._terminal.stdout.write(as_written([*frame, command(_END_FRAME)]))
+
+    def restart(self) -> None:
+        """Erase all rows but the first, for a tail that filled the others until the terminal was resized."""
+        rows = self._terminal.size().lines
+        erased = (_CLEAR_ROW + "\n") * max(0, rows - 2) + _CLEAR_ROW
+        self._terminal.stdout.write(f"{_SECOND_ROW}{erased}{_SECOND_ROW}")
+        self._forget_tail()
 
     def _to_row(self, row: int) -> str:
         """Return the sequence that moves to the start of a row of the tail and erases it and those below.

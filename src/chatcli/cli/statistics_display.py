@@ -14,6 +14,7 @@ from chatcli.core.errors import ExitCode, LocalIOError
 from chatcli.core.frozen import frozen
 from chatcli.render.themes import ANY_BACKGROUND, theme
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.shortening import shortened
 from chatcli.text.times import in_seconds, local_now
 
 if TYPE_CHECKING:
@@ -73,14 +74,19 @@ class StatisticsDisplay:
     def lines_without_calls(self, found: Statistics) -> tuple[str, str]:
         return lines_without_calls(self.query, found, is_measured=self.is_measured)
 
-    def rows(self, found: Statistics, columns: int) -> list[StyledRow]:
-        from chatcli.render.statistics_view import statistics_view  # noqa: PLC0415 - programs get no tables
+    def rows(self, found: Statistics, columns: int, *, most: int | None = None) -> list[StyledRow]:
+        """Return them in rows of at most ``columns``, the most important ones if there may be only so many."""
+        from chatcli.render.statistics_view import brief_view, statistics_view  # noqa: PLC0415 - programs get no tables
+        from chatcli.render.text_columns import hanging  # noqa: PLC0415 - as above
 
+        if found.has_calls and most is not None:
+            return brief_view(found.report, found.period, columns, most)
         if found.has_calls:
             return statistics_view(found.report, found.period, columns)
+        message, hint = self.lines_without_calls(found)
         return [
-            [(sanitize_line(line), role)]
-            for line, role in zip(self.lines_without_calls(found), ("", _FAINT), strict=True)
+            *([(row, "")] for row in hanging("", message, columns)),
+            *([(row, _FAINT)] for row in hanging("", hint, columns)),
         ]
 
 
@@ -177,6 +183,7 @@ class _Watching:
         self._clock = clock
         self._theme = theme(ANY_BACKGROUND, display.terminal.stdout_colors)
         self._problem = ""
+        self._room = self._columns = 0
 
     async def run(self, is_ended: asyncio.Event) -> None:
         found, due_s = await in_thread(self._display.read), self._clock() + self._every_s
@@ -191,11 +198,22 @@ class _Watching:
         self._end(found)
 
     def _draw(self, found: Statistics) -> None:
-        rows = self._display.rows(found, self._screen.columns())
+        """Fill the terminal, the last row with the time and how to leave."""
+        room = self._screen.rows() - 1
+        if self._room and room <= self._room and self._columns != self._screen.columns():
+            # A terminal may have wrapped the rows anew. None of another program has come into sight.
+            self._screen.restart()
+        self._room, self._columns = room, self._screen.columns()
+        rows = self._display.rows(found, self._columns, most=room)[:room]
         state = f"{found.report.until:%H:%M:%S} · every {in_seconds(self._every_s)} · Ctrl-C ends"
         last: StyledRow = [(self._problem, _PROBLEM)] if self._problem else [(state, _FAINT)]
-        room = max(0, self._screen.rows() - 1)
-        self._screen.draw((), [self._segments(row) for row in (*rows[:room], last)])
+        blank: StyledRow = [("", "")]
+        filled = [
+            *rows,
+            *[blank] * (room - len(rows)),
+            [(shortened(text, self._columns), role) for text, role in last],
+        ]
+        self._screen.draw((), [self._segments(row) for row in filled])
 
     def _end(self, found: Statistics) -> None:
         from rich.segment import Segment  # noqa: PLC0415 - as in ``watch``

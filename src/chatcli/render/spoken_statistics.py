@@ -44,7 +44,7 @@ def statistics_sentences(report: StatisticsReport, period: str) -> str:
         rows.append((f"By {report.grouped_by}", counted(len(report.groups), report.grouped_by)))
         rows += [(group_name(group), *_spoken(group.figures)) for group in groups]
     if left := len(report.groups) - len(groups):
-        rows.append((f"{left:,} more", "minus o csv lists all"))
+        rows.append((f"{left:,} more", "chatcli stats -o csv lists all"))
     if total.errors:
         rows.append(
             ("Errors", *(f"{code} {counted(count, 'time')}" for code, count in errors_by_count(total)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.render.charts import Axis, TextBar, TimeColumn, bars, columns_over_time, headed, room_for_columns
 from chatcli.render.statistics_words import amount, range_in_words, round_time
@@ -12,7 +12,7 @@ from chatcli.text.times import calendar_day
 from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from chatcli.core.statistics import HistogramBar, StatisticsReport, TimeSlot
@@ -28,18 +28,25 @@ _MOST_BARS: Final = 14
 """More days are drawn as columns."""
 
 
-def pictures(report: StatisticsReport, columns: int) -> Iterator[list[StyledRow]]:
-    """Yield the pictures that show something, each in rows of at most ``columns``."""
-    measured = [slot for slot in report.slots if slot.figures.calls]
-    has_course = len(measured) > 1
-    if has_course and report.total.latency is not None:
-        yield _latency_over_time(report, columns)
-    if any(bar.calls for bar in report.latencies):
-        yield _histogram(report.latencies, columns)
-    if has_course and report.total.success_rate not in {None, 1}:
-        yield _success_over_time(report, columns)
-    if has_course and report.total.cost_usd:
-        yield _cost_by_day(report, columns)
+class Pictures(NamedTuple):
+    """The rows of each picture, none of one that would show nothing."""
+
+    latency: list[StyledRow]
+    spread: list[StyledRow]
+    success: list[StyledRow]
+    cost: list[StyledRow]
+
+
+def pictures(report: StatisticsReport, columns: int) -> Pictures:
+    """Return the pictures in rows of at most ``columns``; those over time need two days or hours with calls."""
+    has_course = sum(slot.figures.calls > 0 for slot in report.slots) > 1
+    total = report.total
+    return Pictures(
+        _latency_over_time(report, columns) if has_course and total.latency is not None else [],
+        _histogram(report.latencies, columns) if any(bar.calls for bar in report.latencies) else [],
+        _success_over_time(report, columns) if has_course and total.success_rate not in {None, 1} else [],
+        _cost_by_day(report, columns) if has_course and total.cost_usd else [],
+    )
 
 
 def unit(report: StatisticsReport) -> str:

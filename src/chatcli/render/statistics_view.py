@@ -26,6 +26,11 @@ _HEADING: Final = "strong"
 _FAINT: Final = "remark"
 _PROBLEM: Final = "finding.problem"
 
+_BRIEF: Final = frozenset({"calls", "success rate", "latency", "first token", "cost"})
+_BY_IMPORTANCE: Final = (1, 3, 2, 5, 4, 6)
+"""The parts of a brief view behind the summary, by their places."""
+_FEW_GROUPS: Final = 4
+_TALL_ROWS: Final = 30
 MOST_GROUPS: Final = 30
 """More are left to CSV and JSON."""
 _GAP: Final = 2
@@ -95,12 +100,38 @@ def statistics_view(
 
     The table may be wider, up to ``table_columns``.
     """
-    parts = [
+    drawn = pictures(report, columns)
+    return _below_each_other(
         _summary(report, period, columns),
         _groups(report, table_columns or columns),
         _errors(report.total, columns),
-        *pictures(report, columns),
-    ]
+        drawn.latency,
+        drawn.spread,
+        drawn.success,
+        drawn.cost,
+    )
+
+
+def brief_view(report: StatisticsReport, period: str, columns: int, rows: int) -> list[StyledRow]:
+    """Return what is most important for somebody who watches, in at most ``rows``: parts that do not fit are left out."""
+    summary = [*headed(f"Calls {period}", columns)]
+    chosen = [(label, value) for label, value in facts(report.total) if label in _BRIEF]
+    summary += [[(line, "")] for line in table(chosen, columns).split("\n")]
+    room = rows - len(summary) - 1
+    groups = _groups(
+        report, columns, most=max(1, min(_FEW_GROUPS if rows < _TALL_ROWS else MOST_GROUPS, room - 1))
+    )
+    parts = [summary, groups, _errors(report.total, columns), *pictures(report, columns)]
+    shown = {0}
+    for at in _BY_IMPORTANCE:
+        tried = [part for place, part in enumerate(parts) if place in {*shown, at}]
+        if len(_below_each_other(*tried)) <= rows:
+            shown.add(at)
+    return _below_each_other(*(part for place, part in enumerate(parts) if place in shown))[:rows]
+
+
+def _below_each_other(*parts: Sequence[StyledRow]) -> list[StyledRow]:
+    """Return the parts that are not empty, a blank row between them."""
     rows: list[StyledRow] = []
     for part in filter(None, parts):
         rows += [[("", "")], *part] if rows else part
@@ -119,19 +150,19 @@ def incomplete(reason: str) -> str:
     return f"incomplete: {reason}"
 
 
-def shown_groups(report: StatisticsReport) -> Sequence[Group]:
-    """Return the first groups, of days and hours the last."""
-    if report.grouped_by in {"day", "hour"}:
-        return report.groups[-MOST_GROUPS:]
-    return report.groups[:MOST_GROUPS]
+def shown_groups(report: StatisticsReport, most: int = MOST_GROUPS) -> Sequence[Group]:
+    """Return the first groups, of days and hours the last; at most so many rows, one of which counts those left out."""
+    is_over_time = report.grouped_by in {"day", "hour"}
+    count = most if len(report.groups) <= most else max(1, most - 1)
+    return report.groups[-count:] if is_over_time else report.groups[:count]
 
 
 def group_name(group: Group) -> str:
     return sanitize_line(group.name) or "none"
 
 
-def _groups(report: StatisticsReport, columns: int) -> list[StyledRow]:
-    groups = shown_groups(report)
+def _groups(report: StatisticsReport, columns: int, *, most: int = MOST_GROUPS) -> list[StyledRow]:
+    groups = shown_groups(report, most)
     if not groups:
         return []
     cells = {column: [column.words(group.figures) for group in groups] for column in _COLUMNS}
@@ -151,7 +182,7 @@ def _groups(report: StatisticsReport, columns: int) -> list[StyledRow]:
     head, *lines = table(rows, columns, right=range(1, len(chosen) + 1)).split("\n")
     drawn: list[StyledRow] = [[(head, _HEADING)], *([(line, "")] for line in lines)]
     if left := len(report.groups) - len(groups):
-        drawn.append([(shortened(f"{left:,} more: -o csv lists all", columns), _FAINT)])
+        drawn.append([(shortened(f"{left:,} more: chatcli stats -o csv lists all", columns), _FAINT)])
     return drawn
 
 

@@ -66,6 +66,7 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
         options.output,
         is_plain=bool(settings.plain),
         is_quiet=options.quiet,
+        is_measured=settings.telemetry,
     )
     if options.watch is None:
         display.print()

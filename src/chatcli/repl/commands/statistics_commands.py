@@ -36,7 +36,7 @@ async def _stats(repl: ReplSession, argument: str) -> None:
     for message in notices:
         repl.frontend.notify(Notice("telemetry_damaged", message))
     if not found.has_calls:
-        for line in lines_without_calls(query, found):
+        for line in lines_without_calls(query, found, is_measured=repl.settings.telemetry):
             repl.frontend.remark(line)
     elif repl.settings.plain:
         from chatcli.render.spoken_statistics import statistics_sentences  # noqa: PLC0415 - as above
