@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.file_download import FileDownload, Part
-from chatcli.core.errors import BadResponse, ChatcliError, RequestRefused, ServerFailed, UsageError
+from chatcli.core.errors import (
+    BadResponse,
+    ChatcliError,
+    RateLimited,
+    RequestRefused,
+    ServerFailed,
+    UsageError,
+)
 from scripted_server import CUT, Answer, serving
 
 CONTENT = bytes(range(256)) * 40
@@ -145,10 +152,12 @@ async def test_a_part_that_is_too_long_is_fetched_anew(fetched):
     assert fetched.part.path.read_bytes() == CONTENT
 
 
-async def test_five_attempts_without_progress_are_the_last(fetched):
-    async with serving(Answer((b"busy",), 503)) as server:
-        with pytest.raises(ServerFailed):
+@pytest.mark.parametrize(("status", "error"), [(503, ServerFailed), (429, RateLimited)])
+async def test_five_attempts_without_progress_are_the_last(fetched, status, error):
+    async with serving(Answer((b"busy",), status)) as server:
+        with pytest.raises(error) as raised:
             await fetched.run(server)
+    assert raised.value.hint == "try again later, or name another model_hub"
     assert len(server.requests) == 5
     assert fetched.pauses == [1.0, 2.0, 4.0, 8.0]
 

@@ -18,10 +18,13 @@ CHAT_MODEL = {
 }
 
 
-def gguf(entries=CHAT_MODEL, *, version=3):
-    """Return the bytes of a GGUF file with these entries."""
-    head = b"GGUF" + struct.pack("<IQQ", version, 0, len(entries))
-    return head + b"".join(text(key) + value(item) for key, item in entries.items())
+def gguf(entries=CHAT_MODEL, *, version=3, tensors=()):
+    """Return the bytes of a GGUF file with these entries; ``tensors`` are where each begins behind the header."""
+    head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(entries))
+    head += b"".join(text(key) + value(item) for key, item in entries.items())
+    return head + b"".join(
+        text(f"blk.{at}") + struct.pack("<IQQIQ", 2, 8, 4, 0, offset) for at, offset in enumerate(tensors)
+    )
 
 
 def text(content):

@@ -58,6 +58,8 @@ def test_a_long_name_of_a_licence_is_cut(read):
         (gguf({"general.architecture": "llama", "general.type": "adapter"}), r"chat with \(adapter\)"),
         (gguf({**CHAT_MODEL, "split.no": 1}), "later part"),
         (gguf()[:-3], "unfinished"),
+        (gguf(tensors=[0, 4096])[:-3], "unfinished"),
+        (gguf(tensors=[4096, 0]) + bytes(4096), "ends before its weights do"),
         (b"GGUF" + struct.pack("<IQQ", 3, 0, 1 << 40), "damaged"),
     ],
 )
@@ -66,9 +68,13 @@ def test_a_file_that_is_no_chat_model_is_refused_with_the_reason(read, content, 
         read(content)
 
 
+def test_weights_that_begin_within_the_file_are_there(read):
+    assert read(gguf(tensors=[0, 4096]) + bytes(4097)).architecture == "llama"
+
+
 @given(st.data())
 def test_a_damaged_header_is_refused_or_read_and_nothing_else(tmp_path_factory, data):
-    content = bytearray(gguf())
+    content = bytearray(gguf(tensors=[0]) + b"x")
     for _ in range(data.draw(st.integers(1, 8))):
         content[data.draw(st.integers(4, len(content) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.mktemp("damaged") / "model.gguf"

@@ -149,10 +149,10 @@ class FileDownload:
         if response.status_code != _OK:
             error = status_error(endpoint, response)
             # There is neither a model nor a key to check.
-            raise error.reworded(hint="check model_hub" if response.is_client_error else None)
+            raise error.reworded(hint=_OTHER_FILE if error.retryable else "check model_hub")
         length = response.headers.get("content-length", str(self.size_bytes))
         if length != str(self.size_bytes):
-            raise self._wrong_size(endpoint, length)
+            raise self._wrong_size(endpoint, f"{int(length):,}" if length.isdecimal() else length)
         return 0
 
     def _wrong_size(self, endpoint: Endpoint, sent: str) -> BadResponse:

@@ -35,6 +35,8 @@ _NUMBERS: Final = {
 _STRING, _ARRAY = 8, 9
 _MOST_ENTRIES: Final = 100_000
 _MOST_ITEMS: Final = 10_000_000
+_MOST_DIMENSIONS: Final = 16
+"""The format has 4 at present."""
 _LONGEST_KEY: Final = 65_535
 _LONGEST_TEXT: Final = 4 << 20
 """Chat templates have some 10,000 characters."""
@@ -74,10 +76,15 @@ def read_gguf(path: Path) -> GgufModel:
     :raises OSError: it cannot be read
     """
     with path.open("rb") as file:
+        reader = _HeaderReader(file, path.stat().st_size)
         try:
-            found = dict(_entries(_HeaderReader(file, path.stat().st_size)))
+            tensors, entries = _entries(reader)
+            found = dict(entries)
+            last_bytes = _last_tensor_bytes(reader, tensors)
         except (struct.error, EOFError) as error:
             raise NotUsable("ends in the middle of its header: the download may be unfinished") from error
+        if last_bytes >= reader.left_bytes:
+            raise NotUsable("ends before its weights do: the download may be unfinished")
     architecture = found.get("general.architecture")
     if not isinstance(architecture, str):
         raise NotUsable("does not say which kind of model it is")
@@ -118,17 +125,31 @@ def _text(found: Mapping[str, Any], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _entries(reader: _HeaderReader) -> list[tuple[str, Any]]:
+def _last_tensor_bytes(reader: _HeaderReader, count: int) -> int:
+    """Read the list of tensors; return where the last one begins behind it, ``-1`` if there is none."""
+    last_bytes = -1
+    for _ in range(count):
+        reader.text(_LONGEST_KEY)
+        dimensions = reader.number(4)
+        if dimensions > _MOST_DIMENSIONS:
+            raise NotUsable("has a damaged header")
+        reader.take(dimensions * struct.calcsize("<Q"))
+        reader.number(4)
+        last_bytes = max(last_bytes, reader.number(10))
+    return last_bytes
+
+
+def _entries(reader: _HeaderReader) -> tuple[int, list[tuple[str, Any]]]:
+    """Return the number of tensors, and the entries."""
     if reader.take(4) != _MAGIC:
         raise NotUsable("is no GGUF file")
     version = reader.number(4)
     if version not in _VERSIONS:
         raise NotUsable(f"has version {version} of GGUF, which chatcli cannot read")
-    reader.number(10)  # the number of tensors
-    count = reader.number(10)
-    if count > _MOST_ENTRIES:
+    tensors, count = reader.number(10), reader.number(10)
+    if max(tensors, count) > _MOST_ENTRIES:
         raise NotUsable("has a damaged header")
-    return [(reader.text(_LONGEST_KEY), reader.value(reader.number(4))) for _ in range(count)]
+    return tensors, [(reader.text(_LONGEST_KEY), reader.value(reader.number(4))) for _ in range(count)]
 
 
 class _HeaderReader:
@@ -136,7 +157,7 @@ class _HeaderReader:
 
     def __init__(self, file: IO[bytes], size_bytes: int) -> None:
         self._file = file
-        self._left_bytes = size_bytes
+        self.left_bytes = size_bytes
 
     def take(self, size_bytes: int) -> bytes:
         self._count(size_bytes)
@@ -181,6 +202,6 @@ class _HeaderReader:
         self._file.seek(size_bytes, 1)
 
     def _count(self, size_bytes: int) -> None:
-        self._left_bytes -= size_bytes
-        if self._left_bytes < 0:
+        self.left_bytes -= size_bytes
+        if self.left_bytes < 0:
             raise EOFError
