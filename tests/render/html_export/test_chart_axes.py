@@ -111,6 +111,11 @@ def test_days_are_labelled_at_even_distances():
     assert [tick.is_extra for tick in ticks] == [False, True] * 3
 
 
+def test_days_of_years_are_labelled_by_their_months():
+    ticks = moment_ticks([MIDNIGHT + timedelta(days=index) for index in range(800)], is_hourly=False)
+    assert [tick.label for tick in ticks] == ["Nov 2026", "May 2027", "Nov 2027", "May 2028", "Nov 2028"]
+
+
 def test_hours_are_labelled_at_round_hours_and_days_first():
     ticks = moment_ticks(hours(MIDNIGHT - timedelta(hours=13), 48), is_hourly=True)
     assert [(tick.label, tick.is_extra) for tick in ticks] == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.text.times import calendar_day
@@ -28,6 +29,8 @@ _MILLISECONDS, _SECONDS = (0.001, "ms"), (1, "s")
 _HOURS: Final = (1, 2, 3, 6, 12)
 _DAYS: Final = (1, 2, 5, 10, 20, 30, 60, 90, 180, 365)
 _MOST_TICKS: Final = 7
+_YEAR: Final = timedelta(days=360)
+"""From this on, a month with its year says more than a day."""
 
 
 class Tick(NamedTuple):
@@ -125,7 +128,12 @@ def edge_ticks(edges_s: Sequence[float], last_s: float | None) -> list[Tick]:
 
 def _moment(starts: Sequence[datetime], index: int, *, is_time: bool, is_extra: bool) -> Tick:
     start = starts[index]
-    label = f"{start:%H:%M}" if is_time else calendar_day(start, start)
+    if is_time:
+        label = f"{start:%H:%M}"
+    elif starts[-1] - starts[0] < _YEAR:
+        label = calendar_day(start, start)
+    else:
+        _, _, label = calendar_day(start).partition(" ")
     return Tick((index + 0.5) / len(starts), label, is_extra)
 
 

@@ -120,7 +120,7 @@ class FiguresOverTime:
             yield from figure(title, "You stopped every call, so there is no rate.")
             return
         name, worst = min(rated, key=lambda slot: slot[1])
-        lowest = "" if worst == 1 else f"; the lowest was {percentage(worst)} ({name})"
+        lowest = "" if worst == 1 or len(rated) == 1 else f"; the lowest was {percentage(worst)} ({name})"
         scale = scale_of_shares(worst)
         begins = f" The axis begins at {scale.ticks[0].label}." if scale.ticks[0].at else ""
         chart = self._chart("success", f"Line chart: the success rate by {self._noun}", scale, _rate_in_words)

@@ -62,6 +62,7 @@ svg { display: block; overflow: visible; }
 .grid { stroke: var(--grid); }
 .grid.ground { stroke: var(--ground); }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; vector-effect: non-scaling-stroke; }
+.line.dense { stroke-width: 1.25; }
 .line.one { stroke: var(--one); }
 .line.two { stroke: var(--two); stroke-dasharray: 7 4; }
 .line.three { stroke: var(--three); stroke-dasharray: 2 3; }

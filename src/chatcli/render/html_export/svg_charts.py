@@ -18,6 +18,8 @@ _HEIGHT: Final = 200
 _LABEL_BELOW: Final = 20
 _MOST_MARKED, _MOST_MARKED_NARROW = 62, 20
 """The points of a line that get markers each; more would hide it. One without neighbours always has its marker."""
+_MOST_CLEAR: Final = 100
+"""The columns up to which lines are as broad as they should be."""
 _MOST_EXPLAINED: Final = 400
 """The columns that say their figures under the mouse; more would be too narrow to point at, and fill the file."""
 _GAP: Final = 1.5
@@ -78,6 +80,7 @@ def line_chart(chart: Chart, lines: Sequence[Series]) -> Iterator[str]:
     count = len(chart.columns)
     for line in reversed(lines):
         heights = [None if value is None else _y(chart.scale, value) for value in line.values]
+        dense = " dense" if count > _MOST_CLEAR else ""
         points = len([y for y in heights if y is not None])
         runs = list(_runs(heights))
         paths = [
@@ -88,7 +91,7 @@ def line_chart(chart: Chart, lines: Sequence[Series]) -> Iterator[str]:
         # Stretched to the width; the line itself keeps its breadth.
         yield (
             f'<svg width="100%" height="{_HEIGHT}" viewBox="0 0 1000 {_HEIGHT}" preserveAspectRatio="none">'
-            f'<path class="line {line.style}" d="{" ".join(paths)}"/></svg>'
+            f'<path class="line {line.style}{dense}" d="{" ".join(paths)}"/></svg>'
         )
         for start, run in runs:
             if points <= _MOST_MARKED or len(run) == 1:
