@@ -14,7 +14,7 @@ _CHART_COLORS: Final = """\
 --ground: #8b949e; --grid: #30363d; --pointed: #e6edf31f; }
 }
 @media (forced-colors: active) {
-:root { --one: CanvasText; --two: CanvasText; --three: CanvasText; --ok: CanvasText; --failed: LinkText; \
+:root { --text: CanvasText; --faint: CanvasText; --page: Canvas; --box: Canvas; --one: CanvasText; --two: CanvasText; --three: CanvasText; --ok: CanvasText; --failed: LinkText; \
 --stopped: GrayText; --ground: CanvasText; --grid: GrayText; --pointed: transparent; }
 }
 """
