@@ -50,7 +50,7 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--columns", type=int, default=1200)
-    parser.add_argument("--rows", type=int, default=1250)
+    parser.add_argument("--rows", type=int, default=1210)
     options = parser.parse_args()
     if CHROMIUM is None:
         print("this picture needs chromium", file=sys.stderr)

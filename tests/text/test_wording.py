@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.text.wording import counted, dollars, is_yes, number_meant, percentage
+from chatcli.text.wording import counted, dollars, is_yes, number_meant
 
 
 def test_a_number_has_its_noun_in_the_right_form():
@@ -35,14 +35,6 @@ def test_a_number_has_its_noun_in_the_right_form():
 )
 def test_an_amount_is_reported_from_nothing(usd, shown):
     assert dollars(usd) == shown
-
-
-@pytest.mark.parametrize(
-    ("share", "shown"),
-    [(0, "0%"), (0.5, "50%"), (0.9834, "98.3%"), (0.99999, "99.9%"), (1, "100%"), (0.0004, "0.1%")],
-)
-def test_only_none_are_no_percent_and_only_all_a_hundred(share, shown):
-    assert percentage(share) == shown
 
 
 @pytest.mark.parametrize("answer", ["y", "Y", " yes\n", "YES"])

@@ -6,9 +6,24 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from chatcli.core.errors import LocalIOError
+from chatcli.core.errors import LocalIOError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def refuse_existing(paths: Sequence[Path], *, force: bool) -> None:
+    """Raise ``UsageError`` if a file is there already, unless it may be overwritten; devices and pipes may."""
+    existing = [] if force else [path for path in paths if path.is_file()]
+    if existing:
+        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
+        raise UsageError(
+            f"{existing[0]}{more} already exists",
+            hint="choose another --out, or --force to overwrite",
+            code="file_exists",
+        )
 
 
 class OutputFile:

@@ -1,15 +1,16 @@
-"""Statistics on standard output: once, or again and again while somebody watches."""
+"""Statistics on standard output or in a file: once, or again and again while somebody watches."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.app.statistics_report import lines_without_calls, read_statistics
 from chatcli.app.threads import in_thread
+from chatcli.cli.output_file import OutputFile
 from chatcli.core.errors import ExitCode, LocalIOError
 from chatcli.core.frozen import frozen
 from chatcli.render.themes import ANY_BACKGROUND, theme
@@ -38,7 +39,8 @@ _PROBLEM: Final = "finding.problem"
 class StatisticsDisplay:
     """Reads the statistics of ``query`` from the folder ``data`` and writes them in one of ``FORMS``.
 
-    ``is_plain`` makes sentences of tables and pictures. ``is_measured`` is whether calls are measured at all now.
+    ``is_plain`` makes sentences of tables and pictures. ``is_measured`` is whether calls are measured at all now. ``out`` names the
+    file to write to, in place of standard output.
     """
 
     query: StatisticsQuery
@@ -48,6 +50,7 @@ class StatisticsDisplay:
     is_plain: bool = False
     is_quiet: bool = False
     is_measured: bool = True
+    out: Path | None = None
     now: Callable[[], datetime] = local_now
 
     def print(self) -> None:
@@ -57,11 +60,19 @@ class StatisticsDisplay:
         """Write what was found; if more is to follow, so that both can be told apart."""
         form = FORMS[self.form]
         if form.is_for_programs or found.has_calls:
-            written = form.written(self, found, is_repeated)
-            self.terminal.stdout.write(self.terminal.redactor.redact(written))
+            self._write(self.terminal.redactor.redact(form.written(self, found, is_repeated)))
         elif not self.is_quiet:
             for line in self.lines_without_calls(found):
                 self.terminal.warn(sanitize_line(line))
+
+    def _write(self, text: str) -> None:
+        if self.out is None:
+            self.terminal.stdout.write(text)
+            return
+        with closing(OutputFile(str(self.out))) as file:
+            file.write(text)
+        if not self.is_quiet:
+            self.terminal.warn(f"wrote the statistics to {sanitize_line(str(self.out))}")
 
     def read(self) -> Statistics:
         return read_statistics(
@@ -109,7 +120,8 @@ def _as_text(display: StatisticsDisplay, found: Statistics, is_repeated: bool) -
         columns = terminal.columns()
         table_columns = max(columns, terminal.listing_columns())
         rows = statistics_view(found.report, found.period, columns, table_columns=table_columns)
-        text = theme(ANY_BACKGROUND, terminal.stdout_colors).painted(rows)
+        colors = terminal.stdout_colors if display.out is None else None
+        text = theme(ANY_BACKGROUND, colors).painted(rows)
     return f"{text}\n\n" if is_repeated else f"{text}\n"
 
 
@@ -125,11 +137,19 @@ def _as_csv(_: StatisticsDisplay, found: Statistics, _is_repeated: bool) -> str:
     return statistics_csv(found.report)
 
 
+def _as_html(display: StatisticsDisplay, found: Statistics, _is_repeated: bool) -> str:
+    from chatcli.render.html_export.statistics_page import statistics_to_html  # noqa: PLC0415 - as above
+
+    wanted = (("Model", display.query.model), ("Endpoint", display.query.endpoint))
+    return statistics_to_html(found.report, about=[(label, name) for label, name in wanted if name])
+
+
 FORMS: Final[Mapping[str, OutputForm]] = MappingProxyType(
     {
         "text": OutputForm(_as_text, is_for_programs=False),
         "json": OutputForm(_as_json),
         "csv": OutputForm(_as_csv),
+        "html": OutputForm(_as_html),
     }
 )
 """The forms of the output, by their names for ``-o``."""

@@ -26,15 +26,6 @@ def dollars(usd: Decimal | float) -> str:
     return f"${usd:,.2f}" if usd >= 1 else f"${usd:.4f}".removesuffix("00")
 
 
-_NEARLY_NONE, _NEARLY_ALL = 0.001, 0.999
-
-
-def percentage(share: float) -> str:
-    """Return a share from 0 to 1: ``98.3%``, ``50%``; only none of them is ``0%``, and only all are ``100%``."""
-    shown = min(max(share, _NEARLY_NONE), _NEARLY_ALL) if 0 < share < 1 else share
-    return f"{shown * 100:.1f}".removesuffix(".0") + "%"
-
-
 YES_OR_NO: Final = "[y/N]"
 _YES: Final = frozenset({"y", "yes"})
 _NUMBER: Final = re.compile(r"(\d{1,9})[.)]?")

@@ -14,6 +14,7 @@ from chatcli.core.call_records import CallRecord
 from chatcli.core.errors import ExitCode
 from chatcli.core.statistics import GROUPINGS
 from chatcli.telemetry.call_store import FILE_NAME, CallStore
+from render.html_export.html_reading import Tables
 
 
 @pytest.fixture
@@ -93,6 +94,56 @@ class TestWithCalls:
             "Calls in the last 7 days: 1 call, 100% succeeded, half took up to 200 ms, 95% up to 200 ms, free.\n"
         )
 
+    def test_a_browser_gets_a_page_with_the_same_figures(self, command, tmp_path):
+        page = tmp_path / "week.html"
+        code, screen = command("stats", "--html", "--model", "gpt-5-mini", "--out", page)
+        assert (code, screen.out) == (ExitCode.DONE, "")
+        assert screen.err == f"wrote the statistics to {page}\n"
+        html = page.read_text("utf-8")
+        (row,) = Tables(html).by_caption["Figures by model"][1:]
+        assert row[:7] == ["gpt-5-mini", "9", "88.8%", "1", "4.0 s", "8.0 s", "8.0 s"]
+        assert "<dt>Model</dt><dd><bdi>gpt-5-mini</bdi></dd>" in html
+
+    def test_the_end_of_a_name_says_the_form(self, command, tmp_path):
+        for name, beginning in (
+            ("a.HTML", "<!DOCTYPE html>"),
+            ("a.csv", "model,calls"),
+            ("a.json", "{"),
+            ("a", "Calls"),
+        ):
+            command("stats", "-q", "--out", tmp_path / name)
+            assert (tmp_path / name).read_text("utf-8").startswith(beginning)
+        _, screen = command("stats", "-o", "json", "--out", tmp_path / "b.html", "-q")
+        assert json.loads((tmp_path / "b.html").read_text("utf-8"))["total"]["calls"] == 10
+        assert screen.err == ""
+
+    def test_tables_in_a_file_have_no_colours(self, command, tmp_path):
+        command("stats", "--out", tmp_path / "week.txt", is_terminal=True)
+        assert "\x1b" not in (tmp_path / "week.txt").read_text("utf-8")
+
+    def test_a_file_is_not_overwritten_unless_it_may(self, command, tmp_path):
+        page = tmp_path / "week.html"
+        page.write_text("mine", "utf-8")
+        code, screen = command("stats", "--html", "--out", page)
+        assert code == ExitCode.USAGE
+        assert screen.err.splitlines()[-1].endswith("choose another --out, or --force to overwrite")
+        assert page.read_text("utf-8") == "mine"
+        assert command("stats", "--html", "--out", page, "--force")[0] == ExitCode.DONE
+        assert page.read_text("utf-8") != "mine"
+
+    def test_a_page_goes_into_a_pipe_but_on_a_terminal_only_if_asked(self, command):
+        assert command("stats", "--html")[1].out.startswith("<!DOCTYPE html>")
+        code, screen = command("stats", "--html", is_terminal=True)
+        assert (code, screen.out) == (ExitCode.USAGE, "")
+        assert "--out statistics.html" in screen.err
+        _, screen = command("stats", "--html", "--out", "-", is_terminal=True)
+        assert screen.out.startswith("<!DOCTYPE html>")
+
+    def test_a_file_that_cannot_be_written_is_an_error(self, command, tmp_path):
+        code, screen = command("stats", "--html", "--out", tmp_path / "nowhere" / "week.html")
+        assert code == ExitCode.LOCAL_IO
+        assert "cannot write" in screen.err
+
     def test_names_that_have_no_calls_are_said(self, command):
         code, screen = command("stats", "--model", "gpt-9")
         assert (code, screen.out) == (ExitCode.DONE, "")
@@ -115,6 +166,7 @@ def test_without_a_call_a_person_is_told_so(command, tmp_path):
 def test_without_a_call_a_program_gets_its_form_all_the_same(command):
     assert json.loads(command("stats", "-o", "json")[1].out)["total"]["calls"] == 0
     assert command("stats", "-o", "csv")[1].out.startswith("model,calls,")
+    assert "No calls in this period." in command("stats", "--html")[1].out
     assert command("stats", "-q")[1].err == ""
 
 
@@ -127,7 +179,9 @@ def test_without_a_call_a_program_gets_its_form_all_the_same(command):
         (("--by", "weather"), "--by"),
         (("--watch", "never"), "--watch must be a time"),
         (("--watch", "-o", "csv"), "--watch and -o csv cannot be combined"),
-        (("-o", "html"), "-o"),
+        (("--watch", "--html"), "--watch and -o html cannot be combined"),
+        (("--watch", "--out", "week.txt"), "--watch and --out cannot be combined"),
+        (("-o", "picture"), "-o"),
         (("yesterday",), "yesterday"),
     ],
 )

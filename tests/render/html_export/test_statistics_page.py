@@ -153,14 +153,14 @@ def test_the_figures_at_a_glance_are_those_of_the_report():
     text = text_of(statistics_to_html(report()))
     for words in (
         "Calls202 failed, 1 stopped",
-        "Success89.5%of the calls you did not stop",
+        "Success89.4%of the calls you did not stop",
         "Latency, p501.2 sp95 3.4 s, p99 8.1 s",
         "First token, p50240 msp95 900 ms, p99 2.0 s",
         "Tokens a second48.2",
         "Tokens in12,3454,000 from the provider's cache",
         "Tokens out6,789",
-        "Cost$0.00342 calls at an unknown price",
-        "Retries49 s between them, 2 s for rate limits",
+        "Costover $0.00342 calls at an unknown price",
+        "Retries49.0 s between them, 2.0 s for rate limits",
         "Cache hits3",
     ):
         assert words in text
@@ -203,8 +203,8 @@ def test_errors_are_listed_by_code_the_most_frequent_first():
     rows = Tables(statistics_to_html(report(total=figures))).by_caption["Errors by code"]
     assert rows == [
         ["Code", "Calls", "Share of all calls"],
-        ["rate_limited", "3", "15%"],
-        ["timed_out", "2", "10%"],
+        ["rate_limited", "3", "15.0%"],
+        ["timed_out", "2", "10.0%"],
     ]
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from chatcli.app.statistics_report import StatisticsQuery
 from chatcli.cli.actions import add_examples
+from chatcli.cli.output_file import refuse_existing
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled
 from chatcli.cli.statistics_display import FORMS, StatisticsDisplay, watch
@@ -35,8 +37,19 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("-m", "--model", dest="of_model", metavar="NAME", help="only calls of this model")
     parser.add_argument("--endpoint", dest="of_endpoint", metavar="HOST", help="only calls of this endpoint")
     parser.add_argument(
-        "-o", "--output", choices=[*FORMS], default="text", help="tables and pictures, or for programs"
+        "-o", "--output", choices=[*FORMS], help="tables and pictures, or for programs; by default text"
     )
+    parser.add_argument(
+        "--html",
+        dest="output",
+        action="store_const",
+        const="html",
+        help="one page with charts, for a browser",
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", help="where to; the end of its name says the form, where -o does not"
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite FILE")
     parser.add_argument(
         "--watch",
         nargs="?",
@@ -53,32 +66,48 @@ def add_arguments(parser: Parser) -> None:
         ("chatcli stats --since 2026-11-01 --by day -o csv", "for a spreadsheet"),
         ("chatcli stats --since 15m -o json | jq .total", "for a script"),
         ("chatcli stats --since 1h --watch", "as it happens"),
+        ("chatcli stats --since 30d --html --out month.html", "a page for a browser"),
     )
 
 
 def run(options: Namespace, terminal: Terminal) -> ExitCode:
+    out = None if options.out in {None, "-"} else Path(options.out).expanduser()
+    form = options.output or _form_of(out)
+    if form == "html" and options.out is None and terminal.stdout.is_terminal:
+        raise UsageError("a page needs a file", hint="name one: --out statistics.html")
+    if out is not None:
+        refuse_existing([out], force=options.force)
     context = run_context(terminal)
     settings = settings_of(options, context, terminal, mentions_untrusted=False)
     display = StatisticsDisplay(
         StatisticsQuery(options.since, options.until, options.by, options.of_model, options.of_endpoint),
         context.paths.data,
         terminal,
-        options.output,
+        form,
         is_plain=bool(settings.plain),
         is_quiet=options.quiet,
         is_measured=settings.telemetry,
+        out=out,
     )
     if options.watch is None:
         display.print()
         return ExitCode.DONE
-    if options.output == "csv":
-        raise UsageError("--watch and -o csv cannot be combined", hint="use -o json: one object a line")
+    if form in {"csv", "html"}:
+        raise UsageError(f"--watch and -o {form} cannot be combined", hint="use -o json: one object a line")
+    if out is not None:
+        raise UsageError("--watch and --out cannot be combined", hint="leave one of them out")
     every_s = _pause(options.watch)
     is_ended = asyncio.Event()
     watching = watch(display, every_s, is_ended)
     return asyncio.run(
         until_signalled(watching, interrupt=is_ended.set, on_signal=terminal.give_up_on_readers)
     )
+
+
+def _form_of(out: Path | None) -> str:
+    """Return the form that the end of the file's name says, else that for people."""
+    suffix = "" if out is None else out.suffix.lower().removeprefix(".")
+    return suffix if suffix in FORMS else "text"
 
 
 def _pause(written: str) -> float:

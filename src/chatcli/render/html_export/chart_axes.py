@@ -6,6 +6,7 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from chatcli.render.statistics_words import round_time
 from chatcli.text.times import calendar_day
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _ROUND_TIMES_S: Final = (
 _PERCENTS: Final = ((80, 5), (50, 10), (0, 25))
 _MILLISECONDS, _SECONDS = (0.001, "ms"), (1, "s")
 _HOURS: Final = (1, 2, 3, 6, 12)
-_DAYS: Final = (1, 2, 5, 10, 20, 30, 60, 90, 180, 365)
+_DAYS: Final = (1, 2, 3, 4, 7, 14, 30, 60, 90, 180, 365)
 _MOST_TICKS: Final = 7
 _YEAR: Final = timedelta(days=360)
 """From this on, a month with its year says more than a day."""
@@ -91,11 +92,6 @@ def scale_of_times(times_s: Iterable[float]) -> Scale:
     return _even(largest, step, lambda value: _in_unit(value, unit))
 
 
-def time_label(time_s: float) -> str:
-    """Return a round time: ``200 ms``, ``1.5 s``, ``2 min``."""
-    return _in_unit(time_s, _unit_of(time_s)) if time_s else "0 s"
-
-
 def moment_ticks(starts: Sequence[datetime], *, is_hourly: bool) -> list[Tick]:
     """Return the labels below slots that begin at ``starts``, at most seven: the days, and hours where there is room."""
     days = [index for index, start in enumerate(starts) if not (is_hourly and start.hour)]
@@ -121,7 +117,7 @@ def edge_ticks(edges_s: Sequence[float], last_s: float | None) -> list[Tick]:
     edges = [*edges_s, *([] if last_s is None else [last_s])]
     every = -(-len(edges) // _MOST_TICKS)
     return [
-        Tick(index / len(edges_s), time_label(edges[index]), place % 2 == 1)
+        Tick(index / len(edges_s), round_time(edges[index]), place % 2 == 1)
         for place, index in enumerate(range(0, len(edges), every))
     ]
 

@@ -12,7 +12,6 @@ from chatcli.render.html_export.chart_axes import (
     scale_of_dollars,
     scale_of_shares,
     scale_of_times,
-    time_label,
 )
 from chatcli.render.html_export.statistics_tables import (
     CALLS,
@@ -32,14 +31,15 @@ from chatcli.render.html_export.statistics_tables import (
     unpriced_words,
 )
 from chatcli.render.html_export.svg_charts import Chart, Series, bar_chart, line_chart, swatch
-from chatcli.text.times import calendar_day, in_milliseconds
-from chatcli.text.wording import counted, dollars, percentage
+from chatcli.render.statistics_words import range_in_words, rate_in_words, round_time, time_in_words
+from chatcli.text.times import calendar_day
+from chatcli.text.wording import counted, dollars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import date, datetime
 
-    from chatcli.core.statistics import Figures, HistogramBar, StatisticsReport, TimeSlot
+    from chatcli.core.statistics import Figures, StatisticsReport, TimeSlot
     from chatcli.render.html_export.chart_axes import Scale, Tick
     from chatcli.render.html_export.statistics_tables import Cell
 
@@ -87,7 +87,7 @@ class FiguresOverTime:
             return
         name, worst = max(timed, key=lambda slot: slot[1].p99_s)
         halves = [latency.p50_s for _, latency in timed]
-        summary = f"p50 {_between(min(halves), max(halves))}; the highest p99 was {in_milliseconds(worst.p99_s)} ({name})."
+        summary = f"p50 {_between(min(halves), max(halves))}; the highest p99 was {time_in_words(worst.p99_s)} ({name})."
         scale = scale_of_times(time_s for _, latency in timed for time_s in latency)
         if scale.is_logarithmic:
             summary += " Each line of the grid is ten times the one below."
@@ -120,7 +120,7 @@ class FiguresOverTime:
             yield from figure(title, "You stopped every call, so there is no rate.")
             return
         name, worst = min(rated, key=lambda slot: slot[1])
-        lowest = "" if worst == 1 or len(rated) == 1 else f"; the lowest was {percentage(worst)} ({name})"
+        lowest = "" if worst == 1 or len(rated) == 1 else f"; the lowest was {rate_in_words(worst)} ({name})"
         scale = scale_of_shares(worst)
         begins = f" The axis begins at {scale.ticks[0].label}." if scale.ticks[0].at else ""
         chart = self._chart("success", f"Line chart: the success rate by {self._noun}", scale, _rate_in_words)
@@ -211,26 +211,26 @@ class FiguresOverTime:
             return
         total = sum(bar.calls for bar in bars)
         most = max(bars, key=lambda bar: bar.calls)
-        names = [_range(bar) for bar in bars]
+        names = [range_in_words(bar) for bar in bars]
         scale = scale_of_counts(most.calls)
         chart = Chart(
             "latencies",
             "Histogram: how many calls took how long",
-            f"From {time_label(bars[0].lower_s)}, up to {counted(most.calls, 'call')}. The figures are in the table below.",
+            f"From {round_time(bars[0].lower_s)}, up to {counted(most.calls, 'call')}. The figures are in the table below.",
             scale,
             [
-                f"{name}\n{counted(bar.calls, 'call')}, {percentage(bar.calls / total)}"
+                f"{name}\n{counted(bar.calls, 'call')}, {rate_in_words(bar.calls / total)}"
                 for name, bar in zip(names, bars, strict=True)
             ],
             edge_ticks([bar.lower_s for bar in bars], bars[-1].upper_s),
         )
         rows = (
-            (name, f"{bar.calls:,}", percentage(bar.calls / total))
+            (name, f"{bar.calls:,}", rate_in_words(bar.calls / total))
             for name, bar in zip(names, bars, strict=True)
         )
         yield from figure(
             title,
-            f"How long calls took that succeeded; most often {_range(most)}: {most.calls:,} of {total:,}.",
+            f"How long calls took that succeeded; most often {range_in_words(most)}: {most.calls:,} of {total:,}.",
             chart=bar_chart(chart, [Series("ok", [bar.calls for bar in bars])], are_adjacent=True),
             table=folded_table(f"{title} in figures", title, ("Latency", "Calls", "Share"), rows),
         )
@@ -282,7 +282,7 @@ def _legend(kinds: Iterable[tuple[str, str]], *, is_line: bool) -> str:
 
 
 def _between(least_s: float, most_s: float) -> str:
-    least, most = in_milliseconds(least_s), in_milliseconds(most_s)
+    least, most = time_in_words(least_s), time_in_words(most_s)
     return f"was {least}" if least == most else f"went from {least} to {most}"
 
 
@@ -306,10 +306,3 @@ def _calls_in_words(figures: Figures) -> str:
         (figures.cancelled, "stopped"),
     )
     return ", ".join(f"{count:,} {what}" for count, what in counts if count) or "no calls"
-
-
-def _range(bar: HistogramBar) -> str:
-    if bar.upper_s is None:
-        return f"{time_label(bar.lower_s)} or more"
-    upper = time_label(bar.upper_s)
-    return f"{time_label(bar.lower_s)} to {upper}" if bar.lower_s else f"under {upper}"

@@ -13,7 +13,6 @@ from chatcli.render.html_export.statistics_tables import (
     TIME_GROUPINGS,
     cost_words,
     error_table,
-    failed,
     group_tables,
     named_groups,
     rate_of_tokens,
@@ -22,8 +21,9 @@ from chatcli.render.html_export.statistics_tables import (
     unpriced_words,
 )
 from chatcli.render.html_export.svg_charts import SHARED_SHAPES, Bar, row_chart
-from chatcli.text.times import calendar_day, in_minutes
-from chatcli.text.wording import counted, percentage
+from chatcli.render.statistics_words import failures, rate_in_words, time_in_words
+from chatcli.text.times import calendar_day
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,7 +75,7 @@ def _lines(report: StatisticsReport, about: Sequence[tuple[str, str]]) -> Iterat
 
 def _at_a_glance(total: Figures) -> Iterator[str]:
     yield '<section><h2>At a glance</h2><dl class="tiles">'
-    yield _tile("Calls", f"{total.calls:,}", f"{failed(total):,} failed, {total.cancelled:,} stopped")
+    yield _tile("Calls", f"{total.calls:,}", ", ".join(failures(total)) or "none failed")
     yield _tile("Success", rate_words(total), "of the calls you did not stop")
     yield _tile("Latency, p50", time_words(total.latency, 0), _tail(total.latency))
     yield _tile("First token, p50", time_words(total.ttft, 0), _tail(total.ttft))
@@ -129,11 +129,11 @@ def _tail(percentiles: Percentiles | None) -> str:
 
 def _waits(figures: Figures) -> str:
     waits = (figures.retry_wait_s, "between them"), (figures.limit_wait_s, "for rate limits")
-    return ", ".join(f"{in_minutes(wait_s)} {what}" for wait_s, what in waits if wait_s)
+    return ", ".join(f"{time_in_words(wait_s)} {what}" for wait_s, what in waits if wait_s)
 
 
 def _bar(name: str, calls: int, total: Figures) -> Bar:
-    return Bar(name, calls, f"{calls:,} ({percentage(calls / total.calls)})")
+    return Bar(name, calls, f"{calls:,} ({rate_in_words(calls / total.calls)})")
 
 
 def _period(report: StatisticsReport) -> str:

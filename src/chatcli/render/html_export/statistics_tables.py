@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.core.statistics import Figures
 from chatcli.render.html_export.page_frame import shown_line
+from chatcli.render.statistics_words import cost_in_words, errors_by_count, rate_in_words, time_in_words
 from chatcli.text.shortening import shortened
-from chatcli.text.times import in_milliseconds
-from chatcli.text.wording import counted, dollars, percentage
+from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,19 +38,16 @@ def failed(figures: Figures) -> int:
 
 
 def rate_words(figures: Figures) -> str:
-    return MISSING if figures.success_rate is None else percentage(figures.success_rate)
+    return MISSING if figures.success_rate is None else rate_in_words(figures.success_rate)
 
 
 def cost_words(figures: Figures) -> str:
-    """Return the cost, ``unknown`` if no price is known."""
-    if not figures.calls and not figures.cost_usd:
-        return MISSING
-    return "unknown" if figures.unpriced and not figures.cost_usd else dollars(figures.cost_usd)
+    return cost_in_words(figures) if figures.calls or figures.cost_usd else MISSING
 
 
 def time_words(percentiles: Percentiles | None, which: int) -> str:
     """Return the p50, p95 or p99 in words: 0, 1 or 2 of them."""
-    return MISSING if percentiles is None else in_milliseconds(percentiles[which])
+    return MISSING if percentiles is None else time_in_words(percentiles[which])
 
 
 def rate_of_tokens(figures: Figures) -> str:
@@ -159,14 +156,10 @@ def group_tables(groups: Sequence[Group], noun: str) -> Iterator[str]:
         )
 
 
-def error_counts(figures: Figures) -> list[tuple[str, int]]:
-    """Return the codes of errors with their counts, most first."""
-    return sorted(figures.errors.items(), key=lambda error: (-error[1], error[0]))
-
-
 def error_table(figures: Figures) -> Iterator[str]:
     rows = (
-        (code, _amount(count), percentage(count / figures.calls)) for code, count in error_counts(figures)
+        (code, _amount(count), rate_in_words(count / figures.calls))
+        for code, count in errors_by_count(figures)
     )
     yield from table(
         "Errors by code", ("Code", "Calls", "Share of all calls"), rows, names=True, is_headed=True

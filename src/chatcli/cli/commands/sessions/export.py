@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.actions import Action
 from chatcli.cli.commands.sessions.listing import warn_of_damage, warn_of_unreadable
-from chatcli.cli.output_file import OutputFile
+from chatcli.cli.output_file import OutputFile, refuse_existing
 from chatcli.cli.setup import learn_keys
 from chatcli.core.errors import ExitCode, LocalIOError, UsageError
 from chatcli.sessions.exporting import to_document, to_json, to_markdown, transcript
@@ -118,7 +118,7 @@ def _export(options: Namespace, library: Library, terminal: Terminal) -> ExitCod
         )
     else:
         written = [] if out is None else [out]
-        _refuse_existing(written, force=options.force)
+        refuse_existing(written, force=options.force)
         chunks: Iterable[str]
         if row is _JSON and _is_list(options):
             documents = (to_document(load(file), _name(file), redact) for file in files)
@@ -188,7 +188,7 @@ class _Folder:
 
     def write(self, files: Sequence[SessionFile], load: Load, *, whole_tree: bool) -> list[Path]:
         targets = list(self._targets(files))
-        _refuse_existing(targets, force=self._force)
+        refuse_existing(targets, force=self._force)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -213,17 +213,6 @@ class _Folder:
 
 def _name(file: SessionFile) -> str:
     return file.path.stem
-
-
-def _refuse_existing(paths: Sequence[Path], *, force: bool) -> None:
-    existing = [] if force else [path for path in paths if path.is_file()]
-    if existing:
-        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
-        raise UsageError(
-            f"{existing[0]}{more} already exists",
-            hint="choose another --out, or --force to overwrite",
-            code="file_exists",
-        )
 
 
 def _write(path: Path, chunks: Iterable[str]) -> None:
