@@ -172,6 +172,11 @@ def test_a_command_names_only_options_of_its_own(arguments, message):
     assert recorded.err.startswith(message)
 
 
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
 class Buggy:
     """A terminal whose keyboard has a bug."""
 
@@ -191,6 +196,20 @@ def test_a_bug_is_one_line_and_what_to_do(tmp_path):
     assert buggy.terminal.err == (
         "chatcli: a bug: ZeroDivisionError: oh␛[2J no\n→ run it again with --debug and report what it prints\n"
     )
+
+
+def test_a_bug_is_logged_without_its_words(tmp_path):
+    assert main(["hi"], Buggy()) == 1
+    (line,) = (tmp_path / "x" / "chatcli.log").read_text().splitlines()
+    logged = json.loads(line)
+    assert (logged["level"], logged["event"], logged["error"]) == ("error", "bug", ["ZeroDivisionError"])
+    assert logged["traceback"][0].startswith("cli/main.py:")
+    assert "oh" not in "".join(logged["error"] + logged["traceback"]).split()
+
+
+def test_a_bug_of_a_run_that_saves_nothing_is_not_logged(tmp_path):
+    assert main(["hi", "--no-save"], Buggy()) == 1
+    assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize("error", [RecursionError("too deep"), MemoryError()], ids=["recursion", "memory"])

@@ -40,6 +40,7 @@ from chatcli.core.request import Parameters, Request, ResponseFormat, Tool
 from chatcli.storage.answer_store import MemoryAnswers, StoredAnswer, StoreLimits, StoreUnavailable
 from client.scripted_model import ScriptedModel
 from client.wire import events_of, failure_of
+from noted_events import NotedEvents
 
 LIMITS = StoreLimits(3_600, 1_000_000)
 ENDPOINT = Endpoint("https://models.example/v1", key="sk-one")
@@ -567,3 +568,14 @@ async def test_an_answer_looked_up_while_the_question_is_written_is_replayed(cac
     assert text_of(events) == "Paris"
     assert events[-1].cached
     assert len(model.requests) == 1
+
+
+async def test_the_log_says_what_became_of_a_question_and_not_which():
+    log = NotedEvents()
+    memory = MemoryAnswers(LIMITS)
+    cache = AnswerCache(lambda: memory, patience_s=60)
+    model = AnswerCacheModel(ScriptedModel(ANSWER), cache, ORIGIN, count=len, log=log)
+    for _ in range(2):
+        await events_of(model, QUESTION)
+    assert [facts["result"] for facts in log.facts("cache")] == ["miss", "stored", "hit"]
+    assert "France" not in repr(log.events)

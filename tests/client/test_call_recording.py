@@ -12,10 +12,12 @@ from chatcli.client.call_recording import RecordedModel, Recording
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.retry import RetryingModel
 from chatcli.core.errors import BudgetReached, RateLimited, ServerFailed
+from chatcli.core.event_log import ERROR, INFO, WARNING
 from chatcli.core.events import Completion, Notice, TextDelta, Usage
 from client.scripted_model import ScriptedModel
 from client.wire import QUESTION, asking, completion, end, entry_at, events_of, failure_of
 from client.wire import delta as chunk
+from noted_events import NotedEvents
 from scripted_server import Answer, json_answer, serving
 
 ENDPOINT = Endpoint("https://models.example:8443/v1")
@@ -197,3 +199,78 @@ def test_an_answer_from_a_cache_reached_no_endpoint(recorded, recording):
     recording.hit(QUESTION, "small-1")
     (call,) = recorded
     assert (call.is_cache_hit, call.attempts, call.cost_usd, call.model) == (True, 0, 0.0, "small-1")
+
+
+class TestTheLog:
+    async def test_follows_a_call_through_its_attempts_by_its_id(self, clock, recording):
+        log = NotedEvents()
+        answers = ScriptedModel(
+            [RateLimited("busy: France", status=429, request_id="req_a", retry_after_s=7.0)], ANSWER
+        )
+        inner = RetryingModel(
+            Sending(answers, clock), retries=3, budget_s=100, sleep=lambda _: asyncio.sleep(0), clock=clock
+        )
+        await events_of(RecordedModel(inner, recording._replace(log=log)), QUESTION)
+        assert log.names == ["call_began", "retry", "first_token", "call_ended"]
+        assert {facts["call"] for _, facts in log.events} == {log.events[0][1]["call"]}
+        (began,), (retry,), (ended,) = map(log.facts, ("call_began", "retry", "call_ended"))
+        assert (began["endpoint"], began["operation"], began["profile"]) == (
+            "models.example:8443",
+            "answer",
+            "work",
+        )
+        assert (retry["attempt"], retry["wait_s"], retry["code"]) == (2, 7.0, "rate_limited")
+        assert (retry["status"], retry["request_id"]) == (429, "req_a")
+        assert (ended["outcome"], ended["attempts"], ended["model"]) == ("ok", 2, "small-1")
+        assert (ended["input_tokens"], ended["cached_tokens"], ended["output_tokens"]) == (10, 4, 2)
+        assert "France" not in repr(log.events)
+        assert "Paris" not in repr(log.events)
+
+    async def test_says_how_a_call_failed_and_not_in_which_words(self, clock, recording):
+        log = NotedEvents(INFO)
+        failure = ServerFailed(
+            "France is down", status=503, request_id="req_b", provider_code="over loaded with France"
+        )
+        await failure_of(RecordedModel(Sending(ScriptedModel([failure]), clock), recording._replace(log=log)))
+        assert (log.names, log.levels) == (["call_began", "call_ended"], [INFO, ERROR])
+        (ended,) = log.facts("call_ended")
+        assert (ended["outcome"], ended["status"], ended["request_id"]) == ("server_failed", 503, "req_b")
+        assert "France" not in repr(log.events)
+
+    async def test_takes_only_what_went_wrong_if_nothing_else_is_wanted(self, clock, recording):
+        log = NotedEvents(WARNING)
+        model = RecordedModel(
+            Sending(ScriptedModel(ANSWER, [ServerFailed("down", provider_code="overloaded")]), clock),
+            recording._replace(log=log),
+        )
+        await events_of(model)
+        assert log.events == []
+        await failure_of(model)
+        assert [facts["provider_code"] for facts in log.facts("call_ended")] == ["overloaded"]
+
+    async def test_has_the_codes_of_notices(self, clock, recording):
+        log = NotedEvents()
+        notice = Notice("parameter_dropped", "small does not take France")
+        await events_of(
+            RecordedModel(Sending(ScriptedModel([notice, *ANSWER]), clock), recording._replace(log=log))
+        )
+        assert [facts["code"] for facts in log.facts("notice")] == ["parameter_dropped"]
+        assert "France" not in repr(log.events)
+
+    @pytest.mark.parametrize("streamed", [True, False])
+    async def test_has_each_request_and_the_head_of_its_response(self, streamed):
+        log = NotedEvents()
+        whole = {"choices": [{"message": {"content": "Paris"}, "finish_reason": "stop"}]}
+        answer = Answer([chunk("Paris"), end()], headers={"x-request-id": "req_2"})
+        answers = (
+            json_answer({"error": {"message": "boom"}}, status=500, **{"x-request-id": "req_1"}),
+            answer if streamed else json_answer(whole, **{"x-request-id": "req_2"}),
+        )
+        async with serving(*answers) as server, entry_at(Endpoint(server.base_url)) as entry:
+            inner = RetryingModel(
+                asking(entry, streamed=streamed), retries=1, budget_s=100, sleep=lambda _: asyncio.sleep(0)
+            )
+            await events_of(RecordedModel(inner, Recording(entry.endpoint, log=log)))
+        assert [facts["attempt"] for facts in log.facts("attempt")] == [1, 2]
+        heads = [(facts["status"], facts["request_id"]) for facts in log.facts("headers")]
+        assert heads == [(500, "req_1"), (200, "req_2")]

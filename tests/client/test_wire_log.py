@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.client import wire_log
 from chatcli.client.wire_log import (
     LARGEST_BODY_BYTES,
     LoggedBody,
@@ -17,43 +16,18 @@ from chatcli.client.wire_log import (
     shown_headers,
     shown_url,
 )
-from chatcli.core.event_log import DEBUG, EventLog
+from chatcli.core.event_log import current_call
 from chatcli.telemetry.log_file import JsonLineFormatter
 from chatcli.text.redaction import Redactor
+from noted_events import NotedEvents
 
 KEY = "tok-Zq8vLw2nR5xT7yB1cD3fG6hJ"
 """Of no provider's shape: only its place, or that the run knows it, makes it a key."""
 
 
-class Sink:
-    def __init__(self):
-        self.events = []
-
-    def write(self, _level, event, facts):
-        self.events.append((event, {name: value for name, value in facts.items() if value is not None}))
-
-    def close(self):
-        pass
-
-
 @pytest.fixture
-def sink():
-    return Sink()
-
-
-@pytest.fixture
-def log(sink):
-    return log_to(sink)
-
-
-def log_to(sink):
-    log = EventLog()
-    log.write_to("a test", lambda: sink, least=DEBUG)
-    return log
-
-
-def facts(sink, event):
-    return [facts for each, facts in sink.events if each == event]
+def log():
+    return NotedEvents()
 
 
 async def in_pieces(*pieces):
@@ -72,50 +46,50 @@ async def exchanged(log, answer, **request):
         return response.content
 
 
-async def test_a_request_and_its_response_are_logged_with_their_bodies(log, sink):
+async def test_a_request_and_its_response_are_logged_with_their_bodies(log):
     answer = httpx2.Response(
         429, headers={"x-request-id": "req_1"}, content=in_pieces(b'{"error": ', b'"slow down"}')
     )
     content = await exchanged(log, answer, json={"messages": ["Hi"]})
-    assert [event for event, _ in sink.events] == ["http_request", "http_body", "http_response", "http_body"]
-    (sent,), (answered,) = facts(sink, "http_request"), facts(sink, "http_response")
+    assert [event for event, _ in log.events] == ["http_request", "http_body", "http_response", "http_body"]
+    (sent,), (answered,) = log.facts("http_request"), log.facts("http_response")
     assert (sent["method"], sent["url"]) == ("POST", "https://host.example/v1/chat")
     assert "content-type: application/json" in sent["headers"]
     assert answered["status"] == 429
     assert "x-request-id: req_1" in answered["headers"]
-    bodies = [(body["way"], body["text"]) for body in facts(sink, "http_body")]
+    bodies = [(body["way"], body["text"]) for body in log.facts("http_body")]
     assert bodies == [("sent", '{"messages":["Hi"]}'), ("received", content.decode())]
 
 
-async def test_events_name_the_call_that_is_being_sent(log, sink):
-    token = wire_log.current_call.set("c-1")
+async def test_events_name_the_call_that_is_being_sent(log):
+    token = current_call.set("c-1")
     try:
         await exchanged(log, httpx2.Response(200, content=b"{}"), content=b"{}")
     finally:
-        wire_log.current_call.reset(token)
-    assert {fields.get("call") for _, fields in sink.events} == {"c-1"}
+        current_call.reset(token)
+    assert {fields.get("call") for _, fields in log.events} == {"c-1"}
 
 
 class TestAStream:
-    def test_is_logged_as_it_comes(self, log, sink):
+    def test_is_logged_as_it_comes(self, log):
         now_s = [0.0]
         body = LoggedBody(log, "received", lambda: now_s[0])
         body.add(b"data: 1\n\ndata: ")
-        assert sink.events == []
+        assert log.events == []
         now_s[0] = 1.0
         body.add(b"2\n\nda")
-        assert [each["text"] for each in facts(sink, "http_body")] == ["data: 1\n\ndata: 2\n\n"]
+        assert [each["text"] for each in log.facts("http_body")] == ["data: 1\n\ndata: 2\n\n"]
         body.add(b"ta: 3")
         body.end()
-        assert facts(sink, "http_body")[-1]["text"] == "data: 3"
+        assert log.facts("http_body")[-1]["text"] == "data: 3"
 
-    def test_is_logged_up_to_a_size(self, log, sink):
+    def test_is_logged_up_to_a_size(self, log):
         body = LoggedBody(log, "received", lambda: 0.0)
         for _ in range(LARGEST_BODY_BYTES // 1000 * 2):
             body.add(b"x" * 999 + b"\n")
         body.end()
         body.end()
-        logged = facts(sink, "http_body")
+        logged = log.facts("http_body")
         size = sum(len(each["text"]) for each in logged)
         assert LARGEST_BODY_BYTES - 1000 <= size <= LARGEST_BODY_BYTES
         assert [each["left_out_bytes"] for each in logged if "left_out_bytes" in each] == [
@@ -124,15 +98,15 @@ class TestAStream:
 
     @given(st.binary(max_size=300), st.lists(st.integers(1, 40)))
     def test_is_whole_however_it_is_cut(self, content, sizes):
-        sink = Sink()
-        body = LoggedBody(log_to(sink), "received", lambda: 0.0)
+        log = NotedEvents()
+        body = LoggedBody(log, "received", lambda: 0.0)
         rest = content
         for size in sizes:
             body.add(rest[:size])
             rest = rest[size:]
         body.add(rest)
         body.end()
-        text = "".join(each["text"] for each in facts(sink, "http_body"))
+        text = "".join(each["text"] for each in log.facts("http_body"))
         assert text == shown_body(content.decode("utf-8", "replace"))
 
 
@@ -204,14 +178,15 @@ class TestWhatCarriesAKey:
         redactor.add_key(KEY)
         written = []
 
-        class Written(Sink):
+        class Written(NotedEvents):
             def write(self, level, event, facts):
                 super().write(level, event, facts)
                 record = {"levelname": "DEBUG", "event": event, "facts": facts}
                 written.append(formatter.format(logging.makeLogRecord(record)))
 
         formatter = JsonLineFormatter(redactor.redact)
-        wire = WireLog(log_to(Written()))
+        log = Written()
+        wire = WireLog(log)
         url, headers, body = "https://host.example/v1/chat", {}, text.encode()
         match place:
             case "url user":
@@ -232,7 +207,7 @@ class TestWhatCarriesAKey:
             body = b"x" * (LARGEST_BODY_BYTES - 18 - size) + body
         wire.sent("POST", url, headers.items(), body)
         wire.answered(200, headers.items())
-        received = LoggedBody(wire._log, "received", lambda: 0.0)
+        received = LoggedBody(log, "received", lambda: 0.0)
         for at in range(0, len(body), size if place != "long body" else 60_000):
             received.add(body[at : at + (size if place != "long body" else 60_000)])
         received.end()

@@ -56,6 +56,7 @@ from chatcli.core.messages import (
 )
 from chatcli.core.request import CheckedAnswer, Parameters, Request, ResponseFormat
 from conversation.fakes import CharacterCounter, ManualClock, ScriptedJournal, ScriptedModel, Stall
+from noted_events import NotedEvents
 
 DONE = Completion("stop", "small-2026", Usage(12, 3))
 PARIS = (TextDelta("Par"), TextDelta("is"), DONE)
@@ -968,3 +969,13 @@ class TestAnAnswerThatIsToFitASchema:
         await turn(manager)
         first, second = (sum(len(each.text) for each in request.messages) for request in model.requests)
         assert first - second > 600
+
+
+async def test_the_log_has_how_much_of_the_conversation_is_sent_and_none_of_it():
+    manager, _, _ = conversation(PARIS, history=history_of(40), window_tokens=2_000)
+    manager.log = NotedEvents()
+    await turn(manager)
+    (fitted,) = manager.log.facts("context")
+    assert 0 < fitted["sent_tokens"] <= fitted["budget_tokens"]
+    assert fitted["dropped_turns"] > 0
+    assert "France" not in repr(manager.log.events)

@@ -11,6 +11,7 @@ from chatcli.core.errors import ExitCode, UsageError
 from chatcli.core.messages import Message, TextPart, ToolResultPart, answer, question, system
 from chatcli.safety.screening import Scanner, Screened, Screening
 from chatcli.text.documents import document
+from noted_events import NotedEvents
 from safety.planted import PHRASE, SCANNER, find_links, scan
 
 
@@ -210,3 +211,19 @@ async def test_a_link_that_repeats_the_conversation_is_one_notice(screen):
     assert notices[0].message.endswith("(and 1 more)")
     assert await screen.links("No link, swordfish99.", sent) == ()
     assert await screen.links("See https://example.org/.", sent) == ()
+
+
+async def test_the_log_says_how_much_was_found_and_not_what():
+    log = NotedEvents()
+    screen = Screening(SCANNER, Screened(), False, log)
+    sent = asking(document("a", f"{PHRASE}\n{PHRASE}"), document("b", PHRASE), document("c", "harmless"))
+    for _ in range(2):
+        await screen.check(sent)
+    assert log.events == [("findings", {"code": "injection", "texts": 2, "findings": 3})]
+
+
+async def test_the_log_says_what_was_not_sent():
+    log = NotedEvents()
+    with pytest.raises(UsageError):
+        await Screening(SCANNER, Screened(), True, log).check(asking(document("a", PHRASE)))
+    assert log.events == [("findings", {"code": "injection", "texts": 1, "findings": 1, "is_blocked": True})]

@@ -80,9 +80,8 @@ def guards_of(settings: Settings, context: RunContext, *, may_write: bool) -> Gu
     frames = frames_for(context.paths.data, is_saved=settings.save, may_write=may_write)
     if settings.injection == "off":
         return Guards(frames, None)
-    return Guards(
-        frames, Screening(context.scanner or SCANNER, context.shared.screened, settings.injection == "block")
-    )
+    blocks = settings.injection == "block"
+    return Guards(frames, Screening(context.scanner or SCANNER, context.shared.screened, blocks, context.log))
 
 
 def _folder_instructions(

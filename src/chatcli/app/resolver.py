@@ -141,6 +141,7 @@ class ModelResolver:
             early=entry,
             look_up_early=getattr(model, "look_up_early", None),
             open_ahead=partial(self._ahead_model, chat, entry),
+            log=self._context.log,
         )
 
     async def _with_model(
@@ -221,6 +222,7 @@ class ModelResolver:
                 open_recorder=self._recorder,
                 profile=settings.profile or "",
                 operation=self._operation,
+                log=self._context.log,
             ),
         )
 
@@ -261,12 +263,12 @@ class ModelResolver:
         from chatcli.client.embeddings import EndpointEmbedder  # noqa: PLC0415
         from chatcli.cost.charge import EmbeddingCharges  # noqa: PLC0415
 
-        pricing = terms.cashier.pricing
+        pricing, profile = terms.cashier.pricing, self._settings.profile or ""
         return EndpointEmbedder(
             terms.entry,
             model,
             EmbeddingCharges(terms.cashier, model, EstimatingCounter().count, self._notify),
-            Recording(terms.entry.endpoint, self._recorder, self._settings.profile or ""),
+            Recording(terms.entry.endpoint, self._recorder, profile, log=self._context.log),
             cost_of=lambda tokens: usd_of(pricing, Usage(tokens, 0), model),
         )
 

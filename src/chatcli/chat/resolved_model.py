@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.conversation.counting import as_it_is
 from chatcli.conversation.long_input.how import LongInput
+from chatcli.core.event_log import NO_LOG
 from chatcli.core.events import Usage
 from chatcli.core.frozen import frozen
 from chatcli.core.strategy_table import DEFAULT_CONTEXT_STRATEGY
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.endpoint_facts import LearnedCounts
     from chatcli.conversation.turn_vectors import TurnVectors
+    from chatcli.core.event_log import EventLog
     from chatcli.core.messages import Message
     from chatcli.core.ports import ChatModel, EarlyEndpoint
     from chatcli.core.request import Parameters, Request
@@ -39,7 +41,7 @@ class ResolvedModel:
     with frames around text of others, as the model gets it, and ``screen`` checks that text, ``None`` if nobody wants it.
     ``early`` does at the endpoint what can be done before there is a request. ``look_up_early`` looks the answer to a
     draft up in the cache, ``None`` without one. ``open_ahead`` returns the same model for questions that nobody has asked
-    yet: it goes after everything else, gives up at once, asks nobody and has a budget of its own.
+    yet: it goes after everything else, gives up at once, asks nobody and has a budget of its own. ``log`` takes the events.
     """
 
     model: ChatModel
@@ -64,6 +66,7 @@ class ResolvedModel:
     early: EarlyEndpoint | None = None
     look_up_early: Callable[[Request], Awaitable[None]] | None = None
     open_ahead: Callable[[], ChatModel] | None = None
+    log: EventLog = NO_LOG
 
     def request_usd(self, sent_tokens: int, answer_tokens: int = 0) -> float | None:
         """Return what about a whole request costs, with one web search if it may search; ``None`` if unknown."""

@@ -69,6 +69,7 @@ class ModelInUse(NamedTuple):
             screen=resolved.screen,
         )
         manager.response_format = self.response_format
+        manager.log = resolved.log
         return manager
 
     def long_questions(self) -> LongQuestions:

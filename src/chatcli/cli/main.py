@@ -21,7 +21,7 @@ from chatcli.text.sanitizer import json_line, sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from chatcli.cli.commands import CommandModule, Subcommand
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = Non
         with raising_signals(), redacted_reports(terminal):
             return _run(arguments, terminal)
     except ChatcliError as error:
-        show_error(error, terminal)
+        show_error(error, terminal, verbose=not {"-v", "--verbose"}.isdisjoint(_options_in(arguments)))
         _write_failure(error, arguments, terminal)
         return _after_traceback(error.exit_code, arguments, terminal)
     except ClosedPipe:
@@ -95,10 +95,10 @@ def _is_broken_installation(error: Exception) -> bool:
     return bool(frames) and frames[-1].filename.startswith("<frozen importlib")
 
 
-def show_error(error: ChatcliError, terminal: Terminal) -> None:
+def show_error(error: ChatcliError, terminal: Terminal, *, verbose: bool = False) -> None:
     from chatcli.render.status import error_lines  # noqa: PLC0415 - --help and --version show no error
 
-    for line in error_lines(error):
+    for line in error_lines(error, verbose=verbose):
         terminal.warn(line)
 
 
@@ -189,7 +189,12 @@ def _parse_command(parser: Parser, arguments: Sequence[str]) -> Namespace:
     )
 
 
+def _options_in(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield the arguments before ``--``."""
+    return itertools.takewhile(lambda argument: argument != "--", arguments)
+
+
 def _after_traceback(code: ExitCode, arguments: Sequence[str], terminal: Terminal) -> ExitCode:
-    if "--debug" in itertools.takewhile(lambda argument: argument != "--", arguments):
+    if "--debug" in _options_in(arguments):
         terminal.warn(sanitize(traceback.format_exc()).rstrip(), whole=True)
     return code

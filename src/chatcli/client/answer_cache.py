@@ -21,6 +21,7 @@ from chatcli.core.codec import (
     source_fields,
     usage_fields,
 )
+from chatcli.core.event_log import INFO, NO_LOG
 from chatcli.core.events import (
     Completion,
     Notice,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from chatcli.client.cache_access import AnswerCache, CacheVisit
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.similar_answers import SimilarAnswers
+    from chatcli.core.event_log import EventLog
     from chatcli.core.events import CitedSource, ModelEvent
     from chatcli.core.messages import Message
     from chatcli.core.ports import ChatModel
@@ -187,7 +189,7 @@ class AnswerCacheModel:
     Of equal questions at the same time, one is asked, and the others wait for its answer. ``count`` returns about the
     tokens of a text, for the statistics of an endpoint that reports none. ``similar`` looks for an answer to a similar
     question, ``None`` if nobody wants it. ``is_counted``: hits and misses are. ``record_hit`` is called for each
-    hit, with the model that answered.
+    hit, with the model that answered; ``log`` takes what became of each look into the cache.
     """
 
     def __init__(
@@ -200,7 +202,9 @@ class AnswerCacheModel:
         similar: SimilarAnswers | None = None,
         is_counted: bool = True,
         record_hit: Callable[[Request, str | None], object] = lambda *_: None,
+        log: EventLog = NO_LOG,
     ) -> None:
+        self._log = log
         self._inner = inner
         self._record_hit = record_hit
         self._count = count
@@ -251,6 +255,8 @@ class AnswerCacheModel:
             if self._is_counted:
                 self._cache.count(answer.saved)
                 self._record_hit(request, answer.model)
+            result = "hit" if near is None else "similar"
+            self._log.note(INFO, "cache", result=result, model=request.model, operation=request.operation)
             for replayed in answer.events():
                 yield replayed
                 await asyncio.sleep(0)  # a cancellation gets its turn
@@ -264,6 +270,8 @@ class AnswerCacheModel:
     ) -> AsyncGenerator[ModelEvent]:
         if self._is_counted and not visit.is_passed_over:
             self._cache.count({"misses": 1})
+        result = "passed over" if visit.is_passed_over else "miss"
+        self._log.note(INFO, "cache", result=result, model=request.model, operation=request.operation)
         received = _StorableAnswer()
         try:
             async with aclosing(self._inner.stream(request)) as events:
@@ -281,6 +289,7 @@ class AnswerCacheModel:
                 answer = answer._replace(usage=self._estimated(request, answer.text))
             where = ("", b"") if near is None else (near.scope, near.vector)
             await visit.put(StoredAnswer(visit.key, answer.content, *where))
+            self._log.note(INFO, "cache", result="stored", model=request.model, operation=request.operation)
             if (notice := self._cache.take_notice()) is not None:
                 yield notice
         if received.completion is not None:

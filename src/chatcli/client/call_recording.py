@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from chatcli.core.call_records import ANSWER, CANCELLED, OK, CallRecord, CallTrace
 from chatcli.core.errors import BudgetReached, ChatcliError, EndpointError
+from chatcli.core.event_log import DEBUG, ERROR, INFO, NO_LOG
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
 from chatcli.core.whole_answers import asker
+from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from chatcli.client.endpoint import Endpoint
     from chatcli.core.call_records import OpenRecorder
+    from chatcli.core.event_log import EventLog
     from chatcli.core.events import ModelEvent, Usage
     from chatcli.core.ports import ChatModel
     from chatcli.core.request import Request
@@ -28,12 +31,14 @@ if TYPE_CHECKING:
 _INJECTION: Final = "injection"
 """The code of a notice about a text that seems to give orders."""
 
+_CODE: Final = lazy_pattern(r"[A-Za-z0-9_.:-]{1,64}")
+
 _FAILED_REASONS: Final = frozenset({"content_filter"})
 """Finish reasons of answers that nobody can use."""
 
 
 class Recording(NamedTuple):
-    """Who takes the records of the calls of one endpoint, under which profile.
+    """Who takes the records of the calls of one endpoint, under which profile, and their events.
 
     ``clock`` counts seconds, ``now`` returns those since the epoch.
     """
@@ -43,6 +48,7 @@ class Recording(NamedTuple):
     profile: str = ""
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
+    log: EventLog = NO_LOG
 
     def hit(self, request: Request, model: str | None) -> None:
         """Record a request that a cache answered."""
@@ -96,7 +102,7 @@ class RunningCall:
     """
 
     def __init__(self, request: Request, recording: Recording) -> None:
-        self.trace = CallTrace(f"c-{secrets.token_hex(4)}")
+        self.trace = CallTrace(f"c-{secrets.token_hex(4)}", log=recording.log)
         self.request = replace(request, trace=self.trace)
         self._recording = recording
         self._has_failed_at_endpoint = False
@@ -108,6 +114,11 @@ class RunningCall:
         self._findings = 0
 
     def __enter__(self) -> Self:
+        if self.trace.log.least <= INFO:
+            request, recording = self.request, self._recording
+            where, profile = name_of(recording.endpoint), recording.profile or None
+            facts = {"endpoint": where, "operation": request.operation, "profile": profile}
+            self.trace.note(INFO, "call_began", model=request.model, **facts)
         return self
 
     def __exit__(
@@ -115,6 +126,7 @@ class RunningCall:
     ) -> None:
         if error is not None:
             self._fail(error)
+        self._note_end(error)
         if self.trace.attempts or self._has_failed_at_endpoint:
             recorder = self._recording.open_recorder()
             if recorder is not None:
@@ -127,11 +139,13 @@ class RunningCall:
             case TextDelta() | ReasoningDelta():
                 if self._ttft_s is None:
                     self._ttft_s = self._recording.clock() - self._began_s
+                    self.trace.note(DEBUG, "first_token", ttft_s=round(self._ttft_s, 3))
             case Completion(reason):
                 self._outcome = reason if reason in _FAILED_REASONS else OK
                 self._completion = event
             case Notice(code):
                 self._findings += code == _INJECTION
+                self.trace.note(INFO, "notice", code=code)
             case _:
                 pass
 
@@ -144,6 +158,36 @@ class RunningCall:
             self._outcome = error.code
         elif not isinstance(error, CancelledError | GeneratorExit | BudgetReached):
             self._outcome = "bug"
+
+    def _note_end(self, error: BaseException | None) -> None:
+        level = INFO if self._outcome in (OK, CANCELLED) else ERROR
+        if level < self.trace.log.least:
+            return
+        record, failed = self._record(), error if isinstance(error, EndpointError) else None
+        self.trace.note(
+            level,
+            "call_ended",
+            outcome=record.outcome,
+            status=failed and failed.status,
+            provider_code=failed and _code(failed.provider_code),
+            model=record.model,
+            endpoint=record.endpoint,
+            operation=record.operation,
+            attempts=self.trace.attempts,
+            latency_s=_milliseconds(record.latency_s),
+            ttft_s=_milliseconds(record.ttft_s),
+            retry_wait_s=_milliseconds(record.retry_wait_s) or None,
+            limit_wait_s=_milliseconds(record.limit_wait_s) or None,
+            input_tokens=record.input_tokens,
+            cached_tokens=record.cached_tokens,
+            output_tokens=record.output_tokens,
+            cost_usd=record.cost_usd,
+            sent_bytes=record.sent_bytes,
+            received_bytes=record.received_bytes,
+            findings=record.findings or None,
+            finish_reason=record.finish_reason,
+            request_id=(failed and failed.request_id) or record.request_id,
+        )
 
     def _record(self) -> CallRecord:
         done, trace, recording = self._completion, self.trace, self._recording
@@ -171,3 +215,13 @@ class RunningCall:
             finish_reason=None if done is None else done.finish_reason,
             request_id=trace.request_id,
         )
+
+
+def _milliseconds(time_s: float | None) -> float | None:
+    """Return a time as exact as it is of interest."""
+    return None if time_s is None else round(time_s, 3)
+
+
+def _code(provider_code: str | None) -> str | None:
+    """Return a provider's code of an error, ``None`` for what may be words about the request."""
+    return provider_code if provider_code and _CODE.fullmatch(provider_code) else None

@@ -6,9 +6,10 @@ import asyncio
 import time
 from contextlib import aclosing
 from functools import cache, partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from chatcli.client.rate_limit import NO_LIMITS, Claim
+from chatcli.core.event_log import INFO
 from chatcli.core.events import Completion, Notice, Waiting
 from chatcli.core.whole_answers import ask_by_stream
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from chatcli.core.ports import TokenCounter
     from chatcli.core.request import Request
     from chatcli.core.whole_answers import Emit
+
+_LEAST_WAIT_S: Final = 0.05
+"""A shorter wait is not worth a line in the log."""
 
 
 class Answering(Protocol):
@@ -126,7 +130,10 @@ class MeteredModel:
                 yield Waiting(self._clock() - began_s, self._reason)
         finally:
             if request.trace is not None:
-                request.trace.limit_wait_s += self._clock() - began_s
+                waited_s = self._clock() - began_s
+                request.trace.limit_wait_s += waited_s
+                if waited_s >= _LEAST_WAIT_S:
+                    request.trace.note(INFO, "limit_wait", waited_s=round(waited_s, 3))
             admission.cancel()
             await asyncio.wait({admission})
 

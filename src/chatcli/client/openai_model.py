@@ -41,10 +41,12 @@ from chatcli.client.openai_errors import (
 from chatcli.client.received_answer import CONTINUE_HINT, ReceivedResponse, ShownAnswer
 from chatcli.client.wire_messages import whole_reply
 from chatcli.core.errors import AnswerTooLarge, BadResponse, EndpointError, IncompleteAnswer
+from chatcli.core.event_log import DEBUG, INFO, current_call
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
+    from contextvars import Token
 
     from chatcli.client.dialect import AnswerReader, Dialect
     from chatcli.client.direct_http import DirectResponse
@@ -212,11 +214,13 @@ class OpenAIModel:
         connections = await call.connections()
         content = _encoded(self._body(request))
         _note_sent(request, len(content))
+        outer = _name_call(request)
         try:
             response = await connections.post(
                 self._dialect.path, content, most_bytes=endpoint.largest_answer_bytes
             )
         except openai.APIStatusError as error:
+            self._note_headers(request, error.response)
             call.learn(error.response.headers)
             raise as_chatcli_error(endpoint, error) from error
         except FOREIGN_ERRORS as error:
@@ -225,6 +229,9 @@ class OpenAIModel:
             raise timed_out(endpoint, error) from error
         except BodyTooLong as error:
             raise too_large(endpoint) from error
+        finally:
+            current_call.reset(outer)
+        self._note_headers(request, response)
         self._note_received(request, response, len(response.content))
         call.learn(response.headers)
         return response
@@ -240,6 +247,7 @@ class OpenAIModel:
             content = _encoded(body)  # to be measured; the package encodes it again
             send = partial(call.post_body, dialect.path, body)
         _note_sent(request, len(content))
+        outer = _name_call(request)
         try:
             response = await send()
         except openai.APIConnectionError as error:
@@ -249,13 +257,22 @@ class OpenAIModel:
                 raise
             response = await send()
         except openai.APIStatusError as error:
+            self._note_headers(request, error.response)
             call.learn(error.response.headers)
             raise
+        finally:
+            current_call.reset(outer)
+        self._note_headers(request, response)
         stack.callback(lambda: self._note_received(request, response, response.num_bytes_downloaded))
         stack.push_async_callback(response.aclose)
         self._has_answered = True
         call.learn(response.headers)
         return response
+
+    def _note_headers(self, request: Request, response: ResponseHead) -> None:
+        if (trace := request.trace) is not None and trace.log.least <= INFO:
+            request_id = request_id_of(response, self._endpoint.key)
+            trace.note(INFO, "headers", status=response.status_code, request_id=request_id)
 
     def _note_received(self, request: Request, response: ResponseHead, received_bytes: int) -> None:
         if (trace := request.trace) is not None:
@@ -371,10 +388,17 @@ class OpenAIModel:
         )
 
 
+def _name_call(request: Request) -> Token[str]:
+    """Name the call that what goes over the wire belongs to, until the token is used."""
+    return current_call.set("" if request.trace is None else request.trace.id)
+
+
 def _note_sent(request: Request, sent_bytes: int) -> None:
     if (trace := request.trace) is not None:
         trace.attempts += 1
         trace.sent_bytes += sent_bytes
+        if trace.log.least <= DEBUG:
+            trace.note(DEBUG, "attempt", attempt=trace.attempts, sent_bytes=sent_bytes)
 
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

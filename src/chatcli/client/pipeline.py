@@ -22,6 +22,7 @@ from chatcli.client.reasoning_separation import ReasoningSeparatingModel
 from chatcli.client.responses import Responses
 from chatcli.client.retry import FallbackModel, RetryingModel
 from chatcli.core.call_records import ANSWER
+from chatcli.core.event_log import NO_LOG
 from chatcli.core.whole_answers import asker
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from chatcli.client.rate_limit import OwnLimits
     from chatcli.client.retry import Fallback
     from chatcli.core.call_records import OpenRecorder
+    from chatcli.core.event_log import EventLog
     from chatcli.core.events import ModelEvent, Notice
     from chatcli.core.ports import ChatModel, MessageScreen, TokenCounter
     from chatcli.core.request import Request
@@ -82,6 +84,7 @@ class ModelOptions(NamedTuple):
     marks_prompts: bool = False
     open_recorder: OpenRecorder = lambda: None
     profile: str = ""
+    log: EventLog = NO_LOG
     operation: str = ANSWER
 
 
@@ -129,6 +132,10 @@ class Layer(NamedTuple):
     build: Callable[[ChatModel, Endpoint, ModelOptions], ChatModel]
 
 
+def _recording(endpoint: Endpoint, options: ModelOptions) -> Recording:
+    return Recording(endpoint, options.open_recorder, options.profile, log=options.log)
+
+
 def _cached(inner: ChatModel, endpoint: Endpoint, options: ModelOptions) -> ChatModel:
     # Imported on first use: most runs have no cache.
     from chatcli.client.answer_cache import AnswerCacheModel, AnswerOrigin  # noqa: PLC0415
@@ -137,7 +144,6 @@ def _cached(inner: ChatModel, endpoint: Endpoint, options: ModelOptions) -> Chat
     if options.caching is None:
         return inner
     cache, similar, is_ahead = options.caching
-
     return AnswerCacheModel(
         inner,
         cache,
@@ -145,7 +151,8 @@ def _cached(inner: ChatModel, endpoint: Endpoint, options: ModelOptions) -> Chat
         count=options.counter.count,
         similar=similar,
         is_counted=not is_ahead,
-        record_hit=Recording(endpoint, options.open_recorder, options.profile).hit,
+        record_hit=_recording(endpoint, options).hit,
+        log=options.log,
     )
 
 
@@ -186,7 +193,7 @@ LAYERS: Final = (
         "call recording",
         lambda _: True,
         lambda inner, endpoint, options: RecordedModel(
-            inner, Recording(endpoint, options.open_recorder, options.profile), options.operation
+            inner, _recording(endpoint, options), options.operation
         ),
     ),
     # Scans and frames text of others; inside of fallbacks, as each has a pipeline of its own.

@@ -19,6 +19,7 @@ from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
 from chatcli.core.errors import ChatcliError, EndpointError, NetworkError, RateLimited, ServerFailed
+from chatcli.core.event_log import WARNING
 from chatcli.core.events import Completion, Notice, ReasoningDelta, Retrying, TextDelta
 from chatcli.core.frozen import frozen
 from chatcli.core.whole_answers import asker
@@ -69,12 +70,12 @@ class RetryingModel:
             except EndpointError as error:
                 if shown:
                     raise
-                attempts = attempts or self._attempts()
+                attempts, failure = attempts or self._attempts(), error
                 retrying = attempts.after(error)
             else:
                 return
             yield retrying
-            await self._pause(retrying, request)
+            await self._pause(retrying, request, failure)
 
     async def ask(self, request: Request, emit: Emit) -> None:
         """See ``core.whole_answers``."""
@@ -91,15 +92,25 @@ class RetryingModel:
             except EndpointError as error:
                 if shown:
                     raise
-                attempts = attempts or self._attempts()
+                attempts, failure = attempts or self._attempts(), error
                 retrying = attempts.after(error)
             else:
                 return
             emit(retrying)
-            await self._pause(retrying, request)
+            await self._pause(retrying, request, failure)
 
-    async def _pause(self, retrying: Retrying, request: Request) -> None:
+    async def _pause(self, retrying: Retrying, request: Request, failure: EndpointError) -> None:
         began_s = self._clock()
+        if request.trace is not None:
+            request.trace.note(
+                WARNING,
+                "retry",
+                attempt=retrying.attempt,
+                wait_s=round(retrying.wait_s, 3),
+                code=failure.code,
+                status=failure.status,
+                request_id=failure.request_id,
+            )
         try:
             await self._sleep(retrying.wait_s)
         finally:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 import time
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 import httpx2
 
-from chatcli.core.event_log import DEBUG
+from chatcli.core.event_log import DEBUG, current_call
 from chatcli.text.key_shapes import names_key
 from chatcli.text.redaction import MARK
 
@@ -26,9 +25,6 @@ LARGEST_BODY_BYTES: Final = 256 * 1024
 _PIECE_BYTES: Final = 4096
 _PIECE_S: Final = 0.5
 """So much of a stream is logged together, in size or time."""
-
-current_call: ContextVar[str] = ContextVar("current_call", default="")
-"""The id of the call whose request is being sent: nothing else leads from a request of httpx2 to it."""
 
 _SECRET_HEADER: Final = re.compile(
     r"auth|cookie|credential|passw|secret|signature|session|(?<![a-z])(?:key|token)(?![a-z])|apikey"

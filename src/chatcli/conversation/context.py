@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from chatcli.conversation.counting import TOKENS_AROUND_MESSAGE, TOKENS_TO_OPEN_REPLY
 from chatcli.core.errors import InputTooLong
+from chatcli.core.event_log import INFO
 from chatcli.core.frozen import frozen
 from chatcli.core.messages import Message, ReasoningPart, ToolCallPart, ToolResultPart
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from chatcli.conversation.history import Turn
+    from chatcli.core.event_log import EventLog
 
 DEFAULT_WINDOW_TOKENS = 32_768
 """The assumed context window of an unknown model."""
@@ -210,3 +212,17 @@ class ContextPlan:
     def retrieved(self) -> tuple[int, ...]:
         """The numbers of the turns recalled for the question."""
         return tuple(part.turn for part in self.parts if part.kind == "retrieved" and part.turn is not None)
+
+
+def note_context(log: EventLog, plan: ContextPlan, budget_tokens: int) -> None:
+    """Note in ``log`` what of a conversation is sent: numbers only."""
+    summarized = sum(gap.turns for gap in plan.left_out if gap.reason == IN_SUMMARY)
+    log.note(
+        INFO,
+        "context",
+        sent_tokens=plan.sent_tokens,
+        budget_tokens=budget_tokens,
+        dropped_turns=plan.forgotten_turns,
+        summarized_turns=summarized,
+        recalled_turns=len(plan.retrieved),
+    )

@@ -10,7 +10,7 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from chatcli.conversation.context import ContextUsage, Window
+from chatcli.conversation.context import ContextUsage, Window, note_context
 from chatcli.conversation.history import Entry, RunningTurn
 from chatcli.conversation.strategies.strategy import counted, mandatory_only, surely_fits
 from chatcli.conversation.summarizing import summary_tokens, whole_fold
@@ -22,6 +22,7 @@ from chatcli.core.errors import (
     InputTooLong,
     LocalIOError,
 )
+from chatcli.core.event_log import INFO, NO_LOG
 from chatcli.core.events import (
     AnswerContinued,
     Completion,
@@ -94,6 +95,7 @@ class ConversationManager:
         self._usage: ContextUsage | None = None
         self._anticipated: _Anticipated | None = None
         self.response_format: ResponseFormat | None = None
+        self.log = NO_LOG
 
     @property
     def _budget_tokens(self) -> int:
@@ -286,6 +288,8 @@ class ConversationManager:
         for refits_left in range(REFITS, -1, -1):
             self._strategy.sent(self.history, plan)
             yield _context_fitted(plan, budget_tokens)
+            if self.log.least <= INFO:
+                note_context(self.log, plan, budget_tokens)
             if recalled := [part for part in plan.parts if part.kind == "retrieved"]:
                 yield Notice("recalled", _quoted(recalled))
             try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
+from chatcli.core.event_log import NO_LOG
 from chatcli.core.frozen import frozen, mutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from chatcli.core.event_log import EventLog
 
 OK: Final = "ok"
 ANSWER: Final = "answer"
@@ -69,7 +72,10 @@ OpenRecorder: TypeAlias = "Callable[[], CallRecorder | None]"
 
 @mutable
 class CallTrace:
-    """What the layers of the client note about a call while it runs; its request carries it from one to the other."""
+    """What the layers of the client note about a call while it runs; its request carries it from one to the other.
+
+    ``log`` takes its events.
+    """
 
     id: str
     attempts: int = 0
@@ -78,3 +84,8 @@ class CallTrace:
     sent_bytes: int = 0
     received_bytes: int = 0
     request_id: str | None = None
+    log: EventLog = NO_LOG
+
+    def note(self, level: int, event: str, **facts: Any) -> None:
+        """Note an event of the call in the log, as ``EventLog`` does."""
+        self.log.note(level, event, self.id, **facts)

@@ -6,6 +6,7 @@ opened with the first event.
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -44,6 +45,9 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Every event, and what it means."""
+
+current_call: ContextVar[str] = ContextVar("current_call", default="")
+"""The id of the call whose request is being sent: nothing else leads from what goes over the wire to it."""
 
 
 class EventSink(Protocol):
@@ -94,3 +98,7 @@ class EventLog:
         sink, self._sink = self._sink, None
         if sink is not None:
             sink.close()
+
+
+NO_LOG: Final = EventLog()
+"""The log of whoever has none."""

@@ -222,9 +222,9 @@ def for_several(line: str) -> str:
     return line.replace("/continue", "/alt N, then /continue")
 
 
-def error_lines(error: ChatcliError) -> list[str]:
-    """Return the error and, on a line of its own, its hint."""
-    reference = _reference(error)
+def error_lines(error: ChatcliError, *, verbose: bool = False) -> list[str]:
+    """Return the error and, on a line of its own, its hint; if ``verbose``, with the id of its call."""
+    reference = error_reference(error, verbose=verbose)
     lines = [f"error: {sanitize_line(error.clause if reference else error.message)}{reference}"]
     if error.hint:
         lines.append(f"→ {sanitize_line(error.hint)}")
@@ -314,10 +314,13 @@ def _unnamed_call(result: TurnResult) -> str | None:
     return "the model called a tool without naming it" if is_call else None
 
 
-def _reference(error: ChatcliError) -> str:
-    """Return the request id that a provider's support needs, empty if unknown."""
-    request_id = error.request_id if isinstance(error, EndpointError) else None
-    return f" (request {sanitize_line(request_id)})" if request_id else ""
+def error_reference(error: ChatcliError, *, verbose: bool = False) -> str:
+    """Return the request id that a provider's support needs and, if ``verbose``, that of the call; empty if unknown."""
+    if not isinstance(error, EndpointError):
+        return ""
+    ids = [f"call {error.call_id}"] if verbose and error.call_id else []
+    ids += [f"request {sanitize_line(error.request_id)}"] if error.request_id else []
+    return f" ({', '.join(ids)})" if ids else ""
 
 
 def _input(usage: Usage) -> str | None:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from chatcli.core.errors import UsageError
+from chatcli.core.event_log import NO_LOG, WARNING
 from chatcli.core.events import Notice
 from chatcli.core.frozen import frozen, mutable
 from chatcli.core.messages import OF_OTHERS, TextPart, ToolResultPart
@@ -21,6 +22,7 @@ from chatcli.text.sanitizer import sanitize_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from chatcli.core.event_log import EventLog
     from chatcli.core.messages import Message, Part, Role
 
 INJECTION: Final = "injection"
@@ -129,12 +131,13 @@ class Screened:
 class Screening:
     """Scans what requests hold, and answers, with ``scanner``; ``blocks`` what was found in requests.
 
-    ``screened`` is shared by all conversations of a run.
+    ``screened`` is shared by all conversations of a run. ``log`` takes how much was found, not what.
     """
 
     scanner: Scanner
     screened: Screened
     blocks: bool
+    log: EventLog = field(default=NO_LOG, compare=False)
 
     async def check(self, messages: Iterable[Message]) -> Sequence[Notice]:
         """Return a notice for each suspicious text that was not announced yet.
@@ -143,8 +146,12 @@ class Screening:
         """
         notices: list[str] = []
         turns: list[str] = []
+        findings = 0
         for suspect in await self._suspects(messages):
             if self.blocks and not self._is_allowed(suspect):
+                self.log.note(
+                    WARNING, "findings", code=INJECTION, texts=1, findings=suspect.many, is_blocked=True
+                )
                 raise UsageError(
                     f"not sent: {suspect.message}",
                     hint="check the text; if it is harmless, send it with injection = warn",
@@ -152,6 +159,11 @@ class Screening:
                 )
             if self._is_new(suspect):
                 (turns if suspect.is_turn else notices).append(suspect.message)
+                findings += suspect.many
+        if findings:
+            self.log.note(
+                WARNING, "findings", code=INJECTION, texts=len(notices) + len(turns), findings=findings
+            )
         if turns:
             # A long conversation may hold many: one line says so, and /context names the turns.
             others = f" (and {len(turns) - 1:,} more such texts)" if len(turns) > 1 else ""
@@ -207,6 +219,7 @@ class Screening:
             return ()
         more = f" (and {len(findings) - 1:,} more)" if len(findings) > 1 else ""
         first = findings[0]
+        self.log.note(WARNING, "findings", code=OUTGOING_LINK, texts=1, findings=len(findings))
         return (
             Notice(OUTGOING_LINK, f'a link in the answer: {first.reason}: "{_shown(first.excerpt)}"{more}'),
         )

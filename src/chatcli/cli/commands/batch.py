@@ -39,7 +39,7 @@ from chatcli.cli.row_prompts import RowPrompt
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import ChatcliError, ExitCode, LocalIOError, UsageError
-from chatcli.render.status import error_lines, for_the_shell
+from chatcli.render.status import error_lines, error_reference, for_the_shell
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.wording import counted
 
@@ -363,7 +363,7 @@ class _Batch:
             display.say(f"{output.path} has {progress.earlier - progress.total:,} rows more than the input")
         stopped_by = None if run is None else run.stopped_by
         if stopped_by is not None:
-            for line in error_lines(stopped_by):
+            for line in error_lines(stopped_by, verbose=self._options.verbose):
                 if shown := for_the_shell(line, is_kept=False):
                     display.say(shown, always=True)
         if self._interrupts or stopped_by is not None:
@@ -382,7 +382,8 @@ class _Batch:
             display.say(f"{failed} failed; --retry-failed asks them again", always=True)
             if progress.first_error is not None:
                 many = "the first one: " if progress.failed > 1 else ""
-                display.say(sanitize_line(f"→ {many}{progress.first_error.message}"), always=True)
+                reference = error_reference(progress.first_error, verbose=self._options.verbose)
+                display.say(sanitize_line(f"→ {many}{progress.first_error.message}{reference}"), always=True)
             return ExitCode.BATCH_ROWS_FAILED
         return ExitCode.DONE
 

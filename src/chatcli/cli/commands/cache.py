@@ -17,6 +17,7 @@ from chatcli.cli.progress_bar import can_be_redrawn, progress_bar
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import ConfigurationError, ExitCode, LocalIOError, UsageError
+from chatcli.render.status import error_reference
 from chatcli.render.text_columns import table
 from chatcli.storage.answer_store import StoreUnavailable
 from chatcli.storage.private_files import read_regular_or_pipe
@@ -234,7 +235,8 @@ def _report(warming: Warming, options: Namespace, terminal: Terminal) -> None:
         return
     for line, error in warming.failed[:_MOST_FAILURES_SHOWN]:
         if error is not warming.stopped_by:
-            terminal.warn(f"line {line}: {sanitize_line(error.message)}")
+            reference = error_reference(error, verbose=options.verbose)
+            terminal.warn(f"line {line}: {sanitize_line(error.message)}{reference}")
     if len(warming.failed) > _MOST_FAILURES_SHOWN:
         terminal.warn(f"and {len(warming.failed) - _MOST_FAILURES_SHOWN:,} more failed")
     if options.quiet:
