@@ -77,6 +77,14 @@ def test_a_path_without_a_folder_is_no_name(server):
     assert "Mine" not in str(chatcli.ask("x", template="review", **options(server)))
 
 
+def test_a_path_may_begin_at_home(server, folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("USERPROFILE", str(folder))
+    written("mine.md", "Mine: {{ input }}", folder=folder / "prompts")
+    for template in ("~/prompts/mine.md", Path("~/prompts/mine.md")):
+        assert str(chatcli.ask("x", template=template, **options(server))) == "<Mine: x>"
+
+
 def test_a_prompt_follows_a_template_that_has_no_place_for_it_and_may_be_left_out(server):
     written("joke.md", "Tell a joke.")
     assert str(chatcli.ask("On cats", template="joke.md", **options(server))) == "<Tell a joke.\n\nOn cats>"
@@ -228,17 +236,19 @@ async def test_a_prompt_is_the_input_of_a_template_for_rows(server):
         ({"template": ""}, "no template was named", "lists them"),
         ({"template": "bad.md"}, "bad.md: unknown key", "keys"),
         ({"template": "hot.md"}, "template hot temperature", "edit hot.md"),
+        ({"template": "desk.md"}, "the profile of the template desk is part of", "config=True"),
     ],
 )
 async def test_a_wrong_call_says_what_is_wrong(server, given, message, hint):
     written("greet.md", "Greet {{ who }}: {{ input }}")
     written("bad.md", '+++\nbase_url = "http://a"\n+++\nx')
     written("hot.md", '+++\ntemperature = "hot"\n+++\nx')
+    written("desk.md", '+++\nprofile = "desk"\n+++\nx')
     with pytest.raises(chatcli.ChatcliError, match=message) as raised:
         await asyncio.to_thread(chatcli.ask, **given, **options(server))
     assert hint in raised.value.hint
     assert "--" not in f"{raised.value} {raised.value.hint}"
-    if "hot" not in message:
+    if not message.startswith(("template hot", "the profile")):  # the conversation has settings of its own
         async with chatcli.open_chat(**options(server)) as chat:
             with pytest.raises(chatcli.ChatcliError, match=message):
                 await chat.ask(**given)

@@ -118,6 +118,8 @@ def call_settings(
             answer_caches=caches,
         )
     else:
+        if template is not None and "profile" in template.table:
+            raise _needs_configuration(f"the profile of the {template.place}")
         settings = resolve_given(given, _only(environment, _ENDPOINT_VARIABLES), template=template)
         network = _only(environment, _NETWORK_VARIABLES)
         context = RunContext(
@@ -163,8 +165,12 @@ def _given(options: AskOptions, *, reads_config: bool) -> dict[str, Any]:
         if name in _NO_SETTINGS_HERE:
             raise UsageError(f"{name} is not among the settings here", hint=_NO_SETTINGS_HERE[name])
     if "profile" in given and not reads_config:
-        raise UsageError("a profile is part of the configuration", hint="pass config=True")
+        raise _needs_configuration("a profile")
     return given
+
+
+def _needs_configuration(what: str) -> UsageError:
+    return UsageError(f"{what} is part of the configuration", hint="pass config=True")
 
 
 def is_on(options: AskOptions, name: str) -> bool:

@@ -154,7 +154,8 @@ def _names(template: object) -> list[str]:
         if not isinstance(name, str):
             raise _no_template(template)
         # A path without a folder looks like a name.
-        names.append(name if isinstance(each, str) else str(Path(name).absolute()))
+        is_bare = not isinstance(each, str) and len(Path(name).parts) == 1
+        names.append(str(Path(name).absolute()) if is_bare else name)
     return names
 
 
