@@ -11,7 +11,7 @@ import pytest
 from chatcli.client.call_recording import RecordedModel, Recording
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.retry import RetryingModel
-from chatcli.core.errors import BudgetReached, RateLimited, ServerFailed
+from chatcli.core.errors import BudgetReached, RateLimited, ServerFailed, TimedOut
 from chatcli.core.event_log import ERROR, INFO, WARNING
 from chatcli.core.events import Completion, Notice, TextDelta, Usage
 from client.scripted_model import ScriptedModel
@@ -116,6 +116,23 @@ async def test_the_last_failure_of_a_call_is_its_outcome(recorded, clock, record
     )
     await failure_of(RecordedModel(inner, recording))
     assert [(call.outcome, call.attempts) for call in recorded] == [("rate_limited", 2)]
+
+
+@pytest.mark.parametrize(
+    ("script", "cost_usd"),
+    [
+        ([RateLimited("busy", status=429)], 0.0),
+        ([ServerFailed("broken", status=503)], 0.0),
+        ([TimedOut("too slow")], None),
+        ([TextDelta("Pa"), ServerFailed("broken", status=500)], None),
+    ],
+    ids=["refused", "failed", "timed out", "cut"],
+)
+async def test_only_a_request_that_got_nothing_but_a_status_is_known_to_cost_nothing(
+    recorded, clock, recording, script, cost_usd
+):
+    await failure_of(RecordedModel(Sending(ScriptedModel(script), clock), recording))
+    assert [call.cost_usd for call in recorded] == [cost_usd]
 
 
 async def test_what_the_person_stops_is_no_failure_of_the_endpoint(recorded, clock, recording):

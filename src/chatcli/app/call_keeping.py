@@ -6,6 +6,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from chatcli.app.threads import in_thread
 from chatcli.config.paths import ensure_private_folder
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from chatcli.telemetry.call_store import CallStore
 
 _DAY_S: Final = 86_400
+_PATIENCE_S: Final = 1.0
 
 
 def recorder_of(
@@ -39,6 +41,13 @@ def recorder_of(
         context.shared.call_writers[chosen] = writer
     writer.open_until(stack)
     return writer
+
+
+async def written_records(context: RunContext) -> None:
+    """Wait until the records of this run so far are written, but not for long."""
+    for thread in [writer.end() for writer in context.shared.call_writers.values()]:
+        if thread is not None:
+            await in_thread(partial(thread.join, _PATIENCE_S))
 
 
 def open_call_store(context: RunContext) -> CallStore:

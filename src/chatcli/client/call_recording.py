@@ -36,6 +36,8 @@ _CODE: Final = lazy_pattern(r"[A-Za-z0-9_.:-]{1,64}")
 _FAILED_REASONS: Final = frozenset({"content_filter"})
 """Finish reasons of answers that nobody can use."""
 
+_ERROR_STATUS: Final = 400
+
 
 class Recording(NamedTuple):
     """Who takes the records of the calls of one endpoint, under which profile, and their events.
@@ -106,6 +108,7 @@ class RunningCall:
         self.request = replace(request, trace=self.trace)
         self._recording = recording
         self._has_failed_at_endpoint = False
+        self._cost_usd: float | None = None
         self._at_s = recording.now()
         self._began_s = recording.clock()
         self._ttft_s: float | None = None
@@ -153,7 +156,11 @@ class RunningCall:
         """Note how the call ended, unless it was complete already: a budget may have cut the answer after all."""
         if self._completion is not None:
             return
-        self._has_failed_at_endpoint = isinstance(error, EndpointError)
+        if isinstance(error, EndpointError):
+            self._has_failed_at_endpoint = True
+            # A request that was answered by nothing but an error status is charged by nobody.
+            is_answered = self._ttft_s is not None
+            self._cost_usd = 0.0 if not is_answered and (error.status or 0) >= _ERROR_STATUS else None
         if isinstance(error, ChatcliError) and not isinstance(error, BudgetReached):
             self._outcome = error.code
         elif not isinstance(error, CancelledError | GeneratorExit | BudgetReached):
@@ -207,7 +214,7 @@ class RunningCall:
             None if usage is None else usage.input_tokens,
             None if usage is None else usage.cached_tokens,
             None if usage is None else usage.output_tokens,
-            None if done is None else done.cost_usd,
+            self._cost_usd if done is None else done.cost_usd,
             sent_bytes=trace.sent_bytes,
             received_bytes=trace.received_bytes,
             findings=self._findings,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
+from chatcli.app.call_keeping import written_records
 from chatcli.app.threads import in_thread
 from chatcli.core.errors import ChatcliError, UsageError
 from chatcli.core.events import Notice
@@ -29,6 +30,8 @@ async def _stats(repl: ReplSession, argument: str) -> None:
     from chatcli.app.statistics_report import StatisticsQuery, lines_without_calls, read_statistics  # noqa: PLC0415
 
     since, grouped_by = _written(argument)
+    # The answer just shown counts.
+    await written_records(repl.context)
     query = StatisticsQuery(since=since, grouped_by=grouped_by)
     notices: list[str] = []
     data, now = repl.context.paths.data, local_now()
@@ -89,6 +92,7 @@ async def _status(repl: ReplSession, argument: str) -> None:
             return [call for call in calls if not call.is_cache_hit][-MOST_CALLS:]
 
     rows = [("endpoint", f"{name} · {model}")]
+    await written_records(repl.context)
     try:
         rows += call_rows(await in_thread(read), local_now(), is_spoken=repl.settings.plain)
     except ChatcliError as error:
