@@ -112,7 +112,7 @@ class TestStatus:
         repl.frontend.output.clear()
         lines = await shown(repl, "/status")
         assert lines[0].split()[:2] == ["endpoint", endpoint]
-        assert lines[1] == "last calls     1 of the last 2 calls succeeded · 1 rate_limited"
+        assert lines[1] == "last calls     1 of the last 3 calls succeeded · 1 rate_limited · 1 refused"
 
     async def test_it_takes_nothing(self, start_repl):  # noqa: F811
         assert any("/status takes nothing" in row for row in await shown(start_repl(), "/status now"))
