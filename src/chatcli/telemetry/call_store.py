@@ -41,8 +41,11 @@ LATE_US: Final = 15 * 60 * 10**6
 _HOUR_US: Final = 3600 * 10**6
 _LONGEST_PERIOD_US: Final = 48 * _HOUR_US
 _DELETED_AT_ONCE: Final = 20_000
-_FEWEST_KEPT: Final = 200
-"""Fewer calls are added up as quickly as their sums are read."""
+_FEWEST_KEPT: Final = 100
+"""Fewer calls are added up nearly as quickly as their sums are read."""
+
+_FEW: Final = 2_000
+"""Fewer calls are added up at once, not hour by hour."""
 
 
 class Period(NamedTuple):
@@ -280,7 +283,16 @@ def _covering(connection: sqlite3.Connection, since_us: int, until_us: int) -> I
 def _hours(
     connection: sqlite3.Connection, start_us: int, end_us: int, closed_before_us: int
 ) -> Iterator[Period]:
-    """Yield the hours between two times that have calls, each alone while they are closed."""
+    """Yield the hours between two times that have calls, each alone while they are closed; few calls all at once."""
+    if start_us >= end_us:
+        return
+    (calls,) = connection.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM calls WHERE at_us >= ? AND at_us < ? LIMIT ?)",
+        (start_us, end_us, _FEW),
+    ).fetchone()
+    if calls < _FEW:
+        yield Period(start_us, end_us)
+        return
     while start_us < end_us:
         (next_us,) = connection.execute(
             "SELECT min(at_us) FROM calls WHERE at_us >= ? AND at_us < ?", (start_us, end_us)
