@@ -34,6 +34,15 @@ ZONES = (
     timezone(timedelta(hours=-11, minutes=-17)),
 )
 
+CLOCKS_ARE_SET = (
+    ("Europe/Berlin", "2026-03-29 12:00"),
+    ("Europe/Berlin", "2026-10-25 12:00"),
+    ("Australia/Lord_Howe", "2026-04-05 12:00"),
+    ("America/Sao_Paulo", "2018-11-04 12:00"),
+    ("America/Havana", "2026-11-01 12:00"),
+    ("Pacific/Apia", "2011-12-31 12:00"),
+)
+
 
 @pytest.fixture
 def store(tmp_path):
@@ -90,6 +99,34 @@ def test_a_report_is_what_counting_each_call_gives_whatever_was_added_up_before(
                 not call.is_cache_hit and call.outcome == "ok" and call.latency_s is not None
                 for call in begun
             )
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(
+    st.data(), st.sampled_from(CLOCKS_ARE_SET), st.sampled_from(["day", "hour", "model"]), st.integers(1, 6)
+)
+def test_a_report_over_days_whose_clocks_are_set_leaves_nothing_out(
+    tmp_path_factory, data, place, grouped_by, days
+):
+    zone, moment = ZoneInfo(place[0]), datetime.fromisoformat(place[1]).replace(tzinfo=ZoneInfo(place[0]))
+    now_s = moment.timestamp() + 2 * 86_400
+    now, since_s = datetime.fromtimestamp(now_s, UTC), now_s - days * 86_400
+    made_calls = data.draw(st.lists(calls_between(now_s - 6 * 86_400, now_s - 1), max_size=60))
+    with closing(CallStore(tmp_path_factory.mktemp("calls") / FILE_NAME, fewest_kept=1)) as store:
+        stored = at_distinct_times(made_calls)
+        store.append(stored)
+        # Others have asked in their own time zone.
+        keep_sums(store, now, zone=data.draw(st.sampled_from(ZONES)))
+        begun = [call for call in stored if round(call.at_s * 1e6) >= round(since_s * 1e6)]
+        for _ in range(2):
+            made = report(
+                store, datetime.fromtimestamp(since_s, UTC), now, grouped_by=grouped_by, zone=zone, now=now
+            )
+            assert made.total == counted(begun)
+            assert sum(slot.figures.calls for slot in made.slots) == made.total.calls
+            assert sum(group.figures.calls for group in made.groups) == made.total.calls
+            if grouped_by != "hour":
+                assert dict(made.groups) == grouped(begun, grouped_by, zone)
 
 
 def test_a_report_over_nothing_has_its_slots_and_no_figures(store):

@@ -43,9 +43,8 @@ _LONGEST_PERIOD_US: Final = 48 * _HOUR_US
 _DELETED_AT_ONCE: Final = 20_000
 _FEWEST_KEPT: Final = 100
 """Fewer calls are added up nearly as quickly as their sums are read."""
-
-_FEW: Final = 2_000
-"""Fewer calls are added up at once, not hour by hour."""
+_TIMES_FEWEST: Final = 20
+"""Up to so many times that, calls of several hours are added up at once."""
 
 
 class Period(NamedTuple):
@@ -98,9 +97,10 @@ class CallStore:
     ) -> Figures:
         """Return the figures of calls that began from ``since_s`` to before ``until_s``, in seconds since the epoch."""
         tally = Tally()
+        bounds_us = microseconds(since_s), microseconds(until_s)
         is_filtered = (model, endpoint) != (None, None)
         with self._database.reading() as connection:
-            for period in _covering(connection, microseconds(since_s), microseconds(until_s)):
+            for period in _covering(connection, *bounds_us, _TIMES_FEWEST * self._fewest_kept):
                 (slices,) = self._sums(connection, period, "slices" if is_filtered else "outcomes")
                 for calls in slices:
                     kind = self._kinds.get(calls.kind)
@@ -263,7 +263,7 @@ def _begin_generation(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {(_generation(connection) + 1) % 2**31}")
 
 
-def _covering(connection: sqlite3.Connection, since_us: int, until_us: int) -> Iterator[Period]:
+def _covering(connection: sqlite3.Connection, since_us: int, until_us: int, few: int) -> Iterator[Period]:
     """Yield periods from ``since_us`` to ``until_us``: those whose sums are kept, the longest first, and what is between them."""
     kept = connection.execute(
         "SELECT start_us, end_us FROM periods WHERE start_us >= ? AND end_us <= ? ORDER BY start_us, end_us DESC",
@@ -274,23 +274,23 @@ def _covering(connection: sqlite3.Connection, since_us: int, until_us: int) -> I
     for start_us, end_us in kept:
         if start_us < reached_us:
             continue
-        yield from _hours(connection, reached_us, start_us, closed_before_us)
+        yield from _hours(connection, reached_us, start_us, closed_before_us, few)
         yield Period(start_us, end_us)
         reached_us = end_us
-    yield from _hours(connection, reached_us, until_us, closed_before_us)
+    yield from _hours(connection, reached_us, until_us, closed_before_us, few)
 
 
 def _hours(
-    connection: sqlite3.Connection, start_us: int, end_us: int, closed_before_us: int
+    connection: sqlite3.Connection, start_us: int, end_us: int, closed_before_us: int, few: int
 ) -> Iterator[Period]:
-    """Yield the hours between two times that have calls, each alone while they are closed; few calls all at once."""
+    """Yield the hours between two times that have calls, each alone while they are closed; fewer than ``few`` all at once."""
     if start_us >= end_us:
         return
     (calls,) = connection.execute(
         "SELECT count(*) FROM (SELECT 1 FROM calls WHERE at_us >= ? AND at_us < ? LIMIT ?)",
-        (start_us, end_us, _FEW),
+        (start_us, end_us, few),
     ).fetchone()
-    if calls < _FEW:
+    if calls < few:
         yield Period(start_us, end_us)
         return
     while start_us < end_us:
