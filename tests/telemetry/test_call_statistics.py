@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatcli.core.statistics import GROUPINGS, Figures
-from chatcli.telemetry.call_statistics import CallKeeper, keep_sums, report
+from chatcli.telemetry.call_statistics import keep_sums, report
 from chatcli.telemetry.call_store import FILE_NAME, CallStore, Period
 from chatcli.telemetry.call_tables import slices_of_calls
 from telemetry.made_calls import NOON_S, a_call, calls_between, counted
@@ -261,24 +261,6 @@ def test_many_kinds_of_calls_are_told_apart(store):
     assert len(made.groups) == 700
     assert made.total == counted(calls)
     assert dict(made.groups) == grouped(calls, "model")
-
-
-def test_a_keeper_adds_up_closed_days_and_hours_once_it_has_run_for_a_minute(store, tmp_path):
-    now = NOON
-    keeper = CallKeeper(store, lambda: now)
-    keeper.append([a_call(NOON_S - 86_400), a_call(NOON_S - 1)])
-    assert kept_periods(tmp_path) == 0
-    now += timedelta(minutes=1)
-    keeper.append([a_call(NOON_S)])
-    kept = kept_periods(tmp_path)
-    assert kept >= 2
-    now += timedelta(minutes=59)
-    keeper.append([a_call(NOON_S + 1)])
-    assert kept_periods(tmp_path) == kept
-    now += timedelta(hours=2)
-    keeper.append([a_call(NOON_S + 2)])
-    assert kept_periods(tmp_path) > kept
-    keeper.close()
 
 
 def kept_periods(folder):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from chatcli.core.call_records import CallRecord
-from chatcli.telemetry.call_writer import CallWriter
+from chatcli.telemetry.call_store import FILE_NAME, CallStore
+from chatcli.telemetry.call_writer import CallKeeper, CallWriter
+from telemetry.made_calls import NOON_S
 
 PATIENCE_S = 30
+NOON = datetime.fromtimestamp(NOON_S, UTC)
 
 
 def call(number: int = 0) -> CallRecord:
@@ -134,3 +139,26 @@ def test_after_its_end_a_record_starts_it_again(times):
         writer.record(call(number))
         ended(writer)
     assert (len(sink.calls), sink.opened) == (times, times)
+
+
+def test_a_keeper_adds_up_closed_days_and_hours_once_it_has_run_for_a_minute(tmp_path):
+    path, now = tmp_path / FILE_NAME, NOON
+    keeper = CallKeeper(CallStore(path, fewest_kept=1), lambda: now)
+    keeper.append([call(NOON_S - 86_400), call(NOON_S - 1)])
+    assert kept_periods(path) == 0
+    now += timedelta(minutes=1)
+    keeper.append([call(NOON_S)])
+    kept = kept_periods(path)
+    assert kept >= 2
+    now += timedelta(minutes=59)
+    keeper.append([call(NOON_S + 1)])
+    assert kept_periods(path) == kept
+    now += timedelta(hours=2)
+    keeper.append([call(NOON_S + 2)])
+    assert kept_periods(path) > kept
+    keeper.close()
+
+
+def kept_periods(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT count(*) FROM periods").fetchone()[0]

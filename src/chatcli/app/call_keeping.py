@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from chatcli.config.settings import Settings
     from chatcli.core.call_records import CallRecorder
     from chatcli.telemetry.alert_watch import AlertWatch
-    from chatcli.telemetry.call_statistics import CallKeeper
     from chatcli.telemetry.call_store import CallStore
+    from chatcli.telemetry.call_writer import CallKeeper
 
 _DAY_S: Final = 86_400
 _PATIENCE_S: Final = 1.0
@@ -64,7 +64,7 @@ def _watch(settings: Settings, context: RunContext) -> AlertWatch:
 
 
 def _kept_store(context: RunContext, days: int) -> CallKeeper:
-    from chatcli.telemetry.call_statistics import CallKeeper  # noqa: PLC0415 - in the thread that writes
+    from chatcli.telemetry.call_writer import CallKeeper  # noqa: PLC0415 - in the thread that writes
 
     store = open_call_store(context)
     store.forget(time.time() - days * _DAY_S)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.errors import LocalIOError
 from chatcli.core.statistics import Group, HistogramBar, StatisticsReport, TimeSlot
 from chatcli.telemetry.call_store import LATE_US
-from chatcli.telemetry.call_tables import LATEST_US, microseconds
+from chatcli.telemetry.call_tables import microseconds
 from chatcli.telemetry.local_periods import local, pieces
 from chatcli.telemetry.tallies import Tally
-from chatcli.text.times import local_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import tzinfo
     from typing import TypeAlias
 
-    from chatcli.core.call_records import CallRecord
     from chatcli.core.statistics import Figures
     from chatcli.telemetry.call_store import CallStore, Period
     from chatcli.telemetry.tallies import CallKind, CallSlice, Times
@@ -60,7 +56,7 @@ def report(
     """
     names = {"model": model, "endpoint": endpoint, "operation": operation, "profile": profile}
     now_us = microseconds((now or datetime.now(UTC)).timestamp())
-    since_us, until_us = _bounds(store, since, until)
+    since_us, until_us = _bounds(store, since, until, now_us)
     is_hourly = until_us - since_us <= _HOURLY_US
     grouping = _Grouping(grouped_by, zone)
     slots = _Timeline()
@@ -104,29 +100,6 @@ def keep_sums(store: CallStore, now: datetime, *, days: int = 8, zone: tzinfo | 
         ):
             if period.is_closed:
                 store.keep(period)
-
-
-class CallKeeper:
-    """Stores calls, and adds up what has closed: a minute after the first ones, then every hour, so that no short run does."""
-
-    def __init__(self, store: CallStore, now: Callable[[], datetime] = local_now) -> None:
-        self._store = store
-        self._now = now
-        self._due: datetime | None = None
-
-    def append(self, calls: Sequence[CallRecord]) -> None:
-        self._store.append(calls)
-        now = self._now()
-        if self._due is None:
-            self._due = now + timedelta(minutes=1)
-        elif now >= self._due:
-            self._due = now + timedelta(hours=1)
-            # These calls are stored, and a report adds up what it misses.
-            with suppress(LocalIOError):
-                keep_sums(self._store, now)
-
-    def close(self) -> None:
-        self._store.close()
 
 
 class _CallReader:
@@ -223,10 +196,11 @@ class _Grouping:
             last = name
 
 
-def _bounds(store: CallStore, since: datetime, until: datetime) -> tuple[int, int]:
+def _bounds(store: CallStore, since: datetime, until: datetime, now_us: int) -> tuple[int, int]:
     """Return a period in microseconds; a long one only from the first call to the last, so that its days can be counted."""
     since_us = max(_EARLIEST_US, microseconds(since.timestamp()))
-    until_us = min(LATEST_US, microseconds(until.timestamp()))
+    # No call of a clock that was decades ahead makes a report of as many empty days.
+    until_us = min(microseconds(until.timestamp()), now_us + _LONG_US)
     if until_us - since_us > _LONG_US:
         first_s, last_s = store.first_and_last_s() or (until.timestamp(), since.timestamp())
         since_us = max(since_us, microseconds(first_s))

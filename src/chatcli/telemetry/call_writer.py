@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
+from datetime import timedelta
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Final, Protocol
 
+from chatcli.core.errors import LocalIOError
+from chatcli.text.times import local_now
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AsyncExitStack
+    from datetime import datetime
     from typing import TypeAlias
 
     from chatcli.core.call_records import CallRecord
+    from chatcli.telemetry.call_store import CallStore
 
 _TOGETHER_S: Final = 0.25
 """How long records wait for others, to be written with them."""
@@ -95,6 +101,31 @@ class CallWriter:
         for sink in opened.values():
             with suppress(Exception):
                 sink.close()
+
+
+class CallKeeper:
+    """A sink that stores calls, and adds up what has closed: a minute after the first ones, then every hour, so that no short run does."""
+
+    def __init__(self, store: CallStore, now: Callable[[], datetime] = local_now) -> None:
+        self._store = store
+        self._now = now
+        self._due: datetime | None = None
+
+    def append(self, calls: Sequence[CallRecord]) -> None:
+        self._store.append(calls)
+        now = self._now()
+        if self._due is None:
+            self._due = now + timedelta(minutes=1)
+        elif now >= self._due:
+            from chatcli.telemetry.call_statistics import keep_sums  # noqa: PLC0415 - short runs do without
+
+            self._due = now + timedelta(hours=1)
+            # These calls are stored, and a report adds up what it misses.
+            with suppress(LocalIOError):
+                keep_sums(self._store, now)
+
+    def close(self) -> None:
+        self._store.close()
 
 
 def _next(queue: SimpleQueue[CallRecord | None]) -> tuple[list[CallRecord], bool]:
