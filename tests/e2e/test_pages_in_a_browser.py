@@ -1,26 +1,33 @@
-"""The page of statistics in a real browser: it fits, is read aloud as it is meant, complains of nothing and asks for nothing."""
+"""Exported pages in a real browser: they fit, are read aloud as they are meant, and ask for nothing."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from chatcli.core.statistics import Figures, Group
 from chatcli.render.html_export.statistics_page import statistics_to_html
+from chatcli.sessions.exporting import TranscriptPart
 from e2e.browser import CHROMIUM, browser
 from render.html_export.html_reading import Tables
 from render.html_export.made_up_reports import ANY_FIGURES, EMPTY, made_up_report, report
+from render.html_export.test_document import ATTACKS
+from render.html_export.test_document import page as conversation_page
 from render.test_themes import contrast
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
+ANSWERS = Path(__file__).parent.parent / "render" / "answers"
 HOSTILE = (
     "<script>document.title = 'owned'</script>",
     "\u202egnp.exe\x1b[31m",
     "通义千问" * 60,
     "x" * 4_000,
+    "\u202e" * 300,
+    "W" * 100,
     "نموذج",
     '"><img src=https://evil.example/x onerror=alert(1)>',
 )
@@ -50,7 +57,7 @@ Object.fromEntries([...document.querySelectorAll("table")].map(table => [
 _TOO_WIDE = """
 [...document.querySelectorAll("body *")].filter(element => {
     const box = element.getBoundingClientRect();
-    const inside = element.parentElement.closest(".scroll");
+    const inside = element.parentElement.closest(".scroll") || element.closest(".clipped");
     return !inside && box.width && (box.right > innerWidth + 0.5 || box.left < -0.5);
 }).map(element => element.outerHTML.slice(0, 200))
 """
@@ -101,6 +108,17 @@ def pages(tmp_path_factory):
 def window(tmp_path_factory):
     with browser(tmp_path_factory.mktemp("browser")) as page:
         yield page
+
+
+def too_faint(window):
+    """Return the pairs of a text's colour and its ground whose contrast is too low for reading."""
+    pairs = {tuple(map(read_color, pair)) for pair in window.value(_TEXT_COLORS)}
+    assert pairs
+    return {pair: contrast(*pair) for pair in pairs if contrast(*pair) < 4.5}
+
+
+def read_color(color):
+    return tuple(map(int, re.findall(r"\d+", color)[:3]))
 
 
 @pytest.mark.parametrize("columns", [1200, 360])
@@ -159,11 +177,9 @@ def test_hostile_names_are_text(window, pages):
 @pytest.mark.parametrize("name", ["hours", "hostile", "empty"])
 def test_every_text_can_be_read(window, pages, name, scheme):
     window.open(pages / f"{name}.html", scheme=scheme)
-    colors = {tuple(pair) for pair in window.value(_TEXT_COLORS)}
-    read = {pair: [tuple(map(int, re.findall(r"\d+", color)[:3])) for color in pair] for pair in colors}
-    assert {pair: contrast(*both) for pair, both in read.items() if contrast(*both) < 4.5} == {}
-    is_dark = sum(read[next(iter(colors))][1]) < 3 * 128
-    assert is_dark == (scheme == "dark")
+    assert too_faint(window) == {}
+    ground = read_color(window.value("getComputedStyle(document.body).backgroundColor"))
+    assert (sum(ground) < 3 * 128) == (scheme == "dark")
 
 
 def test_a_screen_reader_is_given_charts_with_descriptions_and_tables_with_headings(window, pages):
@@ -219,3 +235,18 @@ def test_on_paper_the_page_is_light_and_folded_tables_are_left_out(window, pages
     assert window.value("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert window.value("document.querySelector('details').getBoundingClientRect().height") == 0
     assert window.do("Page.printToPDF")["data"]
+
+
+@pytest.mark.parametrize("columns", [1200, 360])
+def test_an_exported_conversation_fits_and_asks_for_nothing_either(window, tmp_path, columns):
+    answers = "\n\n".join(path.read_text("utf-8") for path in sorted(ANSWERS.glob("*.md")))
+    parts = [TranscriptPart("words", "x" * 3_000), TranscriptPart("markdown", answers)]
+    parts += [TranscriptPart("markdown", attack) for attack in ATTACKS]
+    file = tmp_path / "conversation.html"
+    file.write_text(conversation_page(*parts, title="t" * 900, facts=("f" * 400,)), "utf-8")
+    for scheme in ("light", "dark"):
+        window.open(file, columns=columns, scheme=scheme)
+        assert window.value("document.documentElement.scrollWidth") == columns
+        assert too_faint(window) == {}
+        assert window.requests == [file.as_uri()]
+        assert window.complaints == []

@@ -133,6 +133,8 @@ def test_rows_have_a_name_a_label_and_a_bar_of_the_right_length():
 def test_direction_characters_in_names_are_made_visible():
     root = drawn(row_chart("groups", "Calls", "by model", [Bar("a\u202eb\x1b", 0, "0")]))
     assert of_class(root, "name")[0].text == "a<U+202E>b␛"
+    root = drawn(row_chart("groups", "Calls", "by model", [Bar("\u202e" * 100, 0, "0")]))
+    assert of_class(root, "name")[0].text == "<U+202E>" * 3 + "<U+202E…"
 
 
 def test_a_swatch_is_no_picture_to_a_screen_reader():

@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from chatcli.text.sanitizer import sanitize_line
+from chatcli.text.shortening import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +43,10 @@ def html_page(title: str, style: str, body: Iterable[str], *, language: str) -> 
     )
 
 
-def shown_line(text: str) -> str:
-    """Return ``text`` of anybody as HTML on one line, with invisible and direction characters made visible."""
-    return escape(sanitize_line(text))
+def shown_line(text: str, columns: int | None = None) -> str:
+    """Return ``text`` of anybody as HTML on one line, with invisible and direction characters made visible.
+
+    With ``columns`` it is shortened to so many of a terminal.
+    """
+    line = sanitize_line(text)
+    return escape(line if columns is None else shortened(line, columns))

@@ -15,8 +15,8 @@ from chatcli.render.html_export.statistics_tables import (
     error_table,
     group_tables,
     named_groups,
-    rate_of_tokens,
     rate_words,
+    speed_words,
     time_words,
     unpriced_words,
 )
@@ -79,7 +79,7 @@ def _at_a_glance(total: Figures) -> Iterator[str]:
     yield _tile("Success", rate_words(total), "of the calls you did not stop")
     yield _tile("Latency, p50", time_words(total.latency, 0), _tail(total.latency))
     yield _tile("First token, p50", time_words(total.ttft, 0), _tail(total.ttft))
-    yield _tile("Tokens a second", rate_of_tokens(total), "after the first token")
+    yield _tile("Tokens a second", speed_words(total), "after the first token")
     yield _tile("Tokens in", f"{total.input_tokens:,}", f"{total.cached_tokens:,} from the provider's cache")
     yield _tile("Tokens out", f"{total.output_tokens:,}")
     yield _tile("Cost", cost_words(total), unpriced_words(total))

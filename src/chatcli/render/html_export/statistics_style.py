@@ -8,14 +8,14 @@ from chatcli.render.html_export.stylesheet import COLORS
 
 _CHART_COLORS: Final = """\
 :root { --one: #0550ae; --two: #9a4f00; --three: #a0177c; --ok: #2f6fbf; --failed: #c01c28; --stopped: #6e7781; \
---ground: #6e7781; --grid: #d1d9e0; --pointed: #1f232814; }
+--ground: #6e7781; --grid: #d1d9e0; --pointed: #1f232814; --shade: #1f23284d; }
 @media screen and (prefers-color-scheme: dark) {
 :root { --one: #8cc8ff; --two: #f0b35a; --three: #ff9bd8; --ok: #5fa8f5; --failed: #ff7b72; --stopped: #9aa4ae; \
---ground: #8b949e; --grid: #30363d; --pointed: #e6edf31f; }
+--ground: #8b949e; --grid: #30363d; --pointed: #e6edf31f; --shade: #e6edf34d; }
 }
 @media (forced-colors: active) {
 :root { --text: CanvasText; --faint: CanvasText; --page: Canvas; --box: Canvas; --one: CanvasText; --two: CanvasText; --three: CanvasText; --ok: CanvasText; --failed: LinkText; \
---stopped: GrayText; --ground: CanvasText; --grid: GrayText; --pointed: transparent; }
+--stopped: GrayText; --ground: CanvasText; --grid: GrayText; --pointed: transparent; --shade: transparent; }
 }
 """
 _PAGE: Final = """\
@@ -49,6 +49,7 @@ figcaption { margin-bottom: .9rem; }
 """
 _CHARTS: Final = """\
 svg { display: block; overflow: visible; }
+.clipped { overflow: hidden; }
 .shapes { position: absolute; }
 .swatch { flex: none; }
 .chart text { fill: var(--faint); font: .75rem/1 system-ui, sans-serif; font-variant-numeric: tabular-nums; }
@@ -83,7 +84,9 @@ svg { display: block; overflow: visible; }
 _TABLES: Final = """\
 summary { cursor: pointer; margin-top: .75rem; width: fit-content; }
 summary:focus-visible, .scroll:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
-.scroll { overflow-x: auto; margin-top: .5rem; }
+.scroll { overflow-x: auto; margin-top: .5rem; \
+background: linear-gradient(to right, transparent, var(--page) 60%) 100% 0 / 3rem 100% no-repeat local, \
+linear-gradient(to left, var(--shade), transparent) 100% 0 / .9rem 100% no-repeat scroll; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }
 table.short { width: auto; min-width: min(100%, 24rem); }
 caption { text-align: left; color: var(--faint); padding: 0 0 .4rem; }

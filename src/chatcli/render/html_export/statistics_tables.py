@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from chatcli.core.statistics import Figures
 from chatcli.render.html_export.page_frame import shown_line
 from chatcli.render.statistics_words import cost_in_words, errors_by_count, rate_in_words, time_in_words
-from chatcli.text.shortening import shortened
 from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def time_words(percentiles: Percentiles | None, which: int) -> str:
     return MISSING if percentiles is None else time_in_words(percentiles[which])
 
 
-def rate_of_tokens(figures: Figures) -> str:
+def speed_words(figures: Figures) -> str:
     return MISSING if figures.tokens_per_s is None else f"{figures.tokens_per_s:,.1f}"
 
 
@@ -76,7 +75,7 @@ _GROUP_CELLS: Final = (
     *LATENCIES,
     Cell("First token p50", lambda figures: time_words(figures.ttft, 0)),
     Cell("First token p95", lambda figures: time_words(figures.ttft, 1)),
-    Cell("Tokens a second", rate_of_tokens),
+    Cell("Tokens a second", speed_words),
     Cell("Tokens in", lambda figures: _amount(figures.input_tokens)),
     Cell("Cached", lambda figures: _amount(figures.cached_tokens)),
     Cell("Tokens out", lambda figures: _amount(figures.output_tokens)),
@@ -108,7 +107,7 @@ def table(
     yield f"<thead><tr>{columns}</tr></thead><tbody>"
     for heading, *cells in body:
         first = (
-            f'<th scope="row" class="name"><bdi>{shown_line(shortened(heading, _LONGEST_NAME))}</bdi></th>'
+            f'<th scope="row" class="name"><bdi>{shown_line(heading, _LONGEST_NAME)}</bdi></th>'
             if names
             else f'<th scope="row">{escape(heading)}</th>'
         )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.core.frozen import frozen
 from chatcli.render.html_export.page_frame import shown_line
-from chatcli.text.shortening import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +29,7 @@ _NEAR_THE_END: Final = 0.94
 _ROW_HEIGHT: Final = 40
 _NAME_COLUMNS: Final = 32
 
-CHART_HEIGHT: Final = _HEIGHT + _LABEL_BELOW + 4
+_CHART_HEIGHT: Final = _HEIGHT + _LABEL_BELOW + 4
 
 # The shapes of markers, and what fills the bar of failures: no figure is told by its colour alone.
 SHARED_SHAPES: Final = """\
@@ -128,7 +127,9 @@ def row_chart(name: str, title: str, description: str, bars: Sequence[Bar]) -> I
     yield _svg(name, title, description, _ROW_HEIGHT * len(bars), "rows")
     for row, bar in enumerate(bars):
         y = _ROW_HEIGHT * row
-        yield f'<text class="name" x="0" y="{y + 14}">{shown_line(shortened(bar.name, _NAME_COLUMNS))}</text>'
+        # Letters may be broader than those of a terminal.
+        yield f'<svg class="clipped" y="{y}" width="70%" height="20">'
+        yield f'<text class="name" y="14">{shown_line(bar.name, _NAME_COLUMNS)}</text></svg>'
         yield f'<text class="value" x="100%" y="{y + 14}">{escape(bar.label)}</text>'
         yield f'<rect class="ground" y="{y + 21}" width="100%" height="9" rx="2"/>'
         yield f'<rect class="bar ok" y="{y + 21}" width="{_percent(bar.value / largest)}" height="9" rx="2"/>'
@@ -145,7 +146,7 @@ def swatch(style: str, *, is_line: bool) -> str:
 
 
 def _opening(chart: Chart) -> Iterator[str]:
-    yield _svg(chart.name, chart.title, chart.description, CHART_HEIGHT, "columns")
+    yield _svg(chart.name, chart.title, chart.description, _CHART_HEIGHT, "columns")
     for tick in chart.scale.ticks:
         y = _y(chart.scale, tick.at)
         ground = " ground" if tick is chart.scale.ticks[0] else ""
