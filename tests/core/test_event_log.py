@@ -1,6 +1,12 @@
 from __future__ import annotations
 
-from chatcli.core.event_log import DEBUG, ERROR, INFO, OFF, WARNING, EventLog
+import re
+import threading
+from pathlib import Path
+
+from chatcli.core.event_log import DEBUG, ERROR, EVENTS, INFO, OFF, WARNING, EventLog
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Sink:
@@ -78,3 +84,28 @@ def test_a_log_that_is_turned_off_takes_nothing_any_more():
     log.turn_off()
     log.note(ERROR, "bug")
     assert (opening.sinks, log.place) == ([], "")
+
+
+def test_threads_that_note_at_once_open_one_sink():
+    log, opening, together = EventLog(), Opening(), threading.Barrier(4)
+    log.write_to("a", opening, least=DEBUG)
+
+    def note():
+        together.wait(10)
+        log.note(INFO, "context")
+
+    threads = [threading.Thread(target=note) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(opening.sinks), len(opening.events)) == (1, 4)
+
+
+def test_every_event_is_explained_in_the_guide_and_none_is_noted_that_is_not():
+    guide = (ROOT / "docs/guides/monitoring.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| [a-z, ]+ \| (.+) \|$", guide, re.MULTILINE)
+    assert {event: meaning.replace("`", "") for event, meaning in rows} == dict(EVENTS)
+    source = "\n".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
+    noted = re.findall(r'\bnote\(\s*(?:[A-Z]+|level),\s*"(\w+)"', source)
+    assert set(noted) | {"lines_lost"} == set(EVENTS)

@@ -137,6 +137,15 @@ def test_the_rows_of_a_batch_are_calls(program):
     assert len({line["call"] for line in logged}) == 2
 
 
+def test_an_alert_is_logged_when_it_fires(program, usual_log):
+    (program.working_folder / "in.txt").write_text("one\ntwo\nthree\nfour\nfive\n")
+    with serving_in_thread(BROKEN) as server:
+        program.run("batch", "in.txt", "--out", "out.jsonl", "--retries", "0", server=server)
+    (alert,) = (line for line in lines(usual_log) if line["event"] == "alert")
+    assert (alert["level"], alert["metric"], alert["state"]) == ("warning", "success_rate", "firing")
+    assert (alert["value"], alert["calls"]) == (0, 5)
+
+
 class TestWhatGoesOverTheWire:
     @pytest.fixture(params=["one", "batch", "whole"])
     def debugged(self, request, program):

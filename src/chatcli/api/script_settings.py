@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 from weakref import WeakKeyDictionary
@@ -18,6 +20,7 @@ from chatcli.config.key_commands import KeyCommands
 from chatcli.config.paths import find_paths
 from chatcli.config.resolve import resolve, resolve_given
 from chatcli.core.errors import ConfigurationError, UsageError
+from chatcli.telemetry.log_file import open_logger
 
 if TYPE_CHECKING:
     from chatcli.client.cache_access import AnswerCache
@@ -142,6 +145,9 @@ def call_settings(
         redactor.add_key(password_of(settings.cache) or "")
     for credential in settings.every_credential:
         redactor.add_source(credential.secret.revealed)
+    # The program decides what of it is logged, and where.
+    least = logging.getLogger("chatcli").getEffectiveLevel()
+    context.log.write_to("logging", partial(open_logger, redactor.redact), least=least)
     return settings, context
 
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from chatcli.app.run_alerts import ALERTS_FILE
 from chatcli.core.alert_rules import BELL, DEFAULT_RULES, DESKTOP
+from chatcli.core.event_log import WARNING
 from chatcli.telemetry.alert_states import AlertFile
 from chatcli.telemetry.alert_watch import AlertWatch
 from chatcli.telemetry.alerts import AlertMonitor, AlertReading, message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from chatcli.app.run_context import RunContext
     from chatcli.config.settings import Settings
@@ -45,7 +46,21 @@ def watch_alerts(settings: Settings, context: RunContext) -> AlertWatch:
             from chatcli.app.alert_actions import AlertActions  # noqa: PLC0415 - most rules only tell the person
 
             alerts.actions = AlertActions(settings, context)
-        alerts.watch = AlertWatch(partial(opened_monitor, settings, context), alerts.announce)
+
+        def announce(changes: Sequence[AlertChange], readings: Sequence[AlertReading]) -> None:
+            for rule, event, _ in changes:
+                context.log.note(
+                    WARNING,
+                    "alert",
+                    name=rule.name,
+                    metric=rule.metric,
+                    state="firing" if event.is_firing else "over",
+                    value=event.value,
+                    calls=event.calls,
+                )
+            alerts.announce(changes, readings)
+
+        alerts.watch = AlertWatch(partial(opened_monitor, settings, context), announce)
     return alerts.watch
 
 

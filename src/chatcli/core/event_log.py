@@ -7,6 +7,7 @@ opened with the first event.
 from __future__ import annotations
 
 from contextvars import ContextVar
+from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -63,7 +64,7 @@ class EventSink(Protocol):
 class EventLog:
     """Takes events of ``least`` level and above to a sink, which is opened with the first.
 
-    ``place`` names it; empty for none, ``None`` before that is settled.
+    ``place`` names it; empty for none, ``None`` before that is settled. Any thread may note events.
     """
 
     def __init__(self) -> None:
@@ -71,6 +72,7 @@ class EventLog:
         self.place: str | None = None
         self._open_sink: Callable[[], EventSink] | None = None
         self._sink: EventSink | None = None
+        self._opening = Lock()
 
     def write_to(self, place: str, open_sink: Callable[[], EventSink], *, least: int) -> None:
         """Write events of ``least`` level and above to what ``open_sink`` returns, from now on."""
@@ -88,11 +90,12 @@ class EventLog:
 
         ``call`` is the id of the call it belongs to.
         """
-        if level < self.least or self._open_sink is None:
+        open_sink = self._open_sink
+        if level < self.least or open_sink is None:
             return
-        if self._sink is None:
-            self._sink = self._open_sink()
-        self._sink.write(level, event, {"call": call or None, **facts})
+        with self._opening:
+            sink = self._sink = self._sink or open_sink()
+        sink.write(level, event, {"call": call or None, **facts})
 
     def close(self) -> None:
         sink, self._sink = self._sink, None

@@ -58,6 +58,14 @@ def open_log_file(path: Path, redact: Redact) -> EventSink:
     return LoggedEvents(logger, handler)
 
 
+def open_logger(redact: Redact) -> EventSink:
+    """Return what passes events on to Python's logger ``chatcli``, as a program that uses chatcli has set it up."""
+    logger = logging.getLogger("chatcli")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())  # otherwise warnings would go to stderr
+    return LoggedEvents(logger, redact=redact)
+
+
 def older_file(path: Path, number: int) -> Path:
     """Return the path of the file that was ``path`` ``number`` moves ago."""
     return path.with_name(f"{path.name}.{number}") if number else path
@@ -70,14 +78,19 @@ def log_files(path: Path) -> list[Path]:
 
 
 class LoggedEvents:
-    """An ``EventSink`` that passes events on to ``logger``; ``handler`` is closed with it."""
+    """An ``EventSink`` that passes events on to ``logger``, in words without keys; ``handler`` is closed with it."""
 
-    def __init__(self, logger: logging.Logger, handler: logging.Handler | None = None) -> None:
+    def __init__(
+        self, logger: logging.Logger, handler: logging.Handler | None = None, *, redact: Redact = str
+    ) -> None:
         self._logger = logger
         self._handler = handler
+        self._redact = redact
 
     def write(self, level: int, event: str, facts: Mapping[str, Any]) -> None:
-        self._logger.log(level, "%s%s", event, _Words(facts), extra={"event": event, "facts": facts})
+        self._logger.log(
+            level, "%s%s", event, _Words(facts, self._redact), extra={"event": event, "facts": facts}
+        )
 
     def close(self) -> None:
         if self._handler is not None:
@@ -87,11 +100,13 @@ class LoggedEvents:
 class _Words:
     """Facts as a program that uses chatcli logs them, put into words only if it does."""
 
-    def __init__(self, facts: Mapping[str, Any]) -> None:
+    def __init__(self, facts: Mapping[str, Any], redact: Redact) -> None:
         self._facts = facts
+        self._redact = redact
 
     def __str__(self) -> str:
-        return "".join(f" {name}={value}" for name, value in self._facts.items() if value is not None)
+        facts = (f" {name}={value}" for name, value in self._facts.items() if value is not None)
+        return self._redact("".join(facts))
 
 
 class JsonLineFormatter(logging.Formatter):
@@ -134,9 +149,6 @@ class LogFileHandler(logging.Handler):
         self._largest_bytes = largest_bytes
         self._queue: SimpleQueue[logging.LogRecord | None] = SimpleQueue()
         self._thread: Thread | None = None
-
-    def createLock(self) -> None:  # noqa: N802 - the name is logging's
-        self.lock = None  # the queue needs none
 
     def emit(self, record: logging.LogRecord) -> None:
         if self._queue.qsize() >= _MOST_WAITING:
