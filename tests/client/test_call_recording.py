@@ -11,6 +11,8 @@ import pytest
 from chatcli.client.call_recording import RecordedModel, Recording
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.retry import RetryingModel
+from chatcli.core import messages
+from chatcli.core.call_records import CallContent
 from chatcli.core.errors import BudgetReached, RateLimited, ServerFailed, TimedOut
 from chatcli.core.event_log import ERROR, INFO, WARNING
 from chatcli.core.events import Completion, Notice, TextDelta, Usage
@@ -25,10 +27,13 @@ ANSWER = [TextDelta("Paris"), Completion("stop", "small-1", Usage(10, 2, 4), 0.5
 
 
 class Recorded(list):
-    """A recorder, and all that it was given."""
+    """A recorder, all that it was given, and what was said in the last call."""
 
-    def record(self, call):
+    content = None
+
+    def record(self, call, content=None):
         self.append(call)
+        self.content = content
 
 
 class Clock:
@@ -80,6 +85,15 @@ async def test_a_call_leaves_its_figures_and_no_text(recorded, clock, recording)
     assert (call.ttft_s, call.latency_s) == (1.0, 2.0)
     assert (call.input_tokens, call.cached_tokens, call.output_tokens, call.cost_usd) == (10, 4, 2, 0.5)
     assert "France" not in repr(call)
+
+
+async def test_what_was_said_is_handed_over_beside_the_figures(recorded, clock, recording):
+    said = messages.answer("Paris")
+    reply = [TextDelta("Paris"), Completion("stop", "small-2026-01-01", message=said)]
+    await events_of(RecordedModel(Sending(ScriptedModel(reply), clock), recording), QUESTION)
+    assert recorded.content == CallContent(QUESTION.messages, said)
+    (call,) = recorded
+    assert (call.requested_model, call.model) == (QUESTION.model, "small-2026-01-01")
     assert "Paris" not in repr(call)
 
 

@@ -90,6 +90,7 @@ SAMPLES = {
     "telemetry_days": ("30", 30),
     "log_file": ("calls.log", "calls.log"),
     "log_level": ("debug", "debug"),
+    "otel": ("on", True),
     "similar": ("0.95", 0.95),
     "context": ("truncate", "truncate"),
     "summary_model": ("small", "small"),

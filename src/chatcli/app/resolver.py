@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from chatcli.app.model_lists import FILE_NAME as LISTS_FILE
-from chatcli.app.model_lists import ModelLists, list_offered, refuse_part
+from chatcli.app.model_lists import FILE_NAME, ModelLists, list_offered, refuse_part
 from chatcli.app.request_contents import Guards, guards_of, request_contents
 from chatcli.app.run_context import BULK, DEFAULT_MODEL, cashier_of, own_limits_of
 from chatcli.app.windows import WindowFinder
@@ -219,7 +218,7 @@ class ModelResolver:
                 abilities=self._abilities(terms.entry.endpoint),
                 marks_prompts=settings.prompt_caching
                 and (names is None or any("claude" in name.lower() for name in names)),
-                open_recorder=self._recorder,
+                open_recorder=lambda: self._recorder,
                 profile=settings.profile or "",
                 operation=self._operation,
                 log=self._context.log,
@@ -268,14 +267,15 @@ class ModelResolver:
             terms.entry,
             model,
             EmbeddingCharges(terms.cashier, model, EstimatingCounter().count, self._notify),
-            Recording(terms.entry.endpoint, self._recorder, profile, log=self._context.log),
+            Recording(terms.entry.endpoint, lambda: self._recorder, profile, log=self._context.log),
             cost_of=lambda tokens: usd_of(pricing, Usage(tokens, 0), model),
         )
 
+    @cached_property
     def _recorder(self) -> CallRecorder | None:
         from chatcli.app.call_keeping import recorder_of  # noqa: PLC0415 - after the first call, not before it
 
-        return recorder_of(self._settings, self._options, self._context, self._stack)
+        return recorder_of(self._settings, self._options, self._context, self._stack, self._notify)
 
     @property
     def _operation(self) -> str:
@@ -402,7 +402,7 @@ class ModelResolver:
     async def _refuse_part(self, named: str, entry: PoolEntry) -> None:
         """Raise ``UsageError`` if ``named`` is only a part of a name; what an alias leads to is a whole one."""
         is_whole = self._settings.model is None or named in self._settings.aliases.values()
-        if not is_whole and (self._context.paths.cache / LISTS_FILE).exists():
+        if not is_whole and (self._context.paths.cache / FILE_NAME).exists():
             await refuse_part(named, entry, self._lists())
 
     def _lists(self) -> ModelLists:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from chatcli.config.credentials import Credential
     from chatcli.config.paths import Paths
     from chatcli.config.settings import Settings
+    from chatcli.core.call_records import CallRecorder
     from chatcli.core.events import Notice
     from chatcli.core.request import ResponseFormat
     from chatcli.cost.budget import Approve, Budget, Spending
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from chatcli.safety.screening import Scanner, Screened
     from chatcli.sessions.session import Session
     from chatcli.telemetry.call_writer import CallWriter
+    from chatcli.telemetry.otel import OtelWriter
 
     Notify: TypeAlias = Callable[[Notice], None]
 
@@ -79,6 +81,16 @@ class Shared:
     def has_alerts(self) -> bool:
         """Whether anybody watches or shows alerts."""
         return "alerts" in vars(self)
+
+    @cached_property
+    def call_exporters(self) -> dict[bool, OtelWriter | None]:
+        """What exports calls, by whether they may have their texts; ``None`` where it cannot."""
+        return {}
+
+    @cached_property
+    def call_observers(self) -> list[CallRecorder]:
+        """What else takes the records of all calls, while this run lasts."""
+        return []
 
     @cached_property
     def screened(self) -> Screened:

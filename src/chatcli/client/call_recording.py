@@ -1,4 +1,4 @@
-"""The layer that measures calls: one record for each, with all its attempts, and never a word of its text."""
+"""The layer that measures calls: one record for each, with all its attempts, and beside it what was said."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from chatcli.core.call_records import ANSWER, CANCELLED, OK, CallRecord, CallTrace
+from chatcli.core.call_records import ANSWER, CANCELLED, OK, CallContent, CallRecord, CallTrace
 from chatcli.core.errors import BudgetReached, ChatcliError, EndpointError
 from chatcli.core.event_log import DEBUG, ERROR, INFO, NO_LOG
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
@@ -133,7 +133,8 @@ class RunningCall:
         if self.trace.attempts or self._has_failed_at_endpoint:
             recorder = self._recording.open_recorder()
             if recorder is not None:
-                recorder.record(self._record())
+                reply = None if self._completion is None else self._completion.message
+                recorder.record(self._record(), CallContent(self.request.messages, reply))
         if isinstance(error, EndpointError):
             raise error.of_call(self.trace.id) from error
 
@@ -221,6 +222,7 @@ class RunningCall:
             id=trace.id,
             finish_reason=None if done is None else done.finish_reason,
             request_id=trace.request_id,
+            requested_model=self.request.model,
         )
 
 

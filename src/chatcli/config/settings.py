@@ -323,6 +323,9 @@ class Settings:
         flag="--log-level",
         needs_no_reconnect=True,
     )
+    otel: bool = _setting(
+        "Send traces and metrics of calls to OpenTelemetry, as the OTEL_ variables say", parsers.switch, False
+    )
     plain: bool = _setting(
         "Plain lines without redrawing, for screen readers",
         parsers.switch,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 from chatcli.core.event_log import NO_LOG
 from chatcli.core.frozen import frozen, mutable
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatcli.core.event_log import EventLog
+    from chatcli.core.messages import Message
 
 OK: Final = "ok"
 ANSWER: Final = "answer"
@@ -30,7 +31,8 @@ class CallRecord:
     there was none. Tokens and costs are ``None`` where they are unknown. ``findings`` counts texts in the request that seemed to
     give orders. A ``is_cache_hit`` reached no endpoint. Bytes are those of bodies.
 
-    ``id`` is that of the call in the logs. It, ``finish_reason`` and ``request_id``, the provider's id of the last attempt, are not kept.
+    ``id`` is that of the call in the logs. It, ``finish_reason``, ``request_id``, the provider's id of the last attempt, and
+    ``requested_model``, which ``model`` may be a version of, are not kept.
     """
 
     at_s: float
@@ -55,15 +57,23 @@ class CallRecord:
     id: str = ""
     finish_reason: str | None = None
     request_id: str | None = None
+    requested_model: str = ""
 
 
 OPERATIONS: Final = (ANSWER, "summary", "part", "suggestions", "ahead", "batch", "embeddings")
 
 
-class CallRecorder(Protocol):
-    """Takes the records of finished calls. It neither blocks nor raises."""
+class CallContent(NamedTuple):
+    """What was said in a call, which only those are given who asked for it. The reply is ``None`` if there is none."""
 
-    def record(self, call: CallRecord) -> None: ...
+    messages: tuple[Message, ...]
+    reply: Message | None = None
+
+
+class CallRecorder(Protocol):
+    """Takes the records of finished calls, with what was said if there is a use for that. It neither blocks nor raises."""
+
+    def record(self, call: CallRecord, content: CallContent | None = None) -> None: ...
 
 
 OpenRecorder: TypeAlias = "Callable[[], CallRecorder | None]"

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from chatcli.core.errors import LocalIOError
 from chatcli.text.times import local_now
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import TypeAlias
 
-    from chatcli.core.call_records import CallRecord
+    from chatcli.core.call_records import CallContent, CallRecord
     from chatcli.telemetry.call_store import CallStore
+
+_Item = TypeVar("_Item")
+_Taken_contra = TypeVar("_Taken_contra", contravariant=True)
 
 _TOGETHER_S: Final = 0.25
 """How long records wait for others, to be written with them."""
@@ -28,36 +31,36 @@ _MOST_TOGETHER: Final = 1_000
 _PATIENCE_S: Final = 0.5
 
 
-class CallSink(Protocol):
+class CallSink(Protocol[_Taken_contra]):
     """Keeps records, or passes them on. Used in one thread."""
 
-    def append(self, calls: Sequence[CallRecord]) -> None:
+    def append(self, calls: Sequence[_Taken_contra], /) -> None:
         """Take records; any exception costs them, and nothing else."""
         ...
 
     def close(self) -> None: ...
 
 
-OpenSink: TypeAlias = "Callable[[], CallSink]"
+OpenSink: TypeAlias = "Callable[[], CallSink[_Item]]"
 
 
-class CallWriter:
-    """A ``CallRecorder`` that hands records to sinks, in a thread of its own.
+class WriterThread(Generic[_Item]):
+    """Hands records to sinks, in a thread of its own.
 
     The functions of ``open_sinks`` are called in that thread when there is a first record, and again while they fail. ``lost``
     counts records that a sink did not take, ``problem`` is the last reason. The end of a run waits up to ``patience_s`` for the last records.
     """
 
-    def __init__(self, open_sinks: Sequence[OpenSink], *, patience_s: float = _PATIENCE_S) -> None:
+    def __init__(self, open_sinks: Sequence[OpenSink[_Item]], *, patience_s: float = _PATIENCE_S) -> None:
         self._patience_s = patience_s
         self.lost = 0
         self.problem: str | None = None
         self._open_sinks = open_sinks
-        self._queue: SimpleQueue[CallRecord | None] | None = None
+        self._queue: SimpleQueue[_Item | None] | None = None
         self._thread: Thread | None = None
         self._users = 0
 
-    def record(self, call: CallRecord) -> None:
+    def put(self, item: _Item) -> None:
         if self._queue is None:
             self._queue = SimpleQueue()
             self._thread = Thread(target=self._run, args=(self._queue,), name="records of calls", daemon=True)
@@ -65,7 +68,7 @@ class CallWriter:
                 self._thread.start()
             except RuntimeError:  # Python 3.12 and later start no thread once they shut down
                 self._thread = None
-        self._queue.put(call)
+        self._queue.put(item)
 
     def open_until(self, stack: AsyncExitStack) -> None:
         """Be in use until ``stack`` is closed; the last user waits a moment until everything is written."""
@@ -85,8 +88,8 @@ class CallWriter:
             queue.put(None)
         return thread
 
-    def _run(self, queue: SimpleQueue[CallRecord | None]) -> None:
-        opened: dict[OpenSink, CallSink] = {}
+    def _run(self, queue: SimpleQueue[_Item | None]) -> None:
+        opened: dict[OpenSink[_Item], CallSink[_Item]] = {}
         is_over = False
         while not is_over:
             calls, is_over = _next(queue)
@@ -101,6 +104,13 @@ class CallWriter:
         for sink in opened.values():
             with suppress(Exception):
                 sink.close()
+
+
+class CallWriter(WriterThread["CallRecord"]):
+    """A ``CallRecorder`` whose sinks are given records, and no word of what was said."""
+
+    def record(self, call: CallRecord, _content: CallContent | None = None) -> None:
+        self.put(call)
 
 
 class CallKeeper:
@@ -128,7 +138,7 @@ class CallKeeper:
         self._store.close()
 
 
-def _next(queue: SimpleQueue[CallRecord | None]) -> tuple[list[CallRecord], bool]:
+def _next(queue: SimpleQueue[_Item | None]) -> tuple[list[_Item], bool]:
     """Return the next records, and whether they are the last."""
     first = queue.get()
     if first is None:
