@@ -14,8 +14,10 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from batch_provider import BatchProvider
 from e2e.program import ended
@@ -719,3 +721,50 @@ def test_a_template_asks_every_row_with_its_settings(program):
     asked = [asked_for(each) for each in server.requests]
     assert all("Is it good?" in each for each in asked)
     assert sorted("Bon!" in each for each in asked) == [False, True]
+
+
+def scraped(address):
+    """Return the samples that are served at ``address``, by name and labels."""
+    with urlopen(address) as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+        return {
+            (sample.name, *sorted(sample.labels.values())): sample.value
+            for family in families
+            for sample in family.samples
+        }
+
+
+def test_a_running_batch_can_be_watched_by_prometheus(program):
+    def half_of_them(request):
+        return Answer([HOLD]) if int(asked_for(request).split()[1]) % 2 else echo(request)
+
+    write_rows(program, *prompts(20))
+    with serving_in_thread(choose=half_of_them) as server:
+        arguments = ["batch", "in.jsonl", "--out", "out.jsonl", "--concurrency", "20", "--metrics-port", "0"]
+        with program.started(*arguments, server=server, CHATCLI_TELEMETRY="off") as process:
+            line = process.stderr.readline()
+            address = re.search(rb"http://127\.0\.0\.1:\d+/metrics", line)[0].decode()
+            wait_until(lambda: scraped(address)[("chatcli_batch_rows", "succeeded")] == 10)
+            found = scraped(address)
+            assert found[("chatcli_batch_rows", "in_flight")] == 10
+            assert found[("chatcli_batch_rows", "waiting")] == 0
+            host = server.base_url.split("/")[2]
+            series = (host, "batch", "small-1")
+            assert found[("chatcli_calls_total", *sorted((*series, "ok")))] == 10
+            assert found[("chatcli_tokens_total", *sorted((*series, "input")))] == 50
+            assert found[("chatcli_call_duration_seconds_count", *sorted(series))] == 10
+            process.send_signal(signal.SIGTERM)
+            assert ended(process).exit_code == 143
+    with pytest.raises(OSError, match="refused"):
+        scraped(address)
+
+
+def test_a_port_in_use_ends_a_batch_before_it_begins(program):
+    write_rows(program, *prompts(1))
+    with serving_in_thread(choose=echo) as server:
+        port = server.base_url.split("/")[2].partition(":")[2]
+        run = batch(program, server, "--metrics-port", port)
+    assert run.exit_code == 8
+    assert f"cannot serve metrics on port {port}: " in run.stderr
+    assert server.requests == []
+    assert not (program.working_folder / "out.jsonl").exists()

@@ -26,6 +26,7 @@ from chatcli.batching.results import JsonLines, ResultTable
 from chatcli.batching.row_requests import RowReader
 from chatcli.cli.alert_lines import tell_alerts, tell_last_alerts
 from chatcli.cli.batch_display import BatchDisplay
+from chatcli.cli.batch_metrics import BatchMetrics, add_metrics_option
 from chatcli.cli.option_groups import (
     add_model_options,
     add_sampling_options,
@@ -113,6 +114,7 @@ def add_arguments(parser: Parser) -> None:
     )
     group.add_argument("--dry-run", action="store_true", help="count tokens and cost, send nothing")
     group.add_argument("--plain", action="store_true", default=None, help="plain lines without redrawing")
+    add_metrics_option(group)
     add_model_options(parser)
     group = parser.add_argument_group("parameters of all rows that do not set their own")
     add_system_option(group)
@@ -173,6 +175,7 @@ class _Batch:
         self._display = BatchDisplay(
             terminal, self._progress, plain=bool(settings.plain), quiet=options.quiet
         )
+        self._metrics = BatchMetrics(options.metrics_port, self._progress, context.shared)
         self._run: BatchRun | None = None
         self._task: asyncio.Task[Any] | None = None
         self._interrupts = 0
@@ -225,21 +228,26 @@ class _Batch:
             # What is wrong with the options shows here, before a file is made.
             # A pipe may be silent for long: signals have their turn meanwhile.
             rows = await in_thread(partial(self._rows, batch))
-            output = ResultFile(
-                self._path,
-                self._result_format(),
-                redact=self._terminal.redactor.redact,
-                notify=lambda text: self._display.say(sanitize_line(text), always=True),
-            )
-            resumes = options.resume or options.retry_failed
-            output.open(resumes=resumes, replaces=options.force, retries_failed=options.retry_failed)
-            try:
-                sent = self._sent(batch, output)
-                if options.via == _PROVIDER:
-                    return await self._by_provider(batch, output, sent)
-                return await self._written(batch, rows, output)
-            finally:
-                output.close()
+            async with self._metrics.served(self._display.say):
+                return await self._answered(batch, rows)
+
+    async def _answered(self, batch: OpenBatch, rows: Iterator[BatchRow]) -> ExitCode:
+        options = self._options
+        output = ResultFile(
+            self._path,
+            self._result_format(),
+            redact=self._terminal.redactor.redact,
+            notify=lambda text: self._display.say(sanitize_line(text), always=True),
+        )
+        resumes = options.resume or options.retry_failed
+        output.open(resumes=resumes, replaces=options.force, retries_failed=options.retry_failed)
+        try:
+            sent = self._sent(batch, output)
+            if options.via == _PROVIDER:
+                return await self._by_provider(batch, output, sent)
+            return await self._written(batch, rows, output)
+        finally:
+            output.close()
 
     def _result_format(self) -> ResultFormat:
         if self._delimiter is None:
