@@ -67,14 +67,18 @@ def main() -> int:
 
 def statistics_page(folder: Path) -> Path:
     """Return the page that the program writes of made-up calls."""
-    with closing(CallStore(folder / FILE_NAME)) as store:
-        store.append(list(made_up_calls(time.time())))
+    environment = {**os.environ, **folder_with_calls(folder)}
     page = folder / "page.html"
-    folders = ("CHATCLI_CONFIG_DIR", "CHATCLI_CACHE_DIR", "CHATCLI_DATA_DIR")
-    environment = {**os.environ, **dict.fromkeys(folders, str(folder))}
     command = [ROOT / ".venv/bin/chatcli", "stats", "--since", f"{DAYS}d", "--html", "--out", page]
     subprocess.run(command, env=environment, check=True)
     return page
+
+
+def folder_with_calls(folder: Path) -> dict[str, str]:
+    """Store made-up calls in ``folder``, and return the variables that lead the program there."""
+    with closing(CallStore(folder / FILE_NAME)) as store:
+        store.append(list(made_up_calls(time.time())))
+    return dict.fromkeys(("CHATCLI_CONFIG_DIR", "CHATCLI_CACHE_DIR", "CHATCLI_DATA_DIR"), str(folder))
 
 
 def made_up_calls(now_s: float) -> Iterator[CallRecord]:

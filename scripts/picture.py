@@ -1,9 +1,9 @@
 """Draw a terminal picture: run commands on a real pseudo-terminal and export what the screen shows as SVG.
 
-usage: python scripts/picture.py OUT.svg [--columns N] [--rows N] [--light] [--answer FILE] COMMAND [COMMAND ...]
+usage: python scripts/picture.py OUT.svg [--columns N] [--rows N] [--light] [--answer FILE] [--calls] COMMAND [COMMAND ...]
 
 Each COMMAND is a shell line; it is shown after a ``$`` as if typed. With ``--answer`` it finds a model that answers
-everything with the text of FILE. ``scripts/pictures`` makes the pictures of the documents.
+everything with the text of FILE, with ``--calls`` statistics of made-up calls. ``scripts/pictures`` makes the pictures of the documents.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import bench_endpoint
+import page_picture
 import pyte
 from checkout import writing
 from rich.color import Color
@@ -36,6 +37,7 @@ def main() -> int:
     parser.add_argument("--light", action="store_true")
     parser.add_argument("--title", default="chatcli")
     parser.add_argument("--answer", type=Path)
+    parser.add_argument("--calls", action="store_true")
     options = parser.parse_args()
     with ExitStack() as stack:
         environment = dict(os.environ)
@@ -48,6 +50,9 @@ def main() -> int:
                 "CHATCLI_MODEL": bench_endpoint.MODEL,
             }
             environment["CHATCLI_THEME"] = "light" if options.light else "dark"
+        if options.calls:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            environment |= page_picture.folder_with_calls(folder)
         screen = screen_after(options, environment)
     write_picture(screen, options)
     return 0

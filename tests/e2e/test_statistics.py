@@ -6,9 +6,11 @@ import csv
 import io
 import json
 import re
+import shlex
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -172,3 +174,21 @@ class TestOnATerminal:
             terminal.wait_for("24h by hour")
             terminal.type("\x15\x04")
             assert terminal.wait_for_exit() == 0
+
+
+def commands_of_guide():
+    """Return the commands of the guide's section that end by themselves, without what reads their output."""
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "monitoring.md").read_text("utf-8")
+    section = guide.partition("## Statistics\n")[2].partition("\n## ")[0]
+    lines = re.findall(r"^chatcli (stats[^\n#|>]*)", section, re.MULTILINE)
+    return [shlex.split(line) for line in lines if "--watch" not in line]
+
+
+@pytest.mark.parametrize("words", commands_of_guide(), ids=" ".join)
+def test_a_command_of_the_guide_does_what_it_says(program, measured, words):
+    ended = program.run(*words)
+    assert (ended.exit_code, ended.stderr.startswith("error")) == (0, False)
+
+
+def test_the_guide_has_commands():
+    assert len(commands_of_guide()) >= 6

@@ -40,8 +40,8 @@ _BESIDE_AMOUNT: Final = 4
 _WIDEST_COLUMN: Final = 6
 _BESIDE_AXIS: Final = 2
 _BESIDE_LABEL: Final = _BESIDE_AXIS + 1
-_ROUND: Final = (1, 2, 3, 4, 5, 6, 8, 10)
-"""The first digits of the numbers an axis ends with; half of them is round as well."""
+_ROUND: Final = (1, 1.2, 1.5, 2, 3, 4, 5, 6, 8, 10)
+"""What the numbers begin with that an axis ends with; half of them is round as well."""
 
 
 def headed(heading: str, columns: int, *legend: str) -> Iterator[StyledRow]:
@@ -128,7 +128,7 @@ class Axis:
 
 
 def round_above(value: float) -> float:
-    """Return the smallest number at or above ``value`` that has one digit of ``_ROUND`` and zeros around it."""
+    """Return the smallest number at or above ``value`` that begins with one of ``_ROUND`` and has only zeros behind."""
     if value <= 0 or not math.isfinite(value):
         return 1.0
     # A tiny number has no power of ten below it.
