@@ -7,7 +7,7 @@ from threading import Event, get_ident
 
 from chatcli.telemetry.alert_states import AlertEvent, Firing
 from chatcli.telemetry.alert_watch import AlertWatch
-from chatcli.telemetry.alerts import AlertChange, AlertReading
+from chatcli.telemetry.alerts import AlertChange, AlertReading, CheckedAlerts
 
 WAIT_S = 60
 
@@ -25,10 +25,8 @@ class Monitor:
     def check(self):
         self.checks += 1
         self.threads.add(get_ident())
-        return (AlertChange(None, AlertEvent(0, "r", "tokens", True, 1.0, 1), 0.0),)
-
-    def readings(self):
-        return (AlertReading(None, 1.0, 1, self.firing),)
+        change = AlertChange(None, AlertEvent(0, "r", "tokens", True, 1.0, 1), 0.0)
+        return CheckedAlerts((change,), (AlertReading(None, 1.0, 1, self.firing),))
 
     @contextmanager
     def open(self):

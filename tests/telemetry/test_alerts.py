@@ -59,7 +59,7 @@ class Simulation:
             self.calls.append((self.now_s, ttft_s, model, endpoint))
 
     def told(self):
-        return [message(change) for change in self.monitor.check()]
+        return [message(change) for change in self.monitor.check().changes]
 
 
 GOOD, BAD = 1.0, -1.0
@@ -112,7 +112,7 @@ def test_too_few_calls_do_not_fire(simulation):
     world = simulation(SUCCESS)
     world.call(BAD, BAD, BAD, BAD)
     assert world.told() == []
-    (reading,) = world.monitor.readings()
+    (reading,) = world.monitor.look().readings
     assert (reading.value, reading.calls, reading.firing) == (None, 4, None)
 
 
@@ -124,7 +124,7 @@ def test_a_person_who_waits_for_an_endpoint_to_recover_is_not_told_it_has(simula
     assert world.told() == []
     world.call(GOOD)
     assert world.told() == []
-    (reading,) = world.monitor.readings()
+    (reading,) = world.monitor.look().readings
     assert (reading.value, reading.firing.value) == (None, 0.0)
 
 
@@ -183,7 +183,7 @@ def test_a_restart_neither_repeats_nor_forgets(simulation):
     world.now_s += 10
     world.monitor = world.process()
     assert world.told() == []
-    (reading,) = world.monitor.readings()
+    (reading,) = world.monitor.look().readings
     assert (reading.firing.since_s, reading.firing.value, reading.summary) == (
         began_s,
         0.0,
@@ -191,7 +191,7 @@ def test_a_restart_neither_repeats_nor_forgets(simulation):
     )
     world.now_s += 900
     world.call(*[GOOD] * 20)
-    (change,) = world.monitor.check()
+    (change,) = world.monitor.check().changes
     assert change.since_s == began_s
     assert [event.is_firing for event in world.process().events()] == [True, False]
 
@@ -200,11 +200,11 @@ def test_of_several_processes_one_announces(simulation):
     world = simulation(SUCCESS, ERRORS)
     others = [world.process() for _ in range(5)]
     world.call(*[BAD] * 6)
-    told = [message(change) for process in others for change in process.check()]
+    told = [message(change) for process in others for change in process.check().changes]
     assert len(told) == 2
     world.now_s += 900
     world.call(*[GOOD] * 20)
-    told = [message(change) for process in reversed(others) for change in process.check()]
+    told = [message(change) for process in reversed(others) for change in process.check().changes]
     assert len(told) == 2
 
 
@@ -213,8 +213,8 @@ def test_another_name_or_action_does_not_begin_an_alert_anew_but_another_conditi
     world.call(*[BAD] * 6)
     assert len(world.told()) == 1
     renamed = world.process(replace(ERRORS, name="mine", command=("say", "so"), notify=()))
-    assert renamed.check() == ()
-    assert len(world.process(replace(ERRORS, threshold=2)).check()) == 1
+    assert renamed.check().changes == ()
+    assert len(world.process(replace(ERRORS, threshold=2)).check().changes) == 1
 
 
 def test_a_clock_that_is_set_back_breaks_nothing(simulation):
@@ -222,14 +222,14 @@ def test_a_clock_that_is_set_back_breaks_nothing(simulation):
     world.call(*[BAD] * 6)
     assert len(world.told()) == 1
     world.now_s -= 7_200
-    (change,) = world.monitor.check()  # calls of the future are not counted
+    (change,) = world.monitor.check().changes  # calls of the future are not counted
     assert not change.event.is_firing
     assert change.since_s <= change.event.at_s
 
 
 def test_without_rules_nothing_is_read(tmp_path):
     monitor = AlertMonitor((), None, AlertFile(tmp_path / "no" / "alerts-1.json"))
-    assert (monitor.check(), monitor.readings()) == ((), ())
+    assert monitor.check() == ((), ())
 
 
 class Unwritable(AlertFile):
@@ -244,7 +244,7 @@ def test_without_a_place_to_write_each_process_announces_once(simulation, tmp_pa
     assert len(world.told()) == 1
     assert world.told() == []
     assert not world.monitor.is_shared
-    assert world.monitor.readings()[0].firing is not None
+    assert world.monitor.look().readings[0].firing is not None
     world.now_s += 900
     world.call(*[GOOD] * 20)
     assert len(world.told()) == 1
@@ -261,7 +261,7 @@ def test_a_process_that_does_not_get_the_lock_leaves_it_to_the_one_that_has_it(s
     world = simulation(SUCCESS)
     busy = AlertMonitor([SUCCESS], world, Busy(world.path), clock_s=lambda: world.now_s)
     world.call(*[BAD] * 5)
-    assert busy.check() == ()
+    assert busy.check().changes == ()
     assert busy.is_shared
     assert len(world.told()) == 1
 
@@ -313,8 +313,8 @@ def test_no_alert_fires_twice_without_being_over_in_between(
             world.call(ttft_s)
         if number in restarts:
             world.monitor = world.process()
-        announced += world.monitor.check()
-        assert world.monitor.check() == ()
+        announced += world.monitor.check().changes
+        assert world.monitor.check().changes == ()
     for rule in rules:
         states = [change.event.is_firing for change in announced if change.rule is rule]
         assert states[:1] in ([], [True])
@@ -418,7 +418,7 @@ for errors in (9, 0):
     print("ready", flush=True)
     sys.stdin.readline()
     for _ in range(20):
-        for change in monitor.check():
+        for change in monitor.check().changes:
             print(message(change), flush=True)
 print("end", flush=True)
 """

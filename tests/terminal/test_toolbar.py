@@ -199,3 +199,21 @@ def test_what_is_asked_ahead_is_said_before_the_title_and_the_cost(tmp_path):
 
     assert "answering ahead 1 of 2" in shown(80)
     assert shown(24) == "answering ahead 1 of 2"
+
+
+@pytest.mark.parametrize(
+    ("columns", "alerts", "shown"),
+    [
+        (80, ["success rate 60 %"], "alert: success rate 60 %"),
+        (40, ["success rate 60 %"], "! success rate 60 %"),
+        (80, ["success rate 60 %", "errors 9"], "2 alerts"),
+        (80, ["成功率\x1b[2J 60 %"], "alert: 成功率"),
+    ],
+)
+def test_an_alert_is_shown_before_most_else(tmp_path, columns, alerts, shown):
+    chat = chat_of(tmp_path, model="a-model-of-a-long-name", cost_usd=0.01)
+    row = Toolbar(unicode=True).line(chat, "", columns, alerts=alerts)
+    text = "".join(text for text, _ in row)
+    assert shown in text
+    assert "\x1b" not in text
+    assert width(text) <= columns

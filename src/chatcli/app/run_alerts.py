@@ -67,12 +67,9 @@ class RunAlerts:
         return untold
 
     @property
-    def status(self) -> str:
-        """The alerts that fire, in a few words; empty without any."""
-        firing = [each for each in self.readings if each.firing is not None and each.rule.is_shown]
-        if len(firing) > 1:
-            return f"{len(firing)} alerts"
-        return "".join(f"alert: {reading.summary}" for reading in firing)
+    def firing(self) -> Sequence[str]:
+        """The alerts that fire, each in a few words."""
+        return [each.summary for each in self.readings if each.firing is not None and each.rule.is_shown]
 
     def check_last(self) -> None:
         """Wait a moment for the last check."""

@@ -75,7 +75,7 @@ class AlertWatch:
                 began_s = time.monotonic()
                 try:
                     monitor = monitor or stack.enter_context(self._open_monitor())
-                    changes, readings = monitor.check(), monitor.readings()
+                    changes, readings = monitor.check()
                     is_firing = any(reading.firing for reading in readings)
                     self._announce(changes, readings)
                 except Exception as error:  # noqa: BLE001 - whatever is wrong with alerts, it fails no turn

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import math
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from chatcli.telemetry.alert_states import AlertEvent, AlertStates, Firing
+from chatcli.text.times import in_hours
 from chatcli.text.wording import counted, dollars
 
 if TYPE_CHECKING:
@@ -71,6 +73,13 @@ class AlertChange(NamedTuple):
     since_s: float
 
 
+class CheckedAlerts(NamedTuple):
+    """What a check has found: the ``changes`` that are this process's to announce, and the present state of every rule."""
+
+    changes: tuple[AlertChange, ...]
+    readings: tuple[AlertReading, ...]
+
+
 class AlertMonitor:
     """Holds ``rules`` against ``calls``. Used by one thread at a time.
 
@@ -97,13 +106,11 @@ class AlertMonitor:
         """Whether other processes know what this one has announced."""
         return self._own is None
 
-    def check(self) -> tuple[AlertChange, ...]:
-        """Return what has changed since any process checked last; it is this one's to announce.
-
-        Raise what ``calls`` raises.
-        """
-        if not self._changes(self._states().firing):
-            return ()
+    def check(self) -> CheckedAlerts:
+        """Return what has changed since any process checked last. Raise what ``calls`` raises."""
+        checked = self.look()
+        if not checked.changes:
+            return checked
         try:
             if self._own is not None:
                 return self._noted(self._own)
@@ -111,15 +118,14 @@ class AlertMonitor:
             with self._file.changing() as states:
                 return self._noted(states)
         except BlockingIOError:
-            return ()  # whoever has the lock announces it
+            return checked._replace(changes=())  # whoever has the lock announces them
         except OSError:
             self._own = self._states()
             return self._noted(self._own)
 
-    def readings(self) -> tuple[AlertReading, ...]:
-        """Return the present state of every rule, in order. Raise what ``calls`` raises."""
-        firing = self._states().firing
-        return tuple(self._reading(rule, firing.get(rule.key)) for rule in self._rules)
+    def look(self) -> CheckedAlerts:
+        """Return what ``check`` would find, and announce nothing."""
+        return self._looked(self._states().firing)
 
     def events(self) -> Sequence[AlertEvent]:
         """Return what was announced, oldest first."""
@@ -133,40 +139,46 @@ class AlertMonitor:
         except OSError:
             return AlertStates()
 
-    def _noted(self, states: AlertStates) -> tuple[AlertChange, ...]:
-        changes = self._changes(states.firing)
+    def _noted(self, states: AlertStates) -> CheckedAlerts:
+        changes, readings = self._looked(states.firing)
         for change in changes:
             states.note(change.rule.key, change.event)
-        return changes
+        now_firing = states.firing
+        readings = tuple(each._replace(firing=now_firing.get(each.rule.key)) for each in readings)
+        return CheckedAlerts(changes, readings)
 
-    def _changes(self, firing: Mapping[str, Firing]) -> tuple[AlertChange, ...]:
-        found = (self._change(self._reading(rule, firing.get(rule.key))) for rule in self._rules)
-        return tuple(change for change in found if change is not None)
-
-    def _change(self, reading: AlertReading) -> AlertChange | None:
-        rule, value, calls, firing = reading
-        if firing is None:
-            is_due = value is not None and rule.is_crossed_by(value)
-        else:
-            if value is None:
-                figures = self._figures(rule, 2 * rule.window_s)
-                value, calls = rule.value(figures), rule.sample(figures)
-            is_due = value is None or rule.is_recovered_at(value)
-        if not is_due:
-            return None
+    def _looked(self, firing: Mapping[str, Firing]) -> CheckedAlerts:
         now_s = self._clock_s()
-        event = AlertEvent(now_s, rule.name, rule.metric, firing is None, value, calls)
-        return AlertChange(rule, event, now_s if firing is None else min(firing.since_s, now_s))
 
-    def _reading(self, rule: AlertRule, firing: Firing | None) -> AlertReading:
-        figures = self._figures(rule, rule.window_s)
-        return AlertReading(rule, rule.value(figures), rule.sample(figures), firing)
+        @cache
+        def figures(model: str | None, endpoint: str | None, window_s: float) -> Figures:
+            since_s, until_s = now_s - window_s, now_s + _CLOCKS_DIFFER_S
+            return self._calls.figures(since_s, until_s, model=model, endpoint=endpoint)
 
-    def _figures(self, rule: AlertRule, window_s: float) -> Figures:
-        now_s = self._clock_s()
-        return self._calls.figures(
-            now_s - window_s, now_s + _CLOCKS_DIFFER_S, model=rule.model, endpoint=rule.endpoint
+        def read(rule: AlertRule, windows: int) -> AlertReading:
+            found = figures(rule.model, rule.endpoint, windows * rule.window_s)
+            return AlertReading(rule, rule.value(found), rule.sample(found), firing.get(rule.key))
+
+        readings = tuple(read(rule, 1) for rule in self._rules)
+        # One that fires and has too few calls is judged by twice the window.
+        judged = (
+            read(each.rule, 2) if each.firing is not None and each.value is None else each
+            for each in readings
         )
+        changes = (_change(each, now_s) for each in judged)
+        return CheckedAlerts(tuple(each for each in changes if each is not None), readings)
+
+
+def _change(reading: AlertReading, now_s: float) -> AlertChange | None:
+    rule, value, calls, firing = reading
+    if firing is None:
+        is_due = value is not None and rule.is_crossed_by(value)
+    else:
+        is_due = value is None or rule.is_recovered_at(value)
+    if not is_due:
+        return None
+    event = AlertEvent(now_s, rule.name, rule.metric, firing is None, value, calls)
+    return AlertChange(rule, event, now_s if firing is None else min(firing.since_s, now_s))
 
 
 def condition(rule: AlertRule) -> str:
@@ -215,3 +227,10 @@ def _window(window_s: float) -> str:
 def _filters(rule: AlertRule) -> str:
     model = f", model {rule.model}" if rule.model else ""
     return model + (f", endpoint {rule.endpoint}" if rule.endpoint else "")
+
+
+def shown_state(reading: AlertReading, now_s: float) -> str:
+    """Return the state of a rule at ``now_s``: ``firing for 3 min``, ``ok``, ``too few calls``."""
+    if reading.firing is not None:
+        return f"firing for {in_hours(max(1.0, now_s - reading.firing.since_s))}"
+    return "ok" if reading.value is not None else "too few calls"

@@ -171,7 +171,7 @@ class Conversing:
             draft_tokens=self._draft_tokens(),
             is_cached=repl.has_cached_answer,
             ahead=repl.between_turns.status,
-            alert=self._alerts.status,
+            alerts=self._alerts.firing,
         )
 
     def shown_title(self) -> str:

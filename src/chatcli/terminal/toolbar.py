@@ -12,7 +12,7 @@ from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.shortening import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from chatcli.chat import Conversation
     from chatcli.conversation.context import ContextUsage
@@ -93,12 +93,12 @@ class Toolbar:
         draft_tokens: int = 0,
         is_cached: bool = False,
         ahead: str = "",
-        alert: str = "",
+        alerts: Sequence[str] = (),
     ) -> StyledRow:
         """Return the line.
 
         ``expected_model`` is shown until a model is connected; ``draft_tokens`` is about the length of the
-        draft. ``is_cached``: the last answer came from the cache. ``ahead`` says what is being asked ahead, ``alert`` what is wrong with the last calls.
+        draft. ``is_cached``: the last answer came from the cache. ``ahead`` says what is being asked ahead, ``alerts`` what is wrong with the last calls.
         """
         model = chat.resolved.model_name if chat.resolved else expected_model
         parts = [
@@ -107,7 +107,7 @@ class Toolbar:
             *self._window(chat, columns, draft_tokens),
             _Part("cached", "cached answer" if is_cached else ""),
             _Part("ahead", ahead),
-            _Part("alert", sanitize_line(alert), "finding.warning"),
+            _Part("alert", _alert(alerts, columns), "finding.warning"),
             _Part("web", "web search" if chat.resolved and chat.resolved.parameters.web_search else ""),
             _Part("spent", _spent(chat)),
             _Part("to send", _cost_of_next(chat, draft_tokens)),
@@ -155,6 +155,15 @@ class Toolbar:
 
 def _model(name: str, columns: int) -> _Part:
     return _Part("model", _shortened(sanitize_line(name), columns))
+
+
+def _alert(alerts: Sequence[str], columns: int) -> str:
+    if not alerts:
+        return ""
+    if len(alerts) > 1:
+        return f"{len(alerts)} alerts"
+    mark = "! " if columns < _NARROW_COLUMNS else "alert: "
+    return mark + sanitize_line(alerts[0])
 
 
 def _title(title: str, columns: int) -> _Part:

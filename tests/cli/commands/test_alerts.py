@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import sys
 import time
 from dataclasses import replace
 
 import pytest
+from wcwidth import width
 
 from chatcli.core.call_records import CallRecord
 from chatcli.core.errors import ExitCode
@@ -283,3 +285,30 @@ def test_every_action_has_help_with_examples(command, action):
     assert code == ExitCode.DONE
     assert f"chatcli alerts {action}" in screen.out
     assert "examples:" in screen.out
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_the_list_fits_the_terminal_and_cuts_no_value(command, calls, columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    calls(*[BAD] * 5)
+    command("alerts", "check")
+    code, screen = command("alerts", "list", is_terminal=True)
+    assert code == ExitCode.DONE
+    lines = screen.out.splitlines()
+    assert max(map(width, lines)) <= columns
+    assert any(line.split()[:2] == ["success", "firing"] and " 0 %" in line for line in lines)
+    assert "…" not in screen.out
+    assert "success fired: success rate 0 % (5" in " ".join(screen.out.split())
+
+
+def test_the_list_is_read_aloud_as_sentences(command, calls, config):
+    config("plain = true")
+    calls(*[BAD] * 5)
+    command("alerts", "check")
+    _, screen = command("alerts", "list", is_terminal=True)
+    success, first_token, _, event = screen.out.splitlines()
+    assert re.fullmatch(
+        r"success: firing for \d+ s, 0 %, 5 calls, success rate below 90 % over 15 min\.", success
+    )
+    assert first_token == "first-token: too few calls, 0 calls, p95 first token above 20 s over 15 min."
+    assert event.endswith("success fired: success rate 0 % (5 calls).")

@@ -7,10 +7,14 @@ from contextlib import closing
 
 import pytest
 
+from chatcli.app.run_alerts import ALERTS_FILE
 from chatcli.client.call_recording import name_of
+from chatcli.core.alert_rules import DEFAULT_RULES
 from chatcli.core.call_records import CallRecord
 from chatcli.core.statistics import GROUPINGS
 from chatcli.repl.commands import named
+from chatcli.telemetry.alert_states import AlertFile
+from chatcli.telemetry.alerts import AlertMonitor
 from chatcli.telemetry.call_store import FILE_NAME, CallStore
 from repl.test_repl_session import start_repl  # noqa: F401 - a fixture
 
@@ -113,6 +117,20 @@ class TestStatus:
         lines = await shown(repl, "/status")
         assert lines[0].split()[:2] == ["endpoint", endpoint]
         assert lines[1] == "last calls     1 of the last 3 calls succeeded · 1 rate_limited · 1 refused"
+
+    async def test_it_shows_the_alerts_that_fire(self, start_repl):  # noqa: F811
+        repl = start_repl()
+        await repl.take("Hello")
+        folder = repl.context.paths.data
+        folder.mkdir(parents=True, exist_ok=True)
+        repl.frontend.output.clear()
+        assert "alerts      none" in await shown(repl, "/status")
+        with closing(CallStore(folder / FILE_NAME)) as store:
+            store.append([CallRecord(time.time(), "elsewhere", "m", outcome="server_failed")] * 9)
+            assert AlertMonitor(DEFAULT_RULES, store, AlertFile(folder / ALERTS_FILE)).check().changes
+        repl.frontend.output.clear()
+        (line,) = [line for line in await shown(repl, "/status") if line.startswith("alert")]
+        assert line.split(maxsplit=1)[1].startswith("success rate 0 %, firing for ")
 
     async def test_it_takes_nothing(self, start_repl):  # noqa: F811
         assert any("/status takes nothing" in row for row in await shown(start_repl(), "/status now"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -15,12 +16,19 @@ from chatcli.cli.setup import run_context, settings_of
 from chatcli.config.key_commands import program_of
 from chatcli.core.alert_rules import BELL, DESKTOP, TOOLBAR
 from chatcli.core.errors import ExitCode, UsageError
-from chatcli.render.text_columns import table
+from chatcli.render.text_columns import labelled, sentences, table
 from chatcli.telemetry.alert_states import AlertEvent
-from chatcli.telemetry.alerts import AlertChange, condition, message, shown_reading, shown_value
+from chatcli.telemetry.alerts import (
+    AlertChange,
+    condition,
+    message,
+    shown_reading,
+    shown_state,
+    shown_value,
+)
 from chatcli.text.hints import did_you_mean
 from chatcli.text.sanitizer import sanitize_line
-from chatcli.text.times import age, in_hours, local_now, timestamp
+from chatcli.text.times import age, local_now, timestamp
 from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
@@ -35,6 +43,8 @@ if TYPE_CHECKING:
     from chatcli.telemetry.alerts import AlertMonitor, AlertReading
 
 _EVENTS_SHOWN: Final = 5
+_NARROW_COLUMNS: Final = 72
+_WIDE_COLUMNS: Final = 100
 _OK: Final = "ok"
 _UNKNOWN: Final = "unknown"
 _NO_RULES: Final = "there are no rules of alerts (alerts = off in config.toml)"
@@ -63,20 +73,21 @@ def _list_arguments(parser: Parser) -> None:
 def _list(options: Namespace, context: RunContext, terminal: Terminal) -> ExitCode:
     settings = _settings(options, context, terminal)
     with opened_monitor(settings, context) as monitor:
-        readings, events = monitor.readings(), monitor.events()
+        readings, events = monitor.look().readings, monitor.events()
     if options.output == "json":
         _write_json(readings, events, terminal)
         return ExitCode.DONE
     if not readings and not options.quiet:
         terminal.warn(_NO_RULES)
-    now = local_now()
-    rows = [(each.rule.name, _state(each, now), _now(each), condition(each.rule)) for each in readings]
-    if rows:
-        heads = ("NAME", "STATE", "NOW", "FIRES AT")
-        terminal.stdout.write(table([heads, *rows], terminal.listing_columns()) + "\n")
-    if events:
-        told = [(age(_moment(event.at_s), now), _past(event)) for event in events[-_EVENTS_SHOWN:]]
-        terminal.stdout.write("\n" + table(told, terminal.listing_columns()) + "\n")
+    now, columns = local_now(), terminal.listing_columns()
+    rows = list(_rows(readings, now, sys.maxsize if settings.plain else columns))
+    told = [(age(_moment(event.at_s), now), _past(event)) for event in events[-_EVENTS_SHOWN:]]
+    if settings.plain:
+        shown = [sentences(rows[1:]), sentences(told)]
+    else:
+        shown = [table(rows, columns) if readings else "", labelled(told, columns) if told else ""]
+    if written := "\n\n".join(filter(None, shown)):
+        terminal.stdout.write(f"{written}\n")
     return ExitCode.DONE
 
 
@@ -96,7 +107,7 @@ def _check(options: Namespace, context: RunContext, terminal: Terminal) -> ExitC
     settings = _settings(options, context, terminal)
     actions = AlertActions(settings, context)
     with opened_monitor(settings, context) as monitor:
-        changes, readings, events = monitor.check(), monitor.readings(), monitor.events()
+        (changes, readings), events = monitor.check(), monitor.events()
         _warn_if_unshared(monitor, options, terminal)
     for change in changes:
         actions.start(change)
@@ -211,21 +222,22 @@ def _moment(at_s: float) -> datetime:
     return datetime.fromtimestamp(at_s, UTC)
 
 
-def _state(reading: AlertReading, now: datetime) -> str:
-    if reading.firing is not None:
-        return f"firing for {in_hours(max(1.0, now.timestamp() - reading.firing.since_s))}"
-    return _OK if reading.value is not None else "too few calls"
-
-
-def _now(reading: AlertReading) -> str:
-    calls = counted(reading.calls, "call")
-    return calls if reading.value is None else f"{shown_value(reading.rule.metric, reading.value)}, {calls}"
+def _rows(readings: Sequence[AlertReading], now: datetime, columns: int) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of a table; in a narrow terminal they say less."""
+    is_narrow = columns < _NARROW_COLUMNS
+    yield ("NAME", "STATE", "NOW", "" if is_narrow else "FIRES AT")
+    for each in readings:
+        calls = counted(each.calls, "call")
+        value = "" if each.value is None else shown_value(each.rule.metric, each.value)
+        present = f"{value}, {calls}" if value and columns >= _WIDE_COLUMNS else value or calls
+        watched = "" if is_narrow else condition(each.rule)
+        yield (each.rule.name, shown_state(each, now.timestamp()), present, watched)
 
 
 def _firing_line(reading: AlertReading) -> str:
     rule = reading.rule
     side = "from" if rule.is_about_low_values else "down to"
-    state = f"{_state(reading, local_now())}, over {side} {shown_value(rule.metric, rule.recover)}"
+    state = f"{shown_state(reading, local_now().timestamp())}, over {side} {shown_value(rule.metric, rule.recover)}"
     return f"alert {rule.name}: {reading.summary} ({counted(reading.calls, 'call')}), {state}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from chatcli.app.call_keeping import written_records
@@ -97,11 +98,28 @@ async def _status(repl: ReplSession, argument: str) -> None:
         rows += call_rows(await in_thread(read), local_now(), is_spoken=repl.settings.plain)
     except ChatcliError as error:
         rows.append(("last calls", f"unknown: {error.clause}"))
+    rows += await in_thread(partial(_alert_rows, repl))
     if not (repl.settings.telemetry and repl.settings.save):
         rows.append(("", "calls of this conversation are not kept"))
     if resolved.early is not None:
         rows += limit_rows(resolved.early.limits_left(model))
     say_rows(repl, rows)
+
+
+def _alert_rows(repl: ReplSession) -> list[tuple[str, str]]:
+    """Return a row for each alert that fires, and one if none does."""
+    from chatcli.app.alerting import opened_monitor  # noqa: PLC0415 - as above
+    from chatcli.telemetry.alerts import shown_state  # noqa: PLC0415 - as above
+
+    try:
+        with opened_monitor(repl.settings, repl.context) as monitor:
+            readings = monitor.look().readings
+    except ChatcliError as error:
+        return [("alerts", f"unknown: {error.clause}")]
+    now_s = local_now().timestamp()
+    firing = [each for each in readings if each.firing is not None]
+    rows = [("alert", f"{each.summary}, {shown_state(each, now_s)}") for each in firing]
+    return rows or ([("alerts", "none")] if readings else [])
 
 
 COMMANDS: Final = (
