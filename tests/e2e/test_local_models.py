@@ -230,6 +230,32 @@ def test_the_commands_of_the_guide_ask_the_model_they_name(program):
         assert expected in done.stderr
 
 
+def test_the_other_commands_of_the_guide_are_about_the_model_they_name(program):
+    lines = [line.partition(" #")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+    commands = [
+        shlex.split(line)[1:] for line in lines if re.match(r"chatcli local (serve|status|remove)", line)
+    ]
+    assert sorted(each[1] for each in commands) == ["remove", "serve", "status"]
+    for arguments in commands:
+        done = program.run(*arguments)
+        named = MODELS_BY_NAME[arguments[2]]
+        assert done.exit_code == (0 if arguments[1] == "remove" else 3)
+        said = done.stdout + done.stderr
+        assert named.title in said or named.file.name in said
+
+
+def test_the_commands_of_the_guide_that_fetch_ask_the_hub_they_name(program):
+    lines = [line for block in blocks("sh") for line in block.splitlines() if "local setup" in line]
+    fetching = [line for line in lines if ".gguf" not in line]
+    assert len(fetching) == 2
+    with serving_in_thread(Answer(status=404)) as server:
+        for line in fetching:
+            name = line.split()[-1]
+            done = program.run("local", "setup", name, CHATCLI_MODEL_HUB=f"http://127.0.0.1:{server.port}")
+            assert done.exit_code == 5, done.stderr
+            assert server.requests[-1].path.endswith(MODELS_BY_NAME[name].file.name)
+
+
 def test_a_word_that_looks_like_a_model_but_is_none_is_said_to_be_a_question(program, local_model_folder):
     done = program.run(
         *("--local", "qwen2.5-coder", "--max-tokens", "2", "hello"), CHATCLI_LOCAL_DIR=str(local_model_folder)
