@@ -1,4 +1,4 @@
-"""Hints for common mistakes: the nearest known name, and backslashes in TOML."""
+"""Hints for common mistakes: the nearest known name, and what TOML wants otherwise than people write it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
 _LINE: Final = lazy_pattern(r"\bline (\d+)")
 # In double quotes TOML reads each backslash of a Windows path as an escape.
 _BACKSLASH_IN_DOUBLE_QUOTES: Final = lazy_pattern(r'"[^"]*\\')
+_TYPOGRAPHIC_QUOTE: Final = lazy_pattern("[=[,]\\s*[\u201c\u201d\u201e\u2018\u2019\u00ab\u300c\u300e\uff02]")
+_FOREIGN_NAME: Final = lazy_pattern(r"""[^"'#=]*[^\x00-\x7f"'#=]""")
 SINGLE_QUOTES: Final = r"put a text with backslashes in single quotes: 'C:\Users\ada'"
+STRAIGHT_QUOTES: Final = 'use straight quotes: "text"'
+QUOTED_NAME: Final = 'put a name with letters beyond a to z in quotes: "modèle" = "gpt-5"'
 
 
 def toml_hint(text: str, error: Exception) -> str | None:
@@ -38,4 +42,8 @@ def toml_hint(text: str, error: Exception) -> str | None:
     lines = text.split("\n")
     number = int(line[1]) if line else len(lines)
     wrong = lines[number - 1] if 0 < number <= len(lines) else ""
-    return SINGLE_QUOTES if _BACKSLASH_IN_DOUBLE_QUOTES.search(wrong) else None
+    if _BACKSLASH_IN_DOUBLE_QUOTES.search(wrong):
+        return SINGLE_QUOTES
+    if _TYPOGRAPHIC_QUOTE.search(wrong):
+        return STRAIGHT_QUOTES
+    return QUOTED_NAME if _FOREIGN_NAME.match(wrong) else None
