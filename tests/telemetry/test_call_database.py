@@ -8,8 +8,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -294,11 +296,10 @@ def test_a_folder_that_cannot_be_made_is_refused(opened, path):
         opened().append([a_call()])
 
 
-@pytest.mark.parametrize("is_folder_closed", [False, True])
-def test_a_file_that_cannot_be_written_can_be_read(path, is_folder_closed):
-    store = CallStore(path)
-    store.append([a_call()])
-    store.close()
+@pytest.mark.skipif(os.name != "posix", reason="no permissions of this kind there")
+@pytest.mark.parametrize("modes", [(0o777, 0o444), (0o555, 0o444), (0o000, 0o600)])
+def test_a_file_that_cannot_be_written_can_be_read_if_its_folder_can(modes):
+    """Asked by somebody else if the tests run as the user who may do everything."""
     script = """
         import os, sys
         from pathlib import Path
@@ -310,36 +311,32 @@ def test_a_file_that_cannot_be_written_can_be_read(path, is_folder_closed):
             os.setgid(65534)
             os.setuid(65534)
         store = CallStore(Path(sys.argv[1]), fewest_kept=1)
-        print(len(store.recent(5)), store.figures(0, 1e10).calls)
-        try:
-            store.append(store.recent(1))
-        except LocalIOError as error:
-            print(error)
+        for ask in (
+            lambda: len(store.recent(5)), lambda: store.figures(0, 1e10).calls, lambda: store.append(store.recent(1) * 2),
+            lambda: store.forget(1e10),
+        ):
+            try:
+                print(ask())
+            except LocalIOError as error:
+                print(error)
     """
-    if os.name != "posix":
-        pytest.skip("no permissions of this kind there")
-    with everyone_may_enter(path):
-        path.chmod(0o444)
-        path.parent.chmod(0o555 if is_folder_closed else 0o777)
+    # Others cannot enter the folder of this test.
+    with tempfile.TemporaryDirectory() as shared:
+        path = Path(shared, "data", FILE_NAME)
+        store = CallStore(path)
+        store.append([a_call()])
+        store.close()
+        Path(shared).chmod(0o755)
+        path.chmod(modes[1])
+        path.parent.chmod(modes[0])
         command = [sys.executable, "-c", textwrap.dedent(script), str(path)]
-        said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        asked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         path.parent.chmod(0o700)
-    if "PermissionError" in said.stderr or "No module named" in said.stderr:
-        pytest.skip("the program itself cannot be read by others here")
-    assert said.stderr == ""
-    assert said.stdout.splitlines()[0] == "1 1"
-    assert "attempt to write a readonly database" in said.stdout
-
-
-@contextlib.contextmanager
-def everyone_may_enter(path):
-    """Let others reach the temporary folder of this test, as its user may be one who may do everything."""
-    changed = []
-    for folder in path.parents[1:]:
-        mode = folder.stat().st_mode & 0o777
-        if folder.owner() == path.owner() and not mode & 0o001 and len(folder.parts) > 2:
-            changed.append((folder, mode))
-            folder.chmod(mode | 0o001)
-    yield
-    for folder, mode in changed:
-        folder.chmod(mode)
+    assert asked.stderr == ""
+    said = asked.stdout.splitlines()
+    if modes[0] & 0o005:
+        assert said[:2] == ["1", "1"]
+        assert all("attempt to write a readonly database" in line for line in said[2:])
+    else:
+        assert all("Permission denied" in line for line in said)
+    assert len(said) == 4

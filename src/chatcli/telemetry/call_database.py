@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -22,6 +23,7 @@ _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _FOREIGN: Final = _DAMAGED | {sqlite3.SQLITE_ERROR}
 """When the file is opened, ``SQLITE_ERROR`` says that the tables are not those of this program."""
+_WRITE_PROTECTED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 _PAUSE_S: Final = 0.01
 
 
@@ -41,7 +43,13 @@ class CallDatabase:
 
     @property
     def exists(self) -> bool:
-        return self._opened is not None or self._path.exists()
+        """Whether there is a file, as far as can be seen."""
+        try:
+            return self._opened is not None or bool(self._path.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -93,6 +101,8 @@ class CallDatabase:
         hint = "check the permissions of the file and its folder"
         if code in _BUSY:
             reason, hint = "another process is using it", "try again"
+        elif code in _DAMAGED and self._path.exists():
+            hint = "move the file away"
         elif code in _DAMAGED:
             hint = f"it is in {self._aside('')} now; new calls go into a new file"
         elif code == sqlite3.SQLITE_FULL:
@@ -118,7 +128,9 @@ class CallDatabase:
         # Made first, as SQLite would make it readable for others; its side files get the same permissions.
         try:
             descriptor = open_for_append(self._path)
-        except PermissionError:
+        except OSError as error:
+            if error.errno not in _WRITE_PROTECTED or not os.access(self._path, os.R_OK):
+                raise
             return self._connected_to_read()
         try:
             status = os.fstat(descriptor)
