@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
+import subprocess
+import sys
+import textwrap
 import threading
+import time
 import zlib
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
@@ -319,3 +324,34 @@ def test_older_figures_are_said_to_be_missing_after_a_file_was_damaged(store, tm
     os.utime(aside, (NOON_S - 86_400, NOON_S - 86_400))
     assert report(store, NOON - WEEK, NOON, zone=UTC, now=NOON).unreadable is not None
     assert report(store, NOON - timedelta(hours=1), NOON, zone=UTC, now=NOON).unreadable is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
+def test_a_process_killed_while_it_adds_up_leaves_the_report_as_it_is(store, tmp_path):
+    """It adds up again and again, and dies at any point of it."""
+    script = """
+        import sqlite3, sys
+        from datetime import UTC, datetime
+        from pathlib import Path
+        from chatcli.telemetry.call_statistics import keep_sums
+        from chatcli.telemetry.call_store import CallStore
+
+        store = CallStore(Path(sys.argv[1]), fewest_kept=1, busy_timeout_s=30)
+        while True:
+            keep_sums(store, datetime.fromtimestamp(float(sys.argv[2]), UTC), zone=UTC)
+            print("once", flush=True)
+            with store._database.writing() as connection:
+                connection.execute("DELETE FROM periods WHERE rowid % 3 = 0")
+    """
+    calls = [a_call(NOON_S - number * 120, latency_s=number / 10) for number in range(1, 3_000)]
+    store.append(calls)
+    chance = random.Random(1)
+    for _ in range(4):
+        command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / FILE_NAME), str(NOON_S)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as adding:
+            adding.stdout.readline()
+            time.sleep(chance.random() / 5)
+            adding.kill()
+        made = report(store, NOON - WEEK, NOON, grouped_by="day", zone=UTC, now=NOON)
+        assert made.total == counted(calls)
+        assert dict(made.groups) == grouped(calls, "day")
