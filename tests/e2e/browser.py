@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 CHROMIUM = next(
     (
         path
-        for name in ("chromium", "chromium-browser", "google-chrome")
-        if (path := shutil.which(name)) is not None
+        for name in ("chromium", "google-chrome")
+        # A snap may not read what is in /tmp.
+        if (path := shutil.which(name)) is not None and not path.startswith("/snap/")
     ),
     None,
 )
@@ -42,6 +43,8 @@ _OPTIONS = (
     ),
     *("--no-first-run", "--no-default-browser-check", "--disable-background-networking", "--disable-sync"),
     *("--disable-component-update", "--disable-extensions", "--disable-features=Translate"),
+    # Root has none, and containers often forbid what it needs; the pages are our own.
+    "--no-sandbox",
     # Whatever it wants to say to anybody, it finds nobody.
     "--host-resolver-rules=MAP * ~NOTFOUND",
 )
@@ -145,13 +148,10 @@ def browser(folder: Path) -> Iterator[Browser]:
     """Start a browser whose files are in ``folder``, and end it with all its processes."""
     for_it, commands = _pipe()
     answers, from_it = _pipe()
-    options = [f"--user-data-dir={folder}", *_OPTIONS]
-    if os.geteuid() == 0:
-        options.append("--no-sandbox")  # which it does not have as root
     silence = os.open(os.devnull, os.O_RDWR)
     process = os.posix_spawn(
         CHROMIUM,
-        [CHROMIUM, *options],
+        [CHROMIUM, f"--user-data-dir={folder}", *_OPTIONS],
         {**os.environ, "HOME": str(folder)},
         file_actions=[
             (os.POSIX_SPAWN_DUP2, for_it, _READING),

@@ -105,6 +105,11 @@ def test_one_of_a_few_bars_is_not_broad():
     assert (bar.get("x"), bar.get("width")) == ("44%", "12%")
 
 
+def test_the_bars_of_a_histogram_touch():
+    bars = of_class(drawn(bar_chart(chart(2), [Series("ok", [1, 1])], are_adjacent=True)), "bar")
+    assert [(bar.get("x"), bar.get("width")) for bar in bars] == [("1%", "48%"), ("51%", "48%")]
+
+
 def test_a_column_says_its_figures_under_the_mouse():
     root = drawn(bar_chart(chart(3), [Series("ok", [1, 2, 3])]))
     columns = of_class(root, "column")

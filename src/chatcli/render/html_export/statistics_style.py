@@ -84,8 +84,8 @@ svg { display: block; overflow: visible; }
 _TABLES: Final = """\
 summary { cursor: pointer; margin-top: .75rem; width: fit-content; }
 summary:focus-visible, .scroll:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
-.scroll { overflow-x: auto; margin-top: .5rem; \
-background: linear-gradient(to right, transparent, var(--page) 60%) 100% 0 / 3rem 100% no-repeat local, \
+.scroll { overflow-x: auto; margin-top: .5rem; background: var(--across); \
+--across: linear-gradient(to right, transparent, var(--page) 60%) 100% 0 / 3rem 100% no-repeat local, \
 linear-gradient(to left, var(--shade), transparent) 100% 0 / .9rem 100% no-repeat scroll; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }
 table.short { width: auto; min-width: min(100%, 24rem); }
@@ -97,7 +97,10 @@ th:first-child { text-align: left; padding-left: 0; }
 tbody th { font-weight: 400; }
 tbody th.name { white-space: normal; overflow-wrap: break-word; min-width: 8.5rem; max-width: 16rem; position: sticky; left: 0; background: var(--page); }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-.tall { max-height: 28rem; overflow-y: auto; }
+.tall { max-height: 28rem; overflow-y: auto; \
+background: var(--across), linear-gradient(transparent, var(--page) 60%) 0 100% / 100% 3rem no-repeat local, \
+linear-gradient(to top, var(--shade), transparent) 0 100% / 100% .9rem no-repeat scroll; }
+.tall thead th { position: sticky; top: 0; background: var(--page); }
 @media (max-width: 40rem) {
 tbody th.name { max-width: 9rem; }
 }
@@ -109,8 +112,8 @@ figure, .tiles div, tr { break-inside: avoid; }
 h2, h3 { break-after: avoid; }
 details:not([open]) { display: none; }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-.tall { max-height: none; }
-.scroll { overflow: visible; }
+.scroll, .tall { max-height: none; overflow: visible; background: none; }
+.tall thead th { position: static; }
 th, td { padding: .2rem .35rem; }
 }
 """

@@ -105,7 +105,7 @@ def bar_chart(chart: Chart, kinds: Sequence[Series], *, are_adjacent: bool = Fal
     """Yield a chart with bars, those of several kinds on top of each other."""
     yield from _opening(chart)
     count = len(chart.columns)
-    width = min(_WIDEST, (1 - (0.04 if are_adjacent else 0.2)) / count)
+    width = 0.96 / count if are_adjacent else min(_WIDEST, 0.8 / count)
     for index in range(count):
         stack = [(kind.style, value) for kind in kinds if (value := kind.values[index])]
         ground = float(_HEIGHT)
