@@ -73,6 +73,20 @@ def read_statistics(
     return Statistics(found, words, last_call)
 
 
+def read_counters(
+    data: Path,
+    now: datetime,
+    *,
+    zone: tzinfo | None = None,
+    on_damage: Callable[[str], None] = lambda _message: None,
+) -> str:
+    """Return the counters of the calls since midnight for Prometheus. Raise ``LocalIOError`` as ``read_statistics`` does."""
+    from chatcli.telemetry.prometheus import counters_of_today, exposition  # noqa: PLC0415 - few people use it
+
+    with closing(CallStore(data / FILE_NAME, busy_timeout_s=_BUSY_TIMEOUT_S, on_damage=on_damage)) as store:
+        return "".join(exposition(counters_of_today(store, now, zone).metrics()))
+
+
 def lines_without_calls(
     query: StatisticsQuery, found: Statistics, *, is_measured: bool = True
 ) -> tuple[str, str]:

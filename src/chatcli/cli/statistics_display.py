@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chatcli.app.statistics_report import lines_without_calls, read_statistics
+from chatcli.app.statistics_report import lines_without_calls, read_counters, read_statistics
 from chatcli.app.threads import in_thread
 from chatcli.cli.output_file import OutputFile
 from chatcli.core.errors import ExitCode, LocalIOError
@@ -56,6 +56,11 @@ class StatisticsDisplay:
     def print(self) -> None:
         self.write(self.read())
 
+    def print_counters(self) -> None:
+        """Write the calls since midnight for Prometheus."""
+        text = read_counters(self.data, self.now(), on_damage=self._warn)
+        self._write(self.terminal.redactor.redact(text))
+
     def write(self, found: Statistics, *, is_repeated: bool = False) -> None:
         """Write what was found; if more is to follow, so that both can be told apart."""
         form = FORMS[self.form]
@@ -75,12 +80,10 @@ class StatisticsDisplay:
             self.terminal.warn(f"wrote the statistics to {sanitize_line(str(self.out))}")
 
     def read(self) -> Statistics:
-        return read_statistics(
-            self.query,
-            self.data,
-            self.now(),
-            on_damage=lambda message: self.terminal.warn(sanitize_line(message)),
-        )
+        return read_statistics(self.query, self.data, self.now(), on_damage=self._warn)
+
+    def _warn(self, message: str) -> None:
+        self.terminal.warn(sanitize_line(message))
 
     def lines_without_calls(self, found: Statistics) -> tuple[str, str]:
         return lines_without_calls(self.query, found, is_measured=self.is_measured)

@@ -9,6 +9,7 @@ import time
 from contextlib import closing
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from chatcli.core.call_records import CallRecord
 from chatcli.core.errors import ExitCode
@@ -139,6 +140,26 @@ class TestWithCalls:
         _, screen = command("stats", "--html", "--out", "-", is_terminal=True)
         assert screen.out.startswith("<!DOCTYPE html>")
 
+    def test_prometheus_gets_the_series_of_every_kind_of_call(self, command):
+        code, screen = command("stats", "--prometheus")
+        families = {family.name: family.samples for family in text_string_to_metric_families(screen.out)}
+        assert (code, screen.err) == (ExitCode.DONE, "")
+        # How many there are is up to the clock: it counts from midnight.
+        assert [tuple(sample.labels.values()) for sample in families["chatcli_calls"]] == [
+            ("gpt-5-mini", "api.openai.com", "answer", "ok"),
+            ("gpt-5-mini", "api.openai.com", "answer", "timeout"),
+            ("smollm2", "127.0.0.1", "answer", "ok"),
+        ]
+        assert families["chatcli_call_duration_seconds"]
+
+    def test_a_file_for_prometheus_is_replaced_as_a_whole(self, command, tmp_path):
+        path = tmp_path / "chatcli.prom"
+        for _ in range(2):
+            code, screen = command("stats", "--prometheus", "--out", path, "--force", "-q")
+            assert (code, screen.out, screen.err) == (ExitCode.DONE, "", "")
+        assert path.read_text().startswith("# HELP chatcli_calls_total ")
+        assert [each.name for each in tmp_path.glob("*.prom*")] == ["chatcli.prom"]
+
     def test_a_file_that_cannot_be_written_is_an_error(self, command, tmp_path):
         code, screen = command("stats", "--html", "--out", tmp_path / "nowhere" / "week.html")
         assert code == ExitCode.LOCAL_IO
@@ -167,6 +188,7 @@ def test_without_a_call_a_program_gets_its_form_all_the_same(command):
     assert json.loads(command("stats", "-o", "json")[1].out)["total"]["calls"] == 0
     assert command("stats", "-o", "csv")[1].out.startswith("model,calls,")
     assert "No calls in this period." in command("stats", "--html")[1].out
+    assert command("stats", "--prometheus")[1].out == ""
     assert command("stats", "-q")[1].err == ""
 
 
@@ -181,6 +203,8 @@ def test_without_a_call_a_program_gets_its_form_all_the_same(command):
         (("--watch", "-o", "csv"), "--watch and -o csv cannot be combined"),
         (("--watch", "--html"), "--watch and -o html cannot be combined"),
         (("--watch", "--out", "week.txt"), "--watch and --out cannot be combined"),
+        (("--prometheus", "--since", "1h"), "--prometheus and --since cannot be combined"),
+        (("--prometheus", "--watch"), "--prometheus and --watch cannot be combined"),
         (("-o", "picture"), "-o"),
         (("yesterday",), "yesterday"),
     ],

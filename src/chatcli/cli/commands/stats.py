@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chatcli.cli.standard_streams import Terminal
 
 _USUAL_PAUSE: Final = "2"
+_PROMETHEUS: Final = "prometheus"
 _pause_s: Final = duration(0.2, 86_400)
 
 
@@ -47,6 +48,13 @@ def add_arguments(parser: Parser) -> None:
         help="one page with charts, for a browser",
     )
     parser.add_argument(
+        "--prometheus",
+        dest="output",
+        action="store_const",
+        const=_PROMETHEUS,
+        help="the calls since midnight, in the text format of Prometheus",
+    )
+    parser.add_argument(
         "--out", metavar="FILE", help="where to; the end of its name says the form, where -o does not"
     )
     parser.add_argument("--force", action="store_true", help="overwrite FILE")
@@ -67,6 +75,7 @@ def add_arguments(parser: Parser) -> None:
         ("chatcli stats --since 15m -o json | jq .total", "for a script"),
         ("chatcli stats --since 1h --watch", "as it happens"),
         ("chatcli stats --since 30d --html --out month.html", "a page for a browser"),
+        ("chatcli stats --prometheus", "counters for Prometheus"),
     )
 
 
@@ -89,6 +98,10 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
         is_measured=settings.telemetry,
         out=out,
     )
+    if form == _PROMETHEUS:
+        _refuse_choices(options)
+        display.print_counters()
+        return ExitCode.DONE
     if options.watch is None:
         display.print()
         return ExitCode.DONE
@@ -102,6 +115,22 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
     return asyncio.run(
         until_signalled(watching, interrupt=is_ended.set, on_signal=terminal.give_up_on_readers)
     )
+
+
+def _refuse_choices(options: Namespace) -> None:
+    names = {
+        "since": "--since",
+        "until": "--until",
+        "of_model": "-m",
+        "of_endpoint": "--endpoint",
+        "watch": "--watch",
+    }
+    for name, option in names.items():
+        if getattr(options, name) is not None:
+            raise UsageError(
+                f"--prometheus and {option} cannot be combined",
+                hint="it has all calls since midnight; Prometheus chooses among them",
+            )
 
 
 def _form_of(out: Path | None) -> str:
