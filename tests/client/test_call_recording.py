@@ -7,6 +7,8 @@ from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chatcli.client.call_recording import RecordedModel, Recording
 from chatcli.client.endpoint import Endpoint
@@ -15,7 +17,9 @@ from chatcli.core import messages
 from chatcli.core.call_records import CallContent
 from chatcli.core.errors import BudgetReached, RateLimited, ServerFailed, TimedOut
 from chatcli.core.event_log import ERROR, INFO, WARNING
-from chatcli.core.events import Completion, Notice, TextDelta, Usage
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, Usage
+from chatcli.core.messages import answer, question, system
+from chatcli.core.request import Parameters, Request
 from client.scripted_model import ScriptedModel
 from client.wire import QUESTION, asking, completion, end, entry_at, events_of, failure_of
 from client.wire import delta as chunk
@@ -305,3 +309,29 @@ class TestTheLog:
         assert [facts["attempt"] for facts in log.facts("attempt")] == [1, 2]
         heads = [(facts["status"], facts["request_id"]) for facts in log.facts("headers")]
         assert heads == [(500, "req_1"), (200, "req_2")]
+
+    @given(st.text().map("⟦{}⟧".format))
+    def test_never_has_a_word_of_what_is_sent_received_or_said_about_it(self, text):
+        log, clock = NotedEvents(), Clock()
+        failure = ServerFailed(
+            text, hint=text, status=500, provider_code=text, provider_message=text, parameter=text
+        )
+        answers = ScriptedModel(
+            [Notice("parameter_dropped", text), failure],
+            [ReasoningDelta(text), TextDelta(text), Completion(text, "small-1", message=answer(text))],
+            [TextDelta(text), failure],
+        )
+        inner = RetryingModel(
+            Sending(answers, clock), retries=1, budget_s=100, sleep=lambda _: asyncio.sleep(0), clock=clock
+        )
+        model = RecordedModel(inner, Recording(ENDPOINT, clock=clock, log=log))
+        request = Request("small", (system(text), question(text)), Parameters(extra={"user": text}))
+
+        async def ask():
+            await events_of(model, request)
+            with pytest.raises(ServerFailed):
+                await events_of(model, request)
+
+        asyncio.run(ask())
+        assert log.names.count("call_ended") == 2
+        assert "⟦" not in repr(log.events)

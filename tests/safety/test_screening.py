@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
@@ -220,6 +221,16 @@ async def test_the_log_says_how_much_was_found_and_not_what():
     for _ in range(2):
         await screen.check(sent)
     assert log.events == [("findings", {"code": "injection", "texts": 2, "findings": 3})]
+
+
+@given(st.text().map("⟦{}⟧".format))
+def test_the_log_never_has_a_word_of_what_was_scanned(text):
+    log = NotedEvents()
+    screen = Screening(SCANNER, Screened(), False, log)
+    sent = asking(document(text, f"{text} {PHRASE} {text}"))
+    asyncio.run(screen.check(sent))
+    assert log.names == ["findings"]
+    assert "⟦" not in repr(log.events)
 
 
 async def test_the_log_says_what_was_not_sent():

@@ -193,7 +193,7 @@ class RunningCall:
             sent_bytes=record.sent_bytes,
             received_bytes=record.received_bytes,
             findings=record.findings or None,
-            finish_reason=record.finish_reason,
+            finish_reason=_code(record.finish_reason),
             request_id=(failed and failed.request_id) or record.request_id,
         )
 
@@ -231,6 +231,6 @@ def _milliseconds(time_s: float | None) -> float | None:
     return None if time_s is None else round(time_s, 3)
 
 
-def _code(provider_code: str | None) -> str | None:
-    """Return a provider's code of an error, ``None`` for what may be words about the request."""
-    return provider_code if provider_code and _CODE.fullmatch(provider_code) else None
+def _code(word: str | None) -> str | None:
+    """Return a word that a provider has for an error or an end, ``None`` for what may be words about the request."""
+    return word if word and _CODE.fullmatch(word) else None

@@ -124,6 +124,9 @@ class _View:
             warn(f"passed over {counted(damaged, 'damaged line')} in {shown_path}")
         if self._shown:
             return
+        if is_followed:
+            warn(f"waiting for lines in {shown_path}; Ctrl-C ends it")
+            return
         if log_files(self._path):
             warn(f"no such line in {shown_path}")
             return
