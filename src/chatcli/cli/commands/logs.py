@@ -131,7 +131,7 @@ class _View:
             warn(f"no such line in {shown_path}")
             return
         warn(f"there is no log yet: {shown_path}")
-        warn("→ warnings and errors are logged as they come; with --log-level info, every call is")
+        warn("→ warnings and errors are logged; with --log-level info, every call is")
 
 
 def _as_json(line: LogLine) -> dict[str, Any]:
