@@ -204,6 +204,7 @@ async def test_keys_of_rows_are_variables_of_a_template(server):
     assert [word in found[0].text for word in ("tea", "Hot.", "English")] == [True] * 3
     assert "English" in found[1].text
     assert found[2].error.message == "row 2 has no 'what', which the prompt names"
+    assert found[2].error.hint == 'add it to the row: {"what": "…"}'
     assert all("Be fair." in json.dumps(body["messages"]) for body in sent(server))
 
 

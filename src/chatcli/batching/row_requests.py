@@ -63,7 +63,10 @@ class Column(NamedTuple):
         if found is not None:
             return fields[found]
         if self.default is None:
-            raise _broken(f"has no {self.name!r}, which the prompt names")
+            raise _broken(
+                f"has no {self.name!r}, which the prompt names",
+                hint=f'add it to the row: {{"{self.name}": "…"}}',
+            )
         return self.default
 
 
@@ -391,8 +394,8 @@ def _as_words(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _broken(what: str) -> UsageError:
-    return UsageError(what, hint=_HOW, code="invalid_row")
+def _broken(what: str, *, hint: str = _HOW) -> UsageError:
+    return UsageError(what, hint=hint, code="invalid_row")
 
 
 _FIRST_SLOTS: Final = 1 << 10
