@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -11,7 +10,7 @@ from chatcli.cli.actions import add_examples
 from chatcli.cli.output_file import refuse_existing
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled
-from chatcli.cli.statistics_display import FORMS, StatisticsDisplay, watch
+from chatcli.cli.statistics_display import FORMS, StatisticsDisplay
 from chatcli.config.parsers import duration
 from chatcli.core.errors import ExitCode, UsageError
 from chatcli.core.statistics import GROUPINGS
@@ -109,12 +108,18 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
         raise UsageError(f"--watch and -o {form} cannot be combined", hint="use -o json: one object a line")
     if out is not None:
         raise UsageError("--watch and --out cannot be combined", hint="leave one of them out")
-    every_s = _pause(options.watch)
+    return _watch(display, _pause(options.watch))
+
+
+def _watch(display: StatisticsDisplay, every_s: float) -> ExitCode:
+    import asyncio  # noqa: PLC0415 - statistics that are shown once need no loop
+
+    from chatcli.cli.statistics_watch import watch  # noqa: PLC0415 - as above
+
     is_ended = asyncio.Event()
     watching = watch(display, every_s, is_ended)
-    return asyncio.run(
-        until_signalled(watching, interrupt=is_ended.set, on_signal=terminal.give_up_on_readers)
-    )
+    give_up = display.terminal.give_up_on_readers
+    return asyncio.run(until_signalled(watching, interrupt=is_ended.set, on_signal=give_up))
 
 
 def _refuse_choices(options: Namespace) -> None:

@@ -12,7 +12,8 @@ import pyte
 import pytest
 
 from chatcli.app.statistics_report import StatisticsQuery
-from chatcli.cli.statistics_display import StatisticsDisplay, watch
+from chatcli.cli.statistics_display import StatisticsDisplay
+from chatcli.cli.statistics_watch import watch
 from chatcli.core.call_records import CallRecord
 from chatcli.core.errors import ExitCode, LocalIOError
 from chatcli.telemetry.call_store import FILE_NAME, CallStore
