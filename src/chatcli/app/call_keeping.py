@@ -124,5 +124,6 @@ def _kept_store(context: RunContext, days: int) -> CallKeeper:
     from chatcli.telemetry.call_writer import CallKeeper  # noqa: PLC0415 - in the thread that writes
 
     store = open_call_store(context)
-    store.forget(time.time() - days * _DAY_S)
+    # Whole days, so that only the first run of a day has any to delete.
+    store.forget((time.time() // _DAY_S - days) * _DAY_S)
     return CallKeeper(store)

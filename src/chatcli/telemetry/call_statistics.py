@@ -28,8 +28,8 @@ _HOURLY_US: Final = 3 * _DAY_US
 """Periods up to this have a slot for each hour."""
 
 _LONG_US: Final = 400 * _DAY_US
-_EARLIEST_US: Final = 2 * _DAY_US
-"""Midnight is after the epoch in every time zone then."""
+_EARLIEST_US: Final = 10 * _DAY_US
+"""Windows knows no local time of the first days after the epoch."""
 
 _STEPS: Final = (10, 15, 20, 30, 50, 75)
 """The bars of a histogram end at these times a power of ten, in milliseconds."""

@@ -154,7 +154,11 @@ class CallStore:
     def forget(self, before_s: float) -> None:
         """Delete the calls that began before ``before_s``."""
         before_us = microseconds(before_s)
-        deleted = _DELETED_AT_ONCE if self._database.exists else 0
+        with self._database.reading() as connection:
+            is_any = connection.execute(
+                "SELECT 1 FROM calls WHERE at_us < ? LIMIT 1", (before_us,)
+            ).fetchone()
+        deleted = _DELETED_AT_ONCE if is_any else 0
         while deleted == _DELETED_AT_ONCE:
             # Others can write in between.
             with self._database.writing() as connection:
@@ -216,6 +220,7 @@ class CallStore:
                 for slices in unpacked_columns:
                     self._know(connection, slices)
                 return unpacked_columns
+        self._kinds = self._kinds or kinds(connection)
         slices = slices_of_calls(connection, period.start_us, period.end_us, self._kinds)
         self._know(connection, slices)
         if period.is_closed and sum(each.sums.calls for each in slices) >= self._fewest_kept:
@@ -229,7 +234,7 @@ class CallStore:
         generation = (self._database.openings, _generation(connection))
         if generation != self._generation:
             self._numbers.clear()
-            self._kinds = kinds(connection)
+            self._kinds = {}
             self._generation = generation
 
     def _know(self, connection: sqlite3.Connection, slices: Sequence[CallSlice]) -> None:
