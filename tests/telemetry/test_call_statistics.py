@@ -318,6 +318,26 @@ def test_several_processes_report_at_once(store, tmp_path):
     assert [each.total for each in made] == [counted(calls)] * 4
 
 
+def test_a_report_waits_once_for_a_process_that_writes_for_long(tmp_path):
+    calls = [a_call(NOON_S - number * 600) for number in range(1, 300)]
+    with closing(CallStore(tmp_path / FILE_NAME, fewest_kept=1, busy_timeout_s=0.05)) as store:
+        store.append(calls)
+        begun = []
+        with (
+            store._database.using() as connection,
+            closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as other,
+        ):
+            connection.set_trace_callback(lambda statement: begun.append(statement.startswith("BEGIN")))
+            other.execute("BEGIN IMMEDIATE")
+            assert report(store, NOON - WEEK, NOON, zone=UTC, now=NOON).total == counted(calls)
+            assert sum(begun) == 1
+            other.execute("ROLLBACK")
+            connection.set_trace_callback(None)
+        store.append([a_call(NOON_S + 1)])
+        keep_sums(store, NOON, zone=UTC)
+        assert kept_periods(tmp_path) > 0
+
+
 def test_older_figures_are_said_to_be_missing_after_a_file_was_damaged(store, tmp_path):
     aside = tmp_path / f"{FILE_NAME}.damaged"
     aside.touch()

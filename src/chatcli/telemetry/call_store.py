@@ -77,6 +77,7 @@ class CallStore:
         self._numbers: dict[CallKind, int] = {}
         self._kinds: dict[int, CallKind] = {}
         self._last_conflict = (-1, -1)
+        self._is_hindered = False
 
     def append(self, calls: Sequence[CallRecord]) -> None:
         """Store all of ``calls`` or none."""
@@ -87,6 +88,7 @@ class CallStore:
                 self._begin(connection)
                 times_us = [self._insert(connection, call) for call in calls]
                 _delete_sums(connection, min(times_us), max(times_us))
+            self._is_hindered = False
         except BaseException:
             # The numbers that kinds got in this transaction are not theirs.
             self._numbers.clear()
@@ -166,13 +168,10 @@ class CallStore:
                     "DELETE FROM calls WHERE at_us IN (SELECT at_us FROM calls WHERE at_us < ? ORDER BY at_us LIMIT ?)",
                     (before_us, _DELETED_AT_ONCE),
                 ).rowcount
-                if deleted:
-                    connection.execute("DELETE FROM periods WHERE start_us < ?", (before_us,))
-                    if deleted < _DELETED_AT_ONCE:
-                        connection.execute(
-                            "DELETE FROM kinds WHERE id NOT IN (SELECT DISTINCT kind FROM calls)"
-                        )
-                    _begin_generation(connection)
+                connection.execute("DELETE FROM periods WHERE start_us < ?", (before_us,))
+                if deleted < _DELETED_AT_ONCE:
+                    connection.execute("DELETE FROM kinds WHERE id NOT IN (SELECT DISTINCT kind FROM calls)")
+                _begin_generation(connection)
 
     def clear(self) -> None:
         """Delete all calls."""
@@ -223,10 +222,13 @@ class CallStore:
         self._kinds = self._kinds or kinds(connection)
         slices = slices_of_calls(connection, period.start_us, period.end_us, self._kinds)
         self._know(connection, slices)
-        if period.is_closed and sum(each.sums.calls for each in slices) >= self._fewest_kept:
-            # Other processes may write, the disk may be full or write-protected: then it is done again next time.
-            with suppress(sqlite3.Error):
+        is_worth_it = period.is_closed and sum(each.sums.calls for each in slices) >= self._fewest_kept
+        if is_worth_it and not self._is_hindered:
+            try:
                 self._keep(connection, period, slices)
+            except sqlite3.Error:
+                # The disk may be full or write-protected. Others may be writing for long, whom one wait is enough for.
+                self._is_hindered = True
         return [slices] * len(columns)
 
     def _begin(self, connection: sqlite3.Connection) -> None:
