@@ -312,6 +312,13 @@ async def test_how_the_program_speaks_is_settled_at_the_start(start_repl):
     assert not repl.settings.plain
 
 
+async def test_rules_of_alerts_are_only_those_of_config_toml(start_repl):
+    repl = start_repl()
+    await repl.take("/config alerts off")
+    assert "it can only be set in config.toml" in repl.frontend.text
+    assert repl.settings.alerts is None
+
+
 async def test_continue_asks_for_the_rest_of_a_cut_answer_and_joins_it(start_repl):
     cut = Answer([*text_events("The capital of"), CUT])
     async with serving(MODELS, cut, Answer(event_stream("capital of France."))) as server:

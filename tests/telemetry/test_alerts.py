@@ -450,3 +450,15 @@ def test_of_ten_processes_at_once_each_crossing_is_announced_by_one(tmp_path):
     assert sum("is over" in line for line in told) == 3
     assert len({line.split(":")[0] for line in told}) == 6
     assert AlertFile(tmp_path / "alerts-1.json").read().firing == {}
+
+
+def test_looking_shows_what_a_check_would_announce_and_announces_nothing(simulation):
+    world = simulation(SUCCESS)
+    world.call(*[BAD] * 5)
+    for _ in range(2):
+        looked = world.monitor.look()
+        assert looked.readings[0].firing.value == 0
+        assert len(looked.changes) == 1
+    assert not world.path.exists()
+    assert len(world.told()) == 1
+    assert world.monitor.look().changes == ()

@@ -108,7 +108,7 @@ class AlertMonitor:
 
     def check(self) -> CheckedAlerts:
         """Return what has changed since any process checked last. Raise what ``calls`` raises."""
-        checked = self.look()
+        checked = self._looked(self._states().firing)
         if not checked.changes:
             return checked
         try:
@@ -124,8 +124,8 @@ class AlertMonitor:
             return self._noted(self._own)
 
     def look(self) -> CheckedAlerts:
-        """Return what ``check`` would find, and announce nothing."""
-        return self._looked(self._states().firing)
+        """Return what ``check`` would return, and leave it to others to announce it."""
+        return self._noted(AlertStates(dict(self._states().firing)))
 
     def events(self) -> Sequence[AlertEvent]:
         """Return what was announced, oldest first."""

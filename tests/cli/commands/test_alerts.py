@@ -59,7 +59,7 @@ def test_check_prints_what_fires_and_exits_with_11(command, calls):
         code, screen = command("alerts", "check")
         assert code == ExitCode.ALERT == 11
         assert screen.out.startswith("alert success: success rate 20 % (5 calls), firing for ")
-        assert screen.out.endswith(", over from 95 %\n")
+        assert screen.out.endswith(", over at 95 %\n")
         assert screen.out.count("\n") == 1
         assert screen.err == ""
 

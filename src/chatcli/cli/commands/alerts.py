@@ -236,8 +236,9 @@ def _rows(readings: Sequence[AlertReading], now: datetime, columns: int) -> Iter
 
 def _firing_line(reading: AlertReading) -> str:
     rule = reading.rule
-    side = "from" if rule.is_about_low_values else "down to"
-    state = f"{shown_state(reading, local_now().timestamp())}, over {side} {shown_value(rule.metric, rule.recover)}"
+    state = (
+        f"{shown_state(reading, local_now().timestamp())}, over at {shown_value(rule.metric, rule.recover)}"
+    )
     return f"alert {rule.name}: {reading.summary} ({counted(reading.calls, 'call')}), {state}"
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.app.answer_caching import AheadCounters, place_of, statistics_rows, store_opener, unavailable
 from chatcli.app.run_context import ChatOptions
 from chatcli.cli.actions import Action, Family, add_examples
+from chatcli.cli.alert_lines import tell_last_alerts
 from chatcli.cli.option_groups import add_model_options, add_parameter_options
 from chatcli.cli.progress_bar import can_be_redrawn, progress_bar
 from chatcli.cli.setup import run_context, settings_of
@@ -149,6 +150,7 @@ def _warm(options: Namespace, context: RunContext, terminal: Terminal) -> ExitCo
         return asyncio.run(until_signalled(work))
     finally:
         _report(warming, options, terminal)
+        tell_last_alerts(context, terminal, options)
 
 
 async def _asking(

@@ -220,6 +220,8 @@ async def _change_setting(repl: ReplSession, name: str, value: str) -> None:
         raise UsageError("a key cannot be set here", hint="use /login")
     if name == "save":
         raise UsageError("it can only be set at the start", hint="/save keeps this conversation from now on")
+    if name == "alerts":
+        raise UsageError("it can only be set in config.toml", hint="chatcli alerts list shows the rules")
     if name == "plain":
         raise UsageError("it can only be set at the start", hint="start chatcli with --plain, or without")
     if name == "system":
