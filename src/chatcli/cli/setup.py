@@ -122,7 +122,10 @@ def settings_of(
 def log_path(settings: Settings, context: RunContext, *, debugs_http: bool = False) -> Path:
     """Return the file that a run logs to."""
     if settings.log_file is not None:
-        return Path(settings.log_file).expanduser()
+        named = Path(settings.log_file)
+        with suppress(RuntimeError):  # ~NAME of somebody who is not there
+            named = named.expanduser()
+        return named
     return context.paths.data / (HTTP_LOG_NAME if debugs_http else LOG_NAME)
 
 

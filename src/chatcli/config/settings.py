@@ -314,6 +314,7 @@ class Settings:
         "File to log to, in place of chatcli.log in the data folder",
         parsers.path,
         flag="--log-file",
+        in_profile=False,
         needs_no_reconnect=True,
     )
     log_level: str = _setting(
@@ -321,6 +322,7 @@ class Settings:
         parsers.choice("off", "error", "warning", "info", "debug"),
         "warning",
         flag="--log-level",
+        in_profile=False,
         needs_no_reconnect=True,
     )
     otel: bool = _setting(

@@ -118,6 +118,12 @@ def test_the_file_of_the_settings_is_read(command, write_log, tmp_path):
     assert events(command("logs", CHATCLI_LOG_FILE=str(tmp_path / "mine.log"))[1]) == ["retry"]
 
 
+def test_a_home_that_is_not_there_is_a_name_like_any_other(command):
+    code, screen = command("logs", CHATCLI_LOG_FILE="~nobody-is-called-so/calls.log")
+    assert code == ExitCode.DONE
+    assert "there is no log yet: ~nobody-is-called-so" in screen.err
+
+
 def test_what_cannot_be_read_is_an_error(command, tmp_path):
     (tmp_path / "data" / "chatcli.log").mkdir(parents=True)
     code, screen = command("logs")
