@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 import threading
 from itertools import pairwise
 
@@ -327,3 +328,15 @@ def test_no_thread_is_left_behind(collector):
     collector.status = 503  # to be tried again later
     assert len(sent([CALL])) == 1
     assert not [thread for thread in threading.enumerate() if "otel" in thread.name.lower()]
+
+
+def test_a_collector_that_never_answers_is_not_waited_for(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "600")
+        reported = []
+        sink = OtelSink(export(), report=reported.append, redact=str, closing_s=0.1)
+        sink.append([(CALL, None)])
+        sink.close()
+    assert reported == ["OpenTelemetry: the collector is slow; what was sent last may be missing there"]

@@ -36,6 +36,8 @@ _PROTOCOLS: Final = {"http/protobuf": "http", "grpc": "grpc"}
 _WITH_CONTENT: Final = frozenset({"true", "span_only", "span_and_event"})
 _CLOSING_S: Final = 2.0
 """How long the end of a run waits for a collector that is slow to take what is left."""
+_SHARE_TO_GIVE_UP: Final = 0.25
+"""What giving up may take of that again."""
 _PATIENCE_S: Final = 5.0
 """How long it waits for that and for the import before it, which a busy machine may take long for."""
 _LONGEST_REASON: Final = 200
@@ -175,13 +177,13 @@ class OtelSink:
         self._failures.on_failure = ended.set
         closing = Thread(target=shut_down, name="OtelClosing", daemon=True)
         closing.start()
-        if not self._failures.reported:
-            ended.wait(self._closing_s)
+        if not self._failures.reported and not ended.wait(self._closing_s):
+            self._failures.say("the collector is slow; what was sent last may be missing there")
         logging.getLogger(_LOGGER).removeHandler(self._failures)
         if closing.is_alive():
             for exporter in self._exporters:
                 exporter.shutdown()  # it tries no more
-        closing.join(self._closing_s)
+        closing.join(self._closing_s * _SHARE_TO_GIVE_UP)
 
     def _span_maker(self, resource: Resource) -> Callable[[CallRecord, CallContent | None], Any]:
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - half a second, in a thread
@@ -280,13 +282,15 @@ class _Failures(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.on_failure()
-        if self.reported:
-            return
-        self.reported = True
         reason = record.getMessage()
         if "Connection" in reason and "refused" in reason:
             reason = f"no collector answers at {self._endpoint} (OTEL_EXPORTER_OTLP_ENDPOINT)"
-        self._report(f"OpenTelemetry: {reason.splitlines()[0][:_LONGEST_REASON]}")
+        self.say(reason)
+
+    def say(self, reason: str) -> None:
+        if not self.reported:
+            self.reported = True
+            self._report(f"OpenTelemetry: {reason.splitlines()[0][:_LONGEST_REASON]}")
 
 
 def _nanoseconds(seconds: float) -> int:
