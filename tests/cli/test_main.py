@@ -199,7 +199,7 @@ def test_a_bug_is_one_line_and_what_to_do(tmp_path):
 
 
 def test_a_bug_is_logged_without_its_words(tmp_path):
-    assert main(["hi"], Buggy()) == 1
+    assert main(["hi"], Buggy(tmp_path / "x")) == 1
     (line,) = (tmp_path / "x" / "chatcli.log").read_text().splitlines()
     logged = json.loads(line)
     assert (logged["level"], logged["event"], logged["error"]) == ("error", "bug", ["ZeroDivisionError"])
@@ -208,7 +208,7 @@ def test_a_bug_is_logged_without_its_words(tmp_path):
 
 
 def test_a_bug_of_a_run_that_saves_nothing_is_not_logged(tmp_path):
-    assert main(["hi", "--no-save"], Buggy()) == 1
+    assert main(["hi", "--no-save"], Buggy(tmp_path / "x")) == 1
     assert not (tmp_path / "x").exists()
 
 

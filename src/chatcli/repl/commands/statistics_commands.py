@@ -125,7 +125,7 @@ def _alert_rows(repl: ReplSession) -> list[tuple[str, str]]:
 COMMANDS: Final = (
     Command(
         "stats",
-        "show how calls went: response times, success, errors, tokens, cost (7d, by model)",
+        "show response times, success, errors and costs",
         _stats,
         "[SINCE] [by WHAT]",
         _choices,
