@@ -76,6 +76,14 @@ def test_a_block_has_the_number_that_is_drawn_above_it(markdown):
         ("```\n\n```", None),
         ("# This cannot be done.", None),
         ("I cannot\ndo that.", None),
+        ("I cannot do that.", None),
+        ("Sorry, which files do you mean?", None),
+        ("抱歉,我不能这样做。", None),
+        ("`Ls all files.`", "Ls all files."),
+        ("Rscript plot.R .", "Rscript plot.R ."),
+        ("cd ..", "cd .."),
+        ("echo 你好。", "echo 你好。"),
+        ("ls *.?", "ls *.?"),
     ],
 )
 def test_a_command_is_the_first_block_or_an_answer_of_one_line(answer, command):

@@ -9,6 +9,8 @@ from chatcli.text.lazy_pattern import lazy_pattern
 from chatcli.text.sanitizer import sanitize
 
 _CODE_SPAN: Final = lazy_pattern(r"(`+)(?P<code>[^`\n]+)\1\Z")
+_SENTENCE: Final = lazy_pattern(r"(?:[A-Z][a-z'’]*,? .*[a-z)][.!?]|[^\x00-\x7f].*[。！？])\Z")
+"""A line of words: a refusal, or a question."""
 _PROMPT_SIGN: Final = lazy_pattern(r"\$ +")
 
 
@@ -46,7 +48,7 @@ def first_code_block(markdown: str) -> str | None:
 def shell_command(answer: str) -> str | None:
     """Return the command of an answer as it can stand on a command line, ``None`` if there is none.
 
-    It is the first fenced block, else an answer of one line. Control and invisible characters are made visible, and
+    It is the first fenced block, else an answer of one line that is no sentence. Control and invisible characters are made visible, and
     there are no blanks around it: no newline that could be Enter. Comments before it are left out: zsh would run them.
     """
     code = first_code_block(answer)
@@ -54,7 +56,7 @@ def shell_command(answer: str) -> str | None:
     if code is None:
         if span := _CODE_SPAN.match(command):
             command = span["code"].strip()
-        if "\n" in command:
+        elif "\n" in command or _SENTENCE.match(command):
             return None
     lines = command.split("\n")
     if all(_PROMPT_SIGN.match(line) for line in lines):
