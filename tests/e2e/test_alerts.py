@@ -79,6 +79,14 @@ def test_where_nothing_is_kept_nothing_fires(program, arguments, environment):
     assert list(program.data_folder.glob("alerts*")) == []
 
 
+def test_a_screen_reader_hears_a_sentence(program):
+    with serving_in_thread(REFUSED) as server:
+        for _ in range(4):
+            ask(program, server)
+        done = ask(program, server, "--plain")
+    assert done.stderr.endswith("Alert success: success rate 0 % over 15 min, below 90 % (5 calls).\n")
+
+
 def test_a_batch_says_it_while_or_after_it_runs(program):
     (program.working_folder / "rows.txt").write_text("".join(f"Question {n}\n" for n in range(6)))
     with serving_in_thread(REFUSED) as server:
@@ -96,10 +104,10 @@ def test_lines_typed_one_at_a_time_tell_of_it_between_answers(program, terminal)
             screen.wait_for("You:")
             screen.type("Capital?\n")
             screen.wait_for("404 Not Found")
-            screen.press_until("/pwd\n", "alert success: success rate 20 %")
+            screen.press_until("/pwd\n", "Alert success: success rate 20 %")
             screen.type(CTRL_D)
             assert screen.wait_for_exit() == 0
-    assert screen.received.count(b"alert success") == 1
+    assert screen.received.count(b"Alert success") == 1
 
 
 class TestConversation:

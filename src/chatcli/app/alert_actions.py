@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from chatcli.app.name_resolution import resolve_here
 from chatcli.config.key_commands import find_program, program_of
+from chatcli.core.alert_rules import FIRING, RECOVERED
 from chatcli.core.errors import ChatcliError
 from chatcli.core.version import __version__
 from chatcli.telemetry.alerts import message
@@ -36,8 +37,6 @@ _LONGEST_S: Final = 10.0
 
 _PLACEHOLDER: Final = re.compile(r"\{(name|state|metric|value|threshold|calls|message)\}")
 _NO_WINDOW: Final = 0x0800_0000 if sys.platform == "win32" else 0
-FIRING: Final = "firing"
-RECOVERED: Final = "recovered"
 
 
 class ActionResult(NamedTuple):

@@ -8,14 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from chatcli.app.run_alerts import ALERTS_FILE
-from chatcli.core.alert_rules import BELL, DEFAULT_RULES, DESKTOP
+from chatcli.core.alert_rules import BELL, DEFAULT_RULES, DESKTOP, FIRING, RECOVERED
 from chatcli.core.event_log import WARNING
 from chatcli.telemetry.alert_states import AlertFile
 from chatcli.telemetry.alert_watch import AlertWatch
 from chatcli.telemetry.alerts import AlertMonitor, AlertReading, message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from chatcli.app.run_context import RunContext
     from chatcli.config.settings import Settings
@@ -30,11 +30,16 @@ def rules_of(settings: Settings) -> tuple[AlertRule, ...]:
 
 
 @contextmanager
-def opened_monitor(settings: Settings, context: RunContext) -> Iterator[AlertMonitor]:
-    """Open the calls for the rules in force. Reading them raises a ``ChatcliError`` if they cannot be read."""
+def opened_monitor(
+    settings: Settings, context: RunContext, *, on_damage: Callable[[str], None] = lambda _: None
+) -> Iterator[AlertMonitor]:
+    """Open the calls for the rules in force; a damaged file of them is moved aside, which ``on_damage`` is told.
+
+    Reading them raises a ``ChatcliError`` if they cannot be read.
+    """
     from chatcli.telemetry.call_store import FILE_NAME, CallStore  # noqa: PLC0415 - SQLite, often in a thread only
 
-    with closing(CallStore(context.paths.data / FILE_NAME)) as calls:
+    with closing(CallStore(context.paths.data / FILE_NAME, on_damage=on_damage)) as calls:
         yield AlertMonitor(rules_of(settings), calls, _file(context))
 
 
@@ -54,7 +59,7 @@ def watch_alerts(settings: Settings, context: RunContext) -> AlertWatch:
                     "alert",
                     name=rule.name,
                     metric=rule.metric,
-                    state="firing" if event.is_firing else "over",
+                    state=FIRING if event.is_firing else RECOVERED,
                     value=event.value,
                     calls=event.calls,
                 )

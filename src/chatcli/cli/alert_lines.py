@@ -38,10 +38,16 @@ def tell_alerts(
                 terminal.stderr.write(sequence_of(change, context))
 
 
-def tell_last_alerts(context: RunContext, terminal: Terminal, options: Namespace) -> None:
+def tell_last_alerts(
+    context: RunContext,
+    terminal: Terminal,
+    options: Namespace,
+    *,
+    say: Callable[[str], object] | None = None,
+) -> None:
     """Have the rules checked a last time, tell what has changed, and wait for what is done about it."""
     if not context.shared.has_alerts:
         return
     context.shared.alerts.check_last()
-    tell_alerts(context, terminal, options)
+    tell_alerts(context, terminal, options, say=say)
     context.shared.alerts.finish()

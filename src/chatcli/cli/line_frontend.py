@@ -341,7 +341,7 @@ class _LineLoop:
         return ExitCode.DONE
 
     def _next_line(self) -> str | None:
-        tell_alerts(self._repl.context, self._terminal, self._options)
+        tell_alerts(self._repl.context, self._terminal, self._options, say=self._frontend.remark)
         return self._read_line()
 
     def _read_line(self) -> str | None:

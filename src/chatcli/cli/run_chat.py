@@ -64,7 +64,12 @@ def chat(options: Namespace, terminal: Terminal) -> ExitCode:
         if context.shared.has_alerts:
             from chatcli.cli.alert_lines import tell_last_alerts  # noqa: PLC0415 - where no call is made, none is told
 
-            tell_last_alerts(context, terminal, options)
+            say = None
+            if settings.plain:
+                from chatcli.cli.outputs import line_writer  # noqa: PLC0415 - the prompt needs none of it
+
+                say = line_writer(terminal, plain=True)
+            tell_last_alerts(context, terminal, options, say=say)
 
 
 def _held(

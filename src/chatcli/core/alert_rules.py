@@ -48,6 +48,8 @@ SUCCESS_RATE: Final = "success_rate"
 TOOLBAR: Final = "toolbar"
 BELL: Final = "bell"
 DESKTOP: Final = "desktop"
+FIRING: Final = "firing"
+RECOVERED: Final = "recovered"
 
 
 @frozen

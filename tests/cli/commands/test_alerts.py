@@ -312,3 +312,11 @@ def test_the_list_is_read_aloud_as_sentences(command, calls, config):
     )
     assert first_token == "first-token: too few calls, 0 calls, p95 first token above 20 s over 15 min."
     assert event.endswith("success fired: success rate 0 % (5 calls).")
+
+
+def test_a_damaged_file_of_calls_is_no_silent_all_clear(command, calls, tmp_path):
+    calls(*[BAD] * 5)
+    (tmp_path / "data" / FILE_NAME).write_bytes(b"garbage" * 1_000)
+    code, screen = command("alerts", "check")
+    assert code == ExitCode.DONE
+    assert "the statistics were damaged" in screen.err

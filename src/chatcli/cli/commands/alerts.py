@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from chatcli.app.alert_actions import FIRING, RECOVERED, AlertActions
+from chatcli.app.alert_actions import AlertActions
 from chatcli.app.alerting import opened_monitor, rules_of, sequence_of
 from chatcli.cli.actions import Action, Family, add_examples
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.config.key_commands import program_of
-from chatcli.core.alert_rules import BELL, DESKTOP, TOOLBAR
+from chatcli.core.alert_rules import BELL, DESKTOP, FIRING, RECOVERED, TOOLBAR
 from chatcli.core.errors import ExitCode, UsageError
 from chatcli.render.text_columns import labelled, sentences, table
 from chatcli.telemetry.alert_states import AlertEvent
@@ -72,7 +72,7 @@ def _list_arguments(parser: Parser) -> None:
 
 def _list(options: Namespace, context: RunContext, terminal: Terminal) -> ExitCode:
     settings = _settings(options, context, terminal)
-    with opened_monitor(settings, context) as monitor:
+    with opened_monitor(settings, context, on_damage=terminal.warn) as monitor:
         readings, events = monitor.look().readings, monitor.events()
     if options.output == "json":
         _write_json(readings, events, terminal)
@@ -106,7 +106,7 @@ def _check_arguments(parser: Parser) -> None:
 def _check(options: Namespace, context: RunContext, terminal: Terminal) -> ExitCode:
     settings = _settings(options, context, terminal)
     actions = AlertActions(settings, context)
-    with opened_monitor(settings, context) as monitor:
+    with opened_monitor(settings, context, on_damage=terminal.warn) as monitor:
         (changes, readings), events = monitor.check(), monitor.events()
         _warn_if_unshared(monitor, options, terminal)
     for change in changes:
