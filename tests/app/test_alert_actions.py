@@ -18,6 +18,7 @@ from chatcli.core.alert_rules import AlertRule
 from chatcli.telemetry.alert_states import AlertEvent
 from chatcli.telemetry.alerts import AlertChange
 from chatcli.text.redaction import Redactor
+from network_servers import Authority, http_response, listening_in_thread
 
 RULE = AlertRule("errors", "error_count", 900, threshold=3, recover=2, minimum_calls=0)
 WRITE = "import json, sys; open(sys.argv[1], 'w').write(json.dumps(sys.argv[2:]))"
@@ -186,3 +187,28 @@ def test_what_a_webhook_is_told_holds_the_facts_and_no_text(actions):
         "since": "1970-01-01T00:15:00.250Z",
         "at": "1970-01-01T00:16:40.500Z",
     }
+
+
+def test_a_webhook_of_an_allowed_host_gets_the_facts(actions, tmp_path):
+    bodies = []
+
+    async def keep(reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        bodies.append(await reader.readexactly(int(head.split("content-length: ")[1].split("\r\n")[0])))
+        assert KEY not in head
+        writer.write(http_response("204 No Content"))
+        await writer.drain()
+
+    authority = Authority()
+    bundle = str(authority.write_bundle(tmp_path))
+    with listening_in_thread(keep, tls=authority.server_context("127.0.0.1")) as port:
+        url = f"https://127.0.0.1:{port}/secret"
+        doing = actions(private_hosts=("127.0.0.1",), ca_bundle=bundle)
+        begun = change(webhook=url, model=KEY)
+        (result,) = doing.perform(begun)
+    assert result == ("webhook", "127.0.0.1", "")
+    told = json.loads(bodies[0])
+    assert told.pop("text").startswith("alert errors: errors 4 over 15 min")
+    assert told.pop("app").startswith("chatcli ")
+    assert told == {name: value for name, value in doing.facts(begun).items() if name != "message"}
+    assert KEY.encode() not in bodies[0]
