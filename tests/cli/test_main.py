@@ -172,11 +172,6 @@ def test_a_command_names_only_options_of_its_own(arguments, message):
     assert recorded.err.startswith(message)
 
 
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
 class Buggy:
     """A terminal whose keyboard has a bug."""
 

@@ -402,7 +402,7 @@ def test_nothing_of_the_cache_is_imported_while_it_is_off(program):
     with serving_in_thread(PARIS) as server:
         run = subprocess.run(
             [*command()[:1], "-c", code],
-            env=program.environment(server),
+            env=program.environment(server, CHATCLI_TELEMETRY="off"),
             cwd=program.working_folder,
             capture_output=True,
             text=True,
