@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -89,7 +90,9 @@ async def _status(repl: ReplSession, argument: str) -> None:
 
     def read() -> list[CallRecord]:
         with closing(open_call_store(repl.context)) as store:
-            calls = [call for call in store.recent(_LOOKED_THROUGH) if call.endpoint == name]
+            calls = [
+                call for call in store.recent(_LOOKED_THROUGH, before_s=time.time()) if call.endpoint == name
+            ]
             return [call for call in calls if not call.is_cache_hit][-MOST_CALLS:]
 
     rows = [("endpoint", f"{name} · {model}")]
