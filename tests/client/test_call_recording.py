@@ -207,7 +207,8 @@ async def test_bytes_attempts_and_ids_are_those_of_the_wire(recorded, streamed):
     assert (call.attempts, call.request_id, call.sent_bytes) == (1, "req_7", len(server.requests[0].body))
     assert call.received_bytes == len(body if streamed else whole.script[0])
     assert (done.call_id, done.request_id) == (call.id, "req_7")
-    assert 0 < call.ttft_s <= call.latency_s
+    assert call.latency_s > 0
+    assert call.ttft_s is None if not streamed else 0 < call.ttft_s <= call.latency_s
 
 
 async def test_an_endpoint_that_is_not_there_is_a_call_that_failed(recorded):

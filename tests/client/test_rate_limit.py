@@ -67,6 +67,18 @@ async def test_a_minute_of_requests_may_go_at_once_and_the_rest_evenly():
     assert times == pytest.approx([0] * 6 + [10, 20, 30])
 
 
+async def test_the_limits_hold_up_a_request_as_long_as_they_say_and_not_while_they_are_looked_up():
+    clock = Clock()
+    limited = Limited(clock, requests_per_minute=6)
+    claim = await limited.admit(0)
+    clock.now_s += 2  # as on a busy machine
+    assert limited.limits.held_s(claim, 2.0) == 0
+    await admitted_at(limited, clock, *[0] * 7)
+    waited_s = clock.now_s - 2
+    clock.now_s += 3
+    assert limited.limits.held_s(claim, waited_s + 3) == pytest.approx(waited_s)
+
+
 async def test_tokens_are_waited_for_as_well():
     clock = Clock()
     times = await admitted_at(Limited(clock, tokens_per_minute=600), clock, 600, 10, 100)

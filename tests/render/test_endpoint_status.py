@@ -36,6 +36,12 @@ def test_the_picture_has_a_column_for_each_call_and_a_dot_for_one_that_failed():
     assert rows(*calls)[""] == "▁·█  oldest to newest, · failed"
 
 
+def test_the_dots_are_explained_by_what_they_stand_for():
+    stopped, failed = replace(CALL, outcome="cancelled"), replace(CALL, outcome="refused")
+    assert rows(CALL, stopped)[""].endswith("oldest to newest, · stopped")
+    assert rows(CALL, stopped, failed)[""].endswith("oldest to newest, · failed or stopped")
+
+
 def test_a_screen_reader_is_told_no_picture():
     assert "" not in rows(CALL, is_spoken=True)
 

@@ -11,13 +11,21 @@ from chatcli.core.events import (
     Notice,
     Retrying,
     TextDelta,
+    TurnCancelled,
     TurnFailed,
     TurnFinished,
     TurnResult,
     Usage,
     Waiting,
 )
-from chatcli.render.status import AnswerGap, StatusRenderer, error_lines, for_the_shell, measurements
+from chatcli.render.status import (
+    AnswerGap,
+    StatusRenderer,
+    error_lines,
+    for_the_shell,
+    measured,
+    measurements,
+)
 from render.markdown.drawn import COLORED, PLAIN
 from render.turns import CANCELLED, FAILED, FINISHED, show
 
@@ -207,6 +215,16 @@ def test_unknown_numbers_are_left_out():
     assert measurements(TurnResult("", "m\x1b", usage=Usage(output_tokens=3), cached=True)) == (
         "3 out · from the cache · m␛"
     )
+
+
+async def test_verbose_says_nothing_of_a_turn_that_nothing_is_known_of():
+    stopped = TurnCancelled(TurnResult("", "smollm2", error=Cancelled(Cancelled.NOTHING_YET)))
+    assert await status_lines(stopped, verbose=True) == await status_lines(stopped)
+
+
+@pytest.mark.parametrize(("cost_usd", "words"), [(0.0, "free"), (0.00003, "under $0.0001"), (0.02, "$0.02")])
+def test_a_cost_differs_from_zero_unless_it_is_free(cost_usd, words):
+    assert measured(TurnResult("", "m", cost_usd=cost_usd)) == words
 
 
 async def test_a_retry_is_no_line_where_another_line_shows_it():

@@ -285,8 +285,9 @@ def test_a_link_in_place_of_the_file_is_not_followed(opened, path, tmp_path):
         path.symlink_to(tmp_path / "elsewhere")
     except OSError:
         pytest.skip("no links there")
-    with pytest.raises(LocalIOError):
+    with pytest.raises(LocalIOError, match="it is a symbolic link") as caught:
         opened().append([a_call()])
+    assert caught.value.hint == "move it away; chatcli makes a file in its place"
     assert (tmp_path / "elsewhere").read_bytes() == b""
 
 

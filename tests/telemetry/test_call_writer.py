@@ -123,11 +123,33 @@ async def test_a_sink_that_hangs_does_not_keep_the_run_from_ending():
             super().append(calls)
 
     sink = Hanging()
-    writer = CallWriter([sink.open], patience_s=0.01)
+    writer = CallWriter([sink.open], patience_s=0.01, long_patience_s=0.01)
     async with AsyncExitStack() as stack:
         writer.open_until(stack)
         writer.record(call())
     assert not sink.is_closed
+    over.set()
+
+
+async def test_the_end_of_a_run_waits_longer_for_records_than_for_what_is_done_with_them():
+    over = threading.Event()
+
+    class Late(Sink):
+        def append(self, calls):
+            over.wait(0.05)  # as on a machine that is too busy to run the thread
+            super().append(calls)
+
+    class Hanging(Sink):
+        def append(self, calls):
+            over.wait(PATIENCE_S)
+
+    store, watch = Late(), Hanging()
+    writer = CallWriter([store.open, watch.open], patience_s=0, long_patience_s=PATIENCE_S)
+    async with AsyncExitStack() as stack:
+        writer.open_until(stack)
+        writer.record(call(1))
+    assert store.calls == [call(1)]
+    assert not watch.is_closed
     over.set()
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.text.wording import counted, dollars, is_yes, number_meant
+from chatcli.text.wording import counted, dollars, is_yes, more_than, number_meant
 
 
 def test_a_number_has_its_noun_in_the_right_form():
@@ -35,6 +35,13 @@ def test_a_number_has_its_noun_in_the_right_form():
 )
 def test_an_amount_is_reported_from_nothing(usd, shown):
     assert dollars(usd) == shown
+
+
+@pytest.mark.parametrize(
+    ("usd", "shown"), [(0.00003, "over $0"), (0.0012, "over $0.0012"), (3, "over $3.00")]
+)
+def test_an_amount_with_an_unknown_rest_is_more_than_what_is_known(usd, shown):
+    assert more_than(usd) == shown
 
 
 @pytest.mark.parametrize("answer", ["y", "Y", " yes\n", "YES"])

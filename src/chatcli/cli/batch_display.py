@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.cli.progress_bar import can_be_redrawn, console_on_stderr
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.times import in_hours, in_minutes
-from chatcli.text.wording import dollars
+from chatcli.text.wording import dollars, more_than
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -181,7 +181,7 @@ def _consumption(progress: BatchProgress) -> list[str]:
     if tokens := progress.input_tokens + progress.output_tokens:
         facts.append(f"{_short(tokens)} tokens")
     if progress.cost_usd:
-        facts.append(f"{'over ' if progress.has_unknown_price else ''}{dollars(progress.cost_usd)}")
+        facts.append((more_than if progress.has_unknown_price else dollars)(progress.cost_usd))
     return facts
 
 

@@ -210,7 +210,7 @@ class RunningCall:
             max(1, trace.attempts),
             trace.retry_wait_s,
             trace.limit_wait_s,
-            self._ttft_s,
+            self._ttft_s if trace.is_streamed else None,
             self._recording.clock() - self._began_s,
             None if usage is None else usage.input_tokens,
             None if usage is None else usage.cached_tokens,

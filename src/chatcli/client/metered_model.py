@@ -130,7 +130,7 @@ class MeteredModel:
                 yield Waiting(self._clock() - began_s, self._reason)
         finally:
             if request.trace is not None:
-                waited_s = self._clock() - began_s
+                waited_s = call.held_s(self._clock() - began_s)
                 request.trace.limit_wait_s += waited_s
                 if waited_s >= _LEAST_WAIT_S:
                     request.trace.note(INFO, "limit_wait", waited_s=round(waited_s, 3))

@@ -213,7 +213,7 @@ class OpenAIModel:
         endpoint = self._endpoint
         connections = await call.connections()
         content = _encoded(self._body(request))
-        _note_sent(request, len(content))
+        _note_sent(request, len(content), streamed=False)
         outer = _name_call(request)
         try:
             response = await connections.post(
@@ -246,7 +246,7 @@ class OpenAIModel:
             body = dialect.body(request, streamed=streamed, endpoint=endpoint)
             content = _encoded(body)  # to be measured; the package encodes it again
             send = partial(call.post_body, dialect.path, body)
-        _note_sent(request, len(content))
+        _note_sent(request, len(content), streamed=streamed)
         outer = _name_call(request)
         try:
             response = await send()
@@ -393,9 +393,10 @@ def _name_call(request: Request) -> Token[str]:
     return current_call.set("" if request.trace is None else request.trace.id)
 
 
-def _note_sent(request: Request, sent_bytes: int) -> None:
+def _note_sent(request: Request, sent_bytes: int, *, streamed: bool) -> None:
     if (trace := request.trace) is not None:
         trace.attempts += 1
+        trace.is_streamed = streamed
         trace.sent_bytes += sent_bytes
         if trace.log.least <= DEBUG:
             trace.note(DEBUG, "attempt", attempt=trace.attempts, sent_bytes=sent_bytes)

@@ -334,6 +334,10 @@ class Call:
         """The reason of the wait until then."""
         return "" if self._estimate is None else self._meter.limits.reason(self._estimate)
 
+    def held_s(self, waited_s: float) -> float:
+        """Return how much of a wait that ends now is due to the limits."""
+        return 0.0 if self._estimate is None else self._meter.limits.held_s(self._estimate, waited_s)
+
     @property
     def may_be_stale(self) -> bool:
         """Whether its connection may be older than the call: the server may close it just as it is used."""

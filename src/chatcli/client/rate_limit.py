@@ -317,6 +317,10 @@ class RateLimits:
             return "the rate limits of all programs are looked up"
         return f"{queue.reason} ({max(0, math.ceil(queue.until_s - self._clock()))} s left)"
 
+    def held_s(self, claim: Claim, waited_s: float) -> float:
+        """Return how much of a wait that ends now is due to the limits, and not to looking them up."""
+        return max(0.0, waited_s - max(0.0, self._clock() - self._queue(claim).until_s))
+
     def settle(self, claim: Claim, tokens: int) -> None:
         """Replace the claim of a request by its actual usage; the server has counted that itself."""
         for (kind, _), limit in self._own.items():
@@ -404,7 +408,7 @@ class _Queue:
         self.turn = asyncio.Lock()
         self.length = 0
         self.reason = ""
-        self.until_s = 0.0
+        self.until_s = -math.inf
 
 
 def _a_minute(kind: str, limit: float, now_s: float) -> _Limit:

@@ -27,8 +27,8 @@ class CallRecord:
     ``at_s`` is when it began, in seconds since the epoch. ``endpoint`` is its host, ``model`` the one that answered,
     else the one asked. ``operation`` is one of ``OPERATIONS``. ``outcome`` is ``OK``, ``CANCELLED`` or the code of the error.
     ``attempts`` counts requests, ``retry_wait_s`` and ``limit_wait_s`` are the time spent waiting for the next one and for
-    the rate limits. ``ttft_s`` runs to the first delta and ``latency_s`` to the end, both from ``at_s``; ``None`` where
-    there was none. Tokens and costs are ``None`` where they are unknown. ``findings`` counts texts in the request that seemed to
+    the rate limits. ``ttft_s`` runs to the first delta, ``None`` if the answer came all at once, and ``latency_s`` to the end, both
+    from ``at_s``; ``None`` where there was none. Tokens and costs are ``None`` where they are unknown. ``findings`` counts texts in the request that seemed to
     give orders. A ``is_cache_hit`` reached no endpoint. Bytes are those of bodies.
 
     ``id`` is that of the call in the logs. It, ``finish_reason``, ``request_id``, the provider's id of the last attempt, and
@@ -84,11 +84,12 @@ OpenRecorder: TypeAlias = "Callable[[], CallRecorder | None]"
 class CallTrace:
     """What the layers of the client note about a call while it runs; its request carries it from one to the other.
 
-    ``log`` takes its events.
+    ``is_streamed``: its last attempt asked for a stream. ``log`` takes its events.
     """
 
     id: str
     attempts: int = 0
+    is_streamed: bool = True
     limit_wait_s: float = 0.0
     retry_wait_s: float = 0.0
     sent_bytes: int = 0

@@ -45,7 +45,8 @@ def call_rows(
         yield "response time", " · ".join(parts)
     if not is_spoken:
         drawn = [call.latency_s if call.outcome == OK else None for call in calls]
-        yield "", f"{sparkline(drawn, MOST_CALLS)}  oldest to newest{', · failed' if failed else ''}"
+        dots = " or ".join(["failed"] * bool(failed) + ["stopped"] * bool(outcomes[CANCELLED]))
+        yield "", f"{sparkline(drawn, MOST_CALLS)}  oldest to newest{dots and f', · {dots}'}"
     last = calls[-1]
     yield "last call", f"{age(_moment(last.at_s, now), now)}, {last.operation}, {sanitize_line(last.outcome)}"
 

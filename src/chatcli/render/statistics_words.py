@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from chatcli.text.wording import counted, dollars
+from chatcli.text.wording import counted, dollars, more_than
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ def cost_in_words(figures: Figures) -> str:
     """Return the known cost, ``over`` it if there are calls at an unknown price."""
     if figures.unpriced and not figures.cost_usd:
         return "unknown"
-    return f"{'over ' if figures.unpriced else ''}{dollars(figures.cost_usd)}"
+    return (more_than if figures.unpriced else dollars)(figures.cost_usd)
 
 
 def brief_cost(figures: Figures) -> str:
@@ -58,7 +58,7 @@ def brief_cost(figures: Figures) -> str:
     if figures.unpriced and not figures.cost_usd:
         return "?"
     usd = figures.cost_usd
-    shown = f"${usd:,.2f}" if usd >= _WHOLE_CENTS_FROM_USD else dollars(usd)
+    shown = f"${usd:,.2f}" if usd >= _WHOLE_CENTS_FROM_USD else cost_in_words(figures).removeprefix("over ")
     return f"{'>' if figures.unpriced else ''}{shown}"
 
 

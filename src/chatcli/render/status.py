@@ -21,6 +21,7 @@ from chatcli.core.events import (
 from chatcli.text.lazy_pattern import lazy_pattern
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.times import in_seconds
+from chatcli.text.wording import dollars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -106,7 +107,9 @@ class StatusRenderer:
                 for line in source_lines(event.result.sources):
                     self._write_dimmed(line)
         if self._verbose and isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
-            self._write_dimmed(measurements(event.result))
+            measures = measurements(event.result)
+            # Of a turn that was stopped, often nothing is known but the model.
+            self._write_dimmed(None if measures == sanitize_line(event.result.model) else measures)
 
     def notify(self, notice: Notice) -> None:
         """Write a notice from outside a turn."""
@@ -281,7 +284,7 @@ def _speed(result: TurnResult) -> str | None:
 def _cost(cost_usd: float | None) -> str | None:
     if not cost_usd:
         return None if cost_usd is None else "free"
-    return f"${cost_usd:.4f}"
+    return dollars(cost_usd)
 
 
 def _cut(result: TurnResult) -> str | None:

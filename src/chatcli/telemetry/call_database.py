@@ -24,6 +24,8 @@ _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _FOREIGN: Final = _DAMAGED | {sqlite3.SQLITE_ERROR}
 """When the file is opened, ``SQLITE_ERROR`` says that the tables are not those of this program."""
 _WRITE_PROTECTED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NOT_REGULAR: Final = (errno.EISDIR, errno.EINVAL)
+_NO_FILE: Final = "move it away; chatcli makes a file in its place"
 _PAUSE_S: Final = 0.01
 
 
@@ -83,7 +85,10 @@ class CallDatabase:
                 self.close()
             raise self._unavailable(str(error), code) from error
         except OSError as error:
-            raise self._unavailable(error.strerror or str(error)) from error
+            if error.errno == errno.ELOOP:
+                raise self._unavailable("it is a symbolic link", hint=_NO_FILE) from error
+            hint = _NO_FILE if error.errno in _NOT_REGULAR else None
+            raise self._unavailable(error.strerror or str(error), hint=hint) from error
 
     def damaged_at_s(self) -> float | None:
         """Return when a damaged file that was moved aside was last written, ``None`` if there is none."""
@@ -97,8 +102,10 @@ class CallDatabase:
         if opened is not None:
             opened.close()
 
-    def _unavailable(self, reason: str, code: int = sqlite3.SQLITE_CANTOPEN) -> LocalIOError:
-        hint = "check the permissions of the file and its folder"
+    def _unavailable(
+        self, reason: str, code: int = sqlite3.SQLITE_CANTOPEN, hint: str | None = None
+    ) -> LocalIOError:
+        hint = hint or "check the permissions of the file and its folder"
         if code in _BUSY:
             reason, hint = "another process is using it", "try again"
         elif code in _DAMAGED and self._path.exists():

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from datetime import timedelta
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from chatcli.core.errors import LocalIOError
@@ -29,6 +29,7 @@ _TOGETHER_S: Final = 0.25
 """How long records wait for others, to be written with them."""
 _MOST_TOGETHER: Final = 1_000
 _PATIENCE_S: Final = 0.5
+_LONG_PATIENCE_S: Final = 3.0
 
 
 class CallSink(Protocol[_Taken_contra]):
@@ -48,22 +49,31 @@ class WriterThread(Generic[_Item]):
     """Hands records to sinks, in a thread of its own.
 
     The functions of ``open_sinks`` are called in that thread when there is a first record, and again while they fail. ``lost``
-    counts records that a sink did not take, ``problem`` is the last reason. The end of a run waits up to ``patience_s`` for the last records.
+    counts records that a sink did not take, ``problem`` is the last reason. The end of a run waits up to ``patience_s`` for the thread, and
+    ``long_patience_s`` more if the first sink has not had all records by then: on a busy machine the thread hardly runs.
     """
 
-    def __init__(self, open_sinks: Sequence[OpenSink[_Item]], *, patience_s: float = _PATIENCE_S) -> None:
-        self._patience_s = patience_s
+    def __init__(
+        self,
+        open_sinks: Sequence[OpenSink[_Item]],
+        *,
+        patience_s: float = _PATIENCE_S,
+        long_patience_s: float = _LONG_PATIENCE_S,
+    ) -> None:
+        self._patience_s, self._long_patience_s = patience_s, long_patience_s
         self.lost = 0
         self.problem: str | None = None
         self._open_sinks = open_sinks
         self._queue: SimpleQueue[_Item | None] | None = None
         self._thread: Thread | None = None
+        self._is_written = Event()
         self._users = 0
 
     def put(self, item: _Item) -> None:
         if self._queue is None:
-            self._queue = SimpleQueue()
-            self._thread = Thread(target=self._run, args=(self._queue,), name="records of calls", daemon=True)
+            self._queue, self._is_written = SimpleQueue(), Event()
+            inputs = self._queue, self._is_written
+            self._thread = Thread(target=self._run, args=inputs, name="records of calls", daemon=True)
             try:
                 self._thread.start()
             except RuntimeError:  # Python 3.12 and later start no thread once they shut down
@@ -78,7 +88,12 @@ class WriterThread(Generic[_Item]):
     async def _leave(self) -> None:
         self._users -= 1
         if not self._users and (thread := self.end()) is not None:
-            await asyncio.to_thread(thread.join, self._patience_s)
+            await asyncio.to_thread(self._wait, thread)
+
+    def _wait(self, thread: Thread) -> None:
+        thread.join(self._patience_s)
+        if thread.is_alive():
+            self._is_written.wait(self._long_patience_s)
 
     def end(self) -> Thread | None:
         """Have the thread end once everything is written, and return it; a later record starts another."""
@@ -88,7 +103,7 @@ class WriterThread(Generic[_Item]):
             queue.put(None)
         return thread
 
-    def _run(self, queue: SimpleQueue[_Item | None]) -> None:
+    def _run(self, queue: SimpleQueue[_Item | None], is_written: Event) -> None:
         opened: dict[OpenSink[_Item], CallSink[_Item]] = {}
         is_over = False
         while not is_over:
@@ -101,6 +116,9 @@ class WriterThread(Generic[_Item]):
                 except Exception as error:  # noqa: BLE001 - whatever is wrong with what is measured, it fails no turn
                     self.lost += len(calls)
                     self.problem = str(error) or type(error).__name__
+                if is_over:
+                    is_written.set()
+        is_written.set()
         for sink in opened.values():
             with suppress(Exception):
                 sink.close()

@@ -26,6 +26,11 @@ def dollars(usd: Decimal | float) -> str:
     return f"${usd:,.2f}" if usd >= 1 else f"${usd:.4f}".removesuffix("00")
 
 
+def more_than(usd: Decimal | float) -> str:
+    """Return the known part of an amount, as in ``over $0.0012``."""
+    return f"over {dollars(usd) if usd >= _LEAST_USD else '$0'}"
+
+
 YES_OR_NO: Final = "[y/N]"
 _YES: Final = frozenset({"y", "yes"})
 _NUMBER: Final = re.compile(r"(\d{1,9})[.)]?")

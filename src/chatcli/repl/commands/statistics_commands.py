@@ -12,7 +12,8 @@ from chatcli.app.threads import in_thread
 from chatcli.core.errors import ChatcliError, UsageError
 from chatcli.core.events import Notice
 from chatcli.core.statistics import GROUPINGS
-from chatcli.repl.commands.command import Choice, Command, say_rows
+from chatcli.render.text_columns import labelled, sentences
+from chatcli.repl.commands.command import Choice, Command
 from chatcli.text.times import local_now
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ async def _status(repl: ReplSession, argument: str) -> None:
         rows.append(("", "calls of this conversation are not kept"))
     if resolved.early is not None:
         rows += limit_rows(resolved.early.limits_left(model))
-    say_rows(repl, rows)
+    repl.frontend.say(sentences(rows) if repl.settings.plain else labelled(rows, repl.frontend.columns()))
 
 
 def _alert_rows(repl: ReplSession) -> list[tuple[str, str]]:
