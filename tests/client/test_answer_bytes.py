@@ -195,7 +195,8 @@ async def rest(reading: ReadAhead) -> list[bytes]:
 
 async def test_what_is_there_at_once_comes_in_one_piece_and_what_follows_a_wait_in_another():
     wait = asyncio.Event()
-    async with ReadAhead(Source(b"a", b"", b"b", wait, b"c", b"d").chunks()) as reading:
+    source = Source(b"a", b"", b"b", wait, b"c", b"d")
+    async with ReadAhead(source.chunks(), clock=lambda: 0.0) as reading:
         assert await reading.next() == b"ab"
         wait.set()
         assert await reading.next() == b"cd"

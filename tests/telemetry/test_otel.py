@@ -317,6 +317,32 @@ def test_a_collector_that_refuses_is_reported_with_its_reason(collector, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("OTEL_TRACES_SAMPLER", "sometimes", "sometimes"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "Bearer abcdefghi", "OTEL_EXPORTER_OTLP_HEADERS is not read"),
+    ],
+)
+def test_what_is_wrong_with_a_variable_is_said_and_the_calls_are_sent(
+    collector, monkeypatch, variable, value, said
+):
+    monkeypatch.setenv(variable, value)
+    (reported,) = sent([CALL])
+    assert said in reported
+    assert "Bearer" not in reported
+    assert [span.name for span in collector.spans] == ["chat gpt-5-mini-2025-08-07"]
+    assert "gen_ai.client.operation.duration" in collector.units
+
+
+def test_a_variable_that_is_wrong_hides_no_failure(collector, monkeypatch):
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "sometimes")
+    collector.status = 401
+    remark, failure = sent([CALL])
+    assert "sometimes" in remark
+    assert "401" in failure
+
+
 def test_the_loggers_of_the_libraries_are_left_as_they_were(collector):
     logger = logging.getLogger("opentelemetry")
     sent([CALL])

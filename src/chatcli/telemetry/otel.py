@@ -42,6 +42,8 @@ _PATIENCE_S: Final = 5.0
 """How long it waits for that and for the import before it, which a busy machine may take long for."""
 _LONGEST_REASON: Final = 200
 _LOGGER: Final = "opentelemetry"
+_HEADERS_LOGGER: Final = "opentelemetry.util.re"
+_HEADERS_REMARK: Final = "OTEL_EXPORTER_OTLP_HEADERS is not read: write name=value, with %20 for a space and commas between headers"
 
 
 class OtelExport(NamedTuple):
@@ -156,6 +158,7 @@ class OtelSink:
         self._exporters: list[Any] = []
         self._spans = self._span_maker(resource) if export.traces else None
         self._metrics = self._metric_maker(resource) if export.metrics else None
+        self._failures.is_exporting = True
 
     def append(self, calls: Sequence[Call]) -> None:
         for call, content in calls:
@@ -271,18 +274,29 @@ class OtelSink:
 
 
 class _Failures(logging.Handler):
-    """Takes what the exporters log, so that nothing of it is printed, and reports the first failure."""
+    """Takes what the SDK logs, so that nothing of it is printed, and reports the first failure.
+
+    Before it ``is_exporting``, it makes remarks about variables: the first is reported, too, and nothing has failed.
+    """
 
     def __init__(self, endpoint: str, report: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
         self.reported = False
+        self.is_exporting = False
         self.on_failure: Callable[[], object] = lambda: None
+        self._has_remarked = False
         self._endpoint = endpoint
         self._report = report
 
     def emit(self, record: logging.LogRecord) -> None:
+        # Where the variable for headers is wrong, the remark quotes it, and it may be a key.
+        reason = _HEADERS_REMARK if record.name == _HEADERS_LOGGER else record.getMessage()
+        if not self.is_exporting:
+            if not self._has_remarked:
+                self._has_remarked = True
+                self._tell(reason)
+            return
         self.on_failure()
-        reason = record.getMessage()
         if "Connection" in reason and "refused" in reason:
             reason = f"no collector answers at {self._endpoint} (OTEL_EXPORTER_OTLP_ENDPOINT)"
         self.say(reason)
@@ -290,7 +304,10 @@ class _Failures(logging.Handler):
     def say(self, reason: str) -> None:
         if not self.reported:
             self.reported = True
-            self._report(f"OpenTelemetry: {reason.splitlines()[0][:_LONGEST_REASON]}")
+            self._tell(reason)
+
+    def _tell(self, reason: str) -> None:
+        self._report(f"OpenTelemetry: {reason.splitlines()[0][:_LONGEST_REASON]}")
 
 
 def _nanoseconds(seconds: float) -> int:

@@ -89,6 +89,13 @@ def test_a_time_that_is_none_is_an_error(command, since):
     assert "--since 1h" in screen.err
 
 
+def test_an_id_of_nothing_is_an_error(command, write_log):
+    write_log(*CALLS)
+    code, screen = command("logs", "--request", " ")
+    assert (code, screen.out) == (ExitCode.USAGE, "")
+    assert "--request needs an id" in screen.err
+
+
 def test_damaged_lines_are_counted(command, write_log):
     write_log(*CALLS, damaged=b"garbage\nmore\n")
     code, screen = command("logs")

@@ -67,6 +67,8 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
     settings = settings_of(options, context, terminal)
     path = log_path(settings, context) if options.file is None else Path(options.file)
     since = None if options.since is None else local_now() - timedelta(seconds=_ago_s(options.since))
+    if options.request is not None and not options.request.strip():
+        raise UsageError("--request needs an id", hint="as in --request c-7f3a2b11; -v shows it")
     wanted = LogFilter(least=options.level, since=since, request=options.request)
     view = _View(path, wanted, terminal, as_json=options.output == "json")
     try:
