@@ -71,7 +71,7 @@ class RecordedModel:
         self._operation = operation
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
-        with RunningCall(self._named(request), self._recording) as call:
+        with RunningCall(request, self._recording, self._operation) as call:
             async with aclosing(self._inner.stream(call.request)) as events:
                 async for event in events:
                     call.see(event)
@@ -79,16 +79,13 @@ class RecordedModel:
 
     async def ask(self, request: Request, emit: Emit) -> None:
         """See ``core.whole_answers``."""
-        with RunningCall(self._named(request), self._recording) as call:
+        with RunningCall(request, self._recording, self._operation) as call:
 
             def see(event: ModelEvent) -> None:
                 call.see(event)
                 emit(event)
 
             await asker(self._inner)(call.request, see)
-
-    def _named(self, request: Request) -> Request:
-        return replace(request, operation=self._operation) if request.operation == ANSWER else request
 
 
 def name_of(endpoint: Endpoint) -> str:
@@ -103,9 +100,10 @@ class RunningCall:
     a budget, leaves no record.
     """
 
-    def __init__(self, request: Request, recording: Recording) -> None:
+    def __init__(self, request: Request, recording: Recording, operation: str = ANSWER) -> None:
         self.trace = CallTrace(f"c-{secrets.token_hex(4)}", log=recording.log)
-        self.request = replace(request, trace=self.trace)
+        named = operation if request.operation == ANSWER else request.operation
+        self.request = replace(request, trace=self.trace, operation=named)
         self._recording = recording
         self._has_failed_at_endpoint = False
         self._cost_usd: float | None = None

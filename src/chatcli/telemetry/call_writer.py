@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 from datetime import timedelta
 from queue import Empty, SimpleQueue
@@ -27,7 +26,7 @@ _Taken_contra = TypeVar("_Taken_contra", contravariant=True)
 
 _TOGETHER_S: Final = 0.25
 """How long records wait for others, to be written with them."""
-_MOST_TOGETHER: Final = 1_000
+_MOST_TOGETHER: Final = 5_000
 _PATIENCE_S: Final = 0.5
 _LONG_PATIENCE_S: Final = 3.0
 
@@ -66,13 +65,14 @@ class WriterThread(Generic[_Item]):
         self._open_sinks = open_sinks
         self._queue: SimpleQueue[_Item | None] | None = None
         self._thread: Thread | None = None
+        self._is_ending = Event()
         self._is_written = Event()
         self._users = 0
 
     def put(self, item: _Item) -> None:
         if self._queue is None:
-            self._queue, self._is_written = SimpleQueue(), Event()
-            inputs = self._queue, self._is_written
+            self._queue, self._is_ending, self._is_written = SimpleQueue(), Event(), Event()
+            inputs = self._queue, self._is_ending, self._is_written
             self._thread = Thread(target=self._run, args=inputs, name="records of calls", daemon=True)
             try:
                 self._thread.start()
@@ -101,13 +101,14 @@ class WriterThread(Generic[_Item]):
         thread, self._thread = self._thread, None
         if queue is not None:
             queue.put(None)
+            self._is_ending.set()
         return thread
 
-    def _run(self, queue: SimpleQueue[_Item | None], is_written: Event) -> None:
+    def _run(self, queue: SimpleQueue[_Item | None], is_ending: Event, is_written: Event) -> None:
         opened: dict[OpenSink[_Item], CallSink[_Item]] = {}
         is_over = False
         while not is_over:
-            calls, is_over = _next(queue)
+            calls, is_over = _next(queue, is_ending)
             for open_sink in self._open_sinks if calls else ():
                 try:
                     if open_sink not in opened:
@@ -156,18 +157,19 @@ class CallKeeper:
         self._store.close()
 
 
-def _next(queue: SimpleQueue[_Item | None]) -> tuple[list[_Item], bool]:
+def _next(queue: SimpleQueue[_Item | None], is_ending: Event) -> tuple[list[_Item], bool]:
     """Return the next records, and whether they are the last."""
-    first = queue.get()
-    if first is None:
-        return [], True
-    calls, until_s = [first], time.monotonic() + _TOGETHER_S
-    while len(calls) < _MOST_TOGETHER:
+    item = queue.get()
+    # Not woken by each record: in a large batch that would cost its rows more than writing them.
+    if item is not None:
+        is_ending.wait(_TOGETHER_S)
+    items: list[_Item] = []
+    while item is not None:
+        items.append(item)
+        if len(items) == _MOST_TOGETHER:
+            return items, False
         try:
-            call = queue.get(timeout=max(0.0, until_s - time.monotonic()))
+            item = queue.get_nowait()
         except Empty:
-            break
-        if call is None:
-            return calls, True
-        calls.append(call)
-    return calls, False
+            return items, False
+    return items, True
