@@ -89,6 +89,34 @@ def test_two_processes_that_write_at_once_lose_nothing(started, opened):
         assert sorted(call.input_tokens for call in calls if call.model == name) == list(range(500))
 
 
+LOOKING = """
+    import sys
+    from contextlib import closing
+    from pathlib import Path
+    from chatcli.telemetry.call_store import CallStore
+    with closing(CallStore(Path(sys.argv[1]))) as store:
+        print(store.figures(0, 4e9).calls)
+"""
+
+
+def test_what_several_stores_of_one_process_write_is_seen_by_others_that_come_and_go(opened, path):
+    """A process that closes the database deletes the write-ahead log unless it sees that another one has it open."""
+
+    def seen():
+        line = [sys.executable, "-c", textwrap.dedent(LOOKING), str(path)]
+        return int(subprocess.run(line, capture_output=True, check=True, timeout=60).stdout)
+
+    writing = opened()
+    writing.append([a_call(0)])
+    with closing(CallStore(path)) as looking:
+        assert looking.figures(0, 4e9).calls == 1
+        assert seen() == 1
+        writing.append([a_call(1)])
+        assert seen() == 2
+    writing.append([a_call(2)])
+    assert seen() == 3
+
+
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize("stored", [5, 100, 400])
 def test_a_killed_writer_leaves_what_it_has_stored(started, opened, path, notices, stored):

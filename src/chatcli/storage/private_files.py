@@ -13,6 +13,7 @@ import select
 import stat
 import sys
 from contextlib import suppress
+from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
@@ -116,6 +117,32 @@ def close_to_others(path: Path) -> None:
     with suppress(OSError):
         if path.stat().st_mode & _OF_OTHERS:
             path.chmod(_PRIVATE)
+
+
+def ensure_database(path: Path) -> os.stat_result:
+    """Make sure that a file for SQLite is there, its owner's alone; return its status. Raise ``OSError`` if it is no file.
+
+    An existing file is not opened: POSIX drops all locks that a process has on a file when it closes any descriptor of it, and with them
+    those of its other connections. Another process would then delete the log that they write to
+    (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    with _making_database:
+        try:
+            status = path.lstat()
+        except FileNotFoundError:
+            make_folder(path.parent)
+            with suppress(FileExistsError):
+                create(path, b"")
+            status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    check_regular(status)
+    close_to_others(path)
+    return status
+
+
+_making_database: Final = Lock()
+"""Held while a new file is open, so that no other thread has connected to it by then."""
 
 
 def open_regular(path: Path) -> BinaryIO:

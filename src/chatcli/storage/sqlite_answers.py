@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from contextlib import closing, contextmanager, suppress
@@ -15,7 +14,7 @@ from chatcli.storage.answer_store import (
     StoreUnavailable,
     sound_counters,
 )
-from chatcli.storage.private_files import check_regular, close_to_others, open_for_append
+from chatcli.storage.private_files import ensure_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -230,12 +229,7 @@ class SqliteAnswers:
 
     def _connected(self) -> sqlite3.Connection:
         # Made first, as SQLite would make it readable for others; its side files get the same permissions.
-        descriptor = open_for_append(self._path)
-        try:
-            check_regular(os.fstat(descriptor))
-        finally:
-            os.close(descriptor)
-        close_to_others(self._path)
+        ensure_database(self._path)
         connection = sqlite3.connect(
             self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import LocalIOError
-from chatcli.storage.private_files import check_regular, close_to_others, open_for_append
+from chatcli.storage.private_files import ensure_database
 from chatcli.telemetry.call_tables import CHECKS, TABLES
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _FOREIGN: Final = _DAMAGED | {sqlite3.SQLITE_ERROR}
 """When the file is opened, ``SQLITE_ERROR`` says that the tables are not those of this program."""
-_WRITE_PROTECTED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NOT_REGULAR: Final = (errno.EISDIR, errno.EINVAL)
 _NO_FILE: Final = "move it away; chatcli makes a file in its place"
 _PAUSE_S: Final = 0.01
@@ -133,19 +132,9 @@ class CallDatabase:
 
     def _connected(self) -> sqlite3.Connection:
         # Made first, as SQLite would make it readable for others; its side files get the same permissions.
-        try:
-            descriptor = open_for_append(self._path)
-        except OSError as error:
-            if error.errno not in _WRITE_PROTECTED or not os.access(self._path, os.R_OK):
-                raise
+        self._file_number = ensure_database(self._path).st_ino
+        if not os.access(self._path, os.W_OK):
             return self._connected_to_read()
-        try:
-            status = os.fstat(descriptor)
-            check_regular(status)
-            self._file_number = status.st_ino
-        finally:
-            os.close(descriptor)
-        close_to_others(self._path)
         connection = self._connection(str(self._path))
         try:
             connection.execute("PRAGMA synchronous = NORMAL")
