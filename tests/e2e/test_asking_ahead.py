@@ -157,7 +157,8 @@ def test_proposals_that_fail_are_silent_and_counted(program, talk, proposals):
     server = Server(proposals)
     with serving_in_thread(choose=server) as served, talk(served) as screen:
         ask(screen)
-        until(screen, lambda: server.proposing == 1)
+        # They have been read to their end: a request that is broken off has not failed.
+        until(screen, lambda: server.proposing == 1 and all(each.closed.done() for each in served.requests))
         screen.type("/suggestions\r")
         screen.wait_for("no suggestions")
         assert "error" not in screen.shown
