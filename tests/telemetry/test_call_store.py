@@ -197,3 +197,17 @@ def test_a_database_another_process_has_for_long_is_busy(store, opened, path):
         other.execute("ROLLBACK")
         hurried.append([a_call()])
     assert len(store.recent(5)) == 2
+
+
+@pytest.mark.parametrize("stored_at_once", [1, 63, 64, 200, 1_000])
+def test_calls_are_all_kept_however_many_come_at_once_and_whenever_they_began(path, stored_at_once):
+    """Those of a batch overlap, and some begin in the same microsecond."""
+    times_s = [NOON_S + number % 700 / 1000 for number in range(1_000)]
+    calls = [a_call(at_s, input_tokens=number) for number, at_s in enumerate(times_s)]
+    with closing(CallStore(path)) as store:
+        for start in range(0, len(calls), stored_at_once):
+            store.append(calls[start : start + stored_at_once])
+        kept = store.recent(2_000)
+    assert sorted(call.input_tokens for call in kept) == list(range(1_000))
+    assert len({call.at_s for call in kept}) == 1_000
+    assert all(abs(call.at_s - times_s[call.input_tokens]) < 0.0001 for call in kept)

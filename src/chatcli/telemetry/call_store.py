@@ -10,7 +10,9 @@ from chatcli.core.errors import LocalIOError
 from chatcli.telemetry.call_database import CallDatabase, transaction
 from chatcli.telemetry.call_tables import (
     LATEST_US,
+    ROWS_AT_ONCE,
     insert,
+    insert_at_once,
     kind_number,
     kind_of,
     kinds,
@@ -19,6 +21,7 @@ from chatcli.telemetry.call_tables import (
     recent,
     slices_of_calls,
     unpacked,
+    values_of,
 )
 from chatcli.telemetry.tallies import Tally, by_outcome
 
@@ -86,7 +89,7 @@ class CallStore:
         try:
             with self._database.writing() as connection:
                 self._begin(connection)
-                times_us = [self._insert(connection, call) for call in calls]
+                times_us = self._insert(connection, calls)
                 _delete_sums(connection, min(times_us), max(times_us))
             self._is_hindered = False
         except BaseException:
@@ -193,18 +196,34 @@ class CallStore:
     def close(self) -> None:
         self._database.close()
 
-    def _insert(self, connection: sqlite3.Connection, call: CallRecord) -> int:
+    def _insert(self, connection: sqlite3.Connection, calls: Sequence[CallRecord]) -> list[int]:
+        """Store calls, and return at which microseconds."""
+        times_us: list[int] = []
+        rows = [(microseconds(call.at_s), self._values(connection, call)) for call in calls]
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            together = rows[start : start + ROWS_AT_ONCE]
+            if len(together) == ROWS_AT_ONCE and insert_at_once(connection, together):
+                times_us += [at_us for at_us, _ in together]
+            else:
+                times_us += [self._insert_one(connection, *row) for row in together]
+        return times_us
+
+    def _insert_one(
+        self, connection: sqlite3.Connection, wanted_us: int, values: tuple[int | None, ...]
+    ) -> int:
+        # Many calls of one microsecond come from a clock that stands: the search goes on where it ended.
+        asked, used = self._last_conflict
+        at_us = insert(connection, used + 1 if asked == wanted_us else wanted_us, values)
+        if at_us != wanted_us:
+            self._last_conflict = (wanted_us, at_us)
+        return at_us
+
+    def _values(self, connection: sqlite3.Connection, call: CallRecord) -> tuple[int | None, ...]:
         kind = kind_of(call)
         number = self._numbers.get(kind)
         if number is None:
             number = self._numbers[kind] = kind_number(connection, kind)
-        wanted_us = microseconds(call.at_s)
-        # Many calls of one microsecond come from a clock that stands: the search goes on where it ended.
-        asked, used = self._last_conflict
-        at_us = insert(connection, call, number, used + 1 if asked == wanted_us else wanted_us)
-        if at_us != wanted_us:
-            self._last_conflict = (wanted_us, at_us)
-        return at_us
+        return values_of(call, number)
 
     def _sums(self, connection: sqlite3.Connection, period: Period, *columns: str) -> list[list[CallSlice]]:
         """Return the slices in each of ``columns``; those of calls that are not added up yet are in all of them."""

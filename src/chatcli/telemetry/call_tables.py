@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 import sys
 import zlib
 from array import array
@@ -12,7 +13,6 @@ from chatcli.core.call_records import OK, CallRecord
 from chatcli.telemetry.tallies import NOTHING, CallKind, CallSlice, CallSums, Distribution
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 TABLES: Final = """
@@ -47,9 +47,12 @@ CHECKS: Final = (
 )
 """They fail where the tables are those of something else, or the beginning of the file is damaged."""
 
-_ROW: Final = (
-    "INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (at_us) DO NOTHING"
-)
+_VALUES: Final = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ROW: Final = f"INSERT INTO calls VALUES {_VALUES} ON CONFLICT (at_us) DO NOTHING"  # noqa: S608 - constants
+ROWS_AT_ONCE: Final = 64
+"""SQLite lets go of Python's interpreter for each statement, and the rows of a batch would wait for it to come back. Up to 999 values
+may be in one, in old versions."""
+_ROWS: Final = f"INSERT INTO calls VALUES {', '.join([_VALUES] * ROWS_AT_ONCE)}"  # noqa: S608 - constants
 _RECENT: Final = (
     "SELECT calls.*, endpoint, model, operation, outcome, profile, is_cache_hit FROM calls JOIN kinds ON kind = id"
     " WHERE at_us < ? ORDER BY at_us DESC LIMIT ?"
@@ -114,9 +117,9 @@ def kinds(connection: sqlite3.Connection) -> dict[int, CallKind]:
     return {number: CallKind._make(kind) for number, *kind in rows}
 
 
-def insert(connection: sqlite3.Connection, call: CallRecord, kind: int, at_us: int) -> int:
-    """Store a call at ``at_us`` or the next microsecond that is free; return which that is."""
-    values = (
+def values_of(call: CallRecord, kind: int) -> tuple[int | None, ...]:
+    """Return the columns of a call behind its time."""
+    return (
         kind,
         _amount(call.attempts),
         _milliseconds(call.retry_wait_s) or 0,
@@ -131,9 +134,24 @@ def insert(connection: sqlite3.Connection, call: CallRecord, kind: int, at_us: i
         _amount(call.received_bytes),
         _amount(call.findings),
     )
+
+
+def insert(connection: sqlite3.Connection, at_us: int, values: tuple[int | None, ...]) -> int:
+    """Store a call at ``at_us`` or the next microsecond that is free; return which that is."""
     while not connection.execute(_ROW, (at_us, *values)).rowcount:
         at_us += 1
     return at_us
+
+
+def insert_at_once(
+    connection: sqlite3.Connection, rows: Sequence[tuple[int, tuple[int | None, ...]]]
+) -> bool:
+    """Store ``ROWS_AT_ONCE`` calls at their times; return whether all of these were free, else nothing is stored."""
+    try:
+        connection.execute(_ROWS, [value for at_us, values in rows for value in (at_us, *values)])
+    except sqlite3.IntegrityError:
+        return False
+    return True
 
 
 def recent(connection: sqlite3.Connection, before_us: int, most: int) -> list[CallRecord]:
