@@ -182,9 +182,9 @@ class TestResuming:
         with serving_in_thread(PARIS) as server, terminal("--resume", "--plain", server=server) as screen:
             screen.wait_for("Which one? [1-2, or words to search for]")
             screen.type("borrow\n")
-            screen.wait_for("Other words")
+            screen.wait_for("Other words to search for:")
             screen.type("all\n")
-            screen.wait_for("1: Rust lifetimes, ")
+            screen.wait_for("Which one? [1, or words to search for]")
             screen.type("7\n")
             screen.wait_for("There is no session 7 in this list; type 1, ")
             screen.type("1\n")
