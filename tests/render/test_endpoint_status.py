@@ -21,7 +21,7 @@ def test_the_last_calls_are_counted_by_what_came_of_them():
     outcomes = ("ok", "rate_limited", "cancelled", "ok", "rate_limited", "timed_out")
     calls = [replace(CALL, outcome=outcome) for outcome in outcomes]
     said = rows(*calls)["last calls"]
-    assert said == "2 of the last 6 calls succeeded · 1 stopped · 2 rate_limited · 1 timed_out"
+    assert said == "2 of 6 succeeded · 1 stopped · 2 rate_limited · 1 timed_out"
 
 
 def test_times_are_those_of_calls_that_succeeded():

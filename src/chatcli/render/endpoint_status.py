@@ -11,7 +11,6 @@ from chatcli.render.charts import sparkline
 from chatcli.render.statistics_words import time_in_words
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.times import age
-from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +31,7 @@ def call_rows(
         return
     outcomes = Counter(call.outcome for call in calls)
     failed = {code: number for code, number in outcomes.items() if code not in {OK, CANCELLED}}
-    came = [f"{outcomes[OK]} of the last {counted(len(calls), 'call')} succeeded"]
+    came = [f"{outcomes[OK]} of {len(calls)} succeeded"]
     came += [f"{outcomes[CANCELLED]} stopped"] if outcomes[CANCELLED] else []
     came += [f"{number} {sanitize_line(code)}" for code, number in sorted(failed.items())]
     yield "last calls", " · ".join(came)

@@ -116,7 +116,7 @@ class TestStatus:
         repl.frontend.output.clear()
         lines = await shown(repl, "/status")
         assert lines[0].split()[:2] == ["endpoint", endpoint]
-        assert lines[1] == "last calls     1 of the last 3 calls succeeded · 1 rate_limited · 1 refused"
+        assert lines[1] == "last calls     1 of 3 succeeded · 1 rate_limited · 1 refused"
 
     async def test_it_shows_the_alerts_that_fire(self, start_repl):  # noqa: F811
         repl = start_repl()
