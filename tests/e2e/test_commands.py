@@ -8,6 +8,7 @@ import pytest
 
 from chatcli import __version__
 from chatcli.cli.commands import COMMANDS
+from chatcli.core.errors import ExitCode
 from scripted_server import Answer, event_stream, json_answer, serving_in_thread
 
 
@@ -135,3 +136,27 @@ def test_profiles_are_listed_with_the_one_in_force(program):
         "in_force": False,
     }
     assert warm["model"] is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["stats", "--out", "{path}.html"],
+        ["batch", "{path}", "--out", "rows.jsonl", "-m", "small"],
+        ["trust", "{path}"],
+        ["sessions", "import", "{path}.json"],
+        ["templates", "import", "{path}"],
+        ["cache", "warm", "{path}", "-m", "small"],
+        ["-f", "{path}", "Hi"],
+        ["--out", "{path}", "Hi"],
+    ],
+    ids=" ".join,
+)
+def test_a_home_folder_of_nobody_is_a_path_that_is_not_there(program, arguments):
+    path = "~nobody-of-that-name/notes"
+    with serving_in_thread() as server:
+        done = program.run(*(argument.format(path=path) for argument in arguments), server=server)
+    assert done.exit_code in {ExitCode.USAGE, ExitCode.CONFIGURATION, ExitCode.LOCAL_IO}
+    assert done.stdout == ""
+    assert path in done.stderr
+    assert "Traceback" not in done.stderr

@@ -13,17 +13,18 @@ import stat
 import subprocess
 import sys
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from chatcli.core.errors import UsageError
 from chatcli.core.frozen import frozen
+from chatcli.core.typed_paths import typed_path
 from chatcli.text.documents import heading_of
 from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import TypeAlias
 
     Attachment: TypeAlias = "Attached | AttachedPage"
@@ -110,9 +111,9 @@ def is_web_address(name: str) -> bool:
 def attach(name: str) -> Attached:
     """Check the file ``name``; raise ``UsageError`` if it does not exist."""
     try:
-        path = Path(name).expanduser()
+        path = typed_path(name)
         state = path.stat()
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(
             f"cannot read {name}: {reason}", hint="check the path and its permissions"
@@ -201,9 +202,9 @@ def _shorter(word: str) -> Iterator[str]:
 
 def _file(name: str) -> Attached | None:
     try:
-        path = Path(name).expanduser()
+        path = typed_path(name)
         state = path.stat()
-    except (OSError, ValueError, RuntimeError):
+    except (OSError, ValueError):
         return None
     return Attached(name, path, state.st_size) if stat.S_ISREG(state.st_mode) else None
 
@@ -262,7 +263,7 @@ def _of_address(word: str) -> str:
 
 def _is_file(name: str) -> bool:
     try:
-        path = Path(name).expanduser()
+        path = typed_path(name)
         return path.is_absolute() and path.is_file()
-    except (OSError, ValueError, RuntimeError):
+    except (OSError, ValueError):
         return False

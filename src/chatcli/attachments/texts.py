@@ -8,12 +8,12 @@ import select
 import stat
 import threading
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from chatcli.attachments.attached import is_web_address, not_attachable
 from chatcli.attachments.encodings import NO_HINTS, EncodingHints, Text, as_typed, decode
 from chatcli.core.errors import LocalIOError, UsageError
+from chatcli.core.typed_paths import typed_path
 from chatcli.storage.private_files import open_regular
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.wording import number_meant
@@ -21,6 +21,7 @@ from chatcli.text.wording import number_meant
 if TYPE_CHECKING:
     from collections.abc import Callable
     from io import RawIOBase
+    from pathlib import Path
 
     from chatcli.attachments.encodings import Reading
 
@@ -51,10 +52,10 @@ def read_file(name: str, notify: Callable[[str], None], *, hints: EncodingHints 
     try:
         silence = _silence(notify, f"waiting for text from {shown}")
         try:
-            content = _file_content(Path(name).expanduser(), shown, silence.cancel)
+            content = _file_content(typed_path(name), shown, silence.cancel)
         finally:
             silence.cancel()
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(
             f"cannot read {shown}: {getattr(error, 'strerror', None) or error}",
             hint="check the path and its permissions",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import LocalIOError, UsageError
+from chatcli.core.typed_paths import typed_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,7 @@ class OutputFile:
     has_room: Final = True
 
     def __init__(self, name: str) -> None:
-        self._path = Path(name).expanduser()
+        self._path = typed_path(name)
         try:
             if self._path.is_dir():
                 raise IsADirectoryError(0, "it is a folder")
@@ -43,7 +44,7 @@ class OutputFile:
                 handle, self._temporary = os.open(self._path, os.O_WRONLY), None
             else:
                 handle, self._temporary = self._placeholder()
-        except (OSError, RuntimeError) as error:
+        except OSError as error:
             raise self._not_written(error) from error
         self._file = os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="")
         self._is_worth_a_name = False

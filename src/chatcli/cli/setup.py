@@ -19,6 +19,7 @@ from chatcli.config.resolve import resolve
 from chatcli.config.settings import SETTINGS_BY_NAME
 from chatcli.core.errors import ChatcliError, UsageError
 from chatcli.core.event_log import DEBUG, ERROR, INFO, LEVELS
+from chatcli.core.typed_paths import typed_path
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
@@ -122,10 +123,7 @@ def settings_of(
 def log_path(settings: Settings, context: RunContext, *, debugs_http: bool = False) -> Path:
     """Return the file that a run logs to."""
     if settings.log_file is not None:
-        named = Path(settings.log_file)
-        with suppress(RuntimeError):  # ~NAME of somebody who is not there
-            named = named.expanduser()
-        return named
+        return typed_path(settings.log_file)
     return context.paths.data / (HTTP_LOG_NAME if debugs_http else LOG_NAME)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from chatcli.core.errors import ConfigurationError
+from chatcli.core.typed_paths import typed_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,10 +43,10 @@ def trust_source(environment: Mapping[str, str], ca_bundle: str | None) -> str:
 
 def _add_file(context: ssl.SSLContext, name: str, setting: str) -> None:
     try:
-        context.load_verify_locations(cafile=Path(name).expanduser())
+        context.load_verify_locations(cafile=typed_path(name))
     except ssl.SSLError as error:
         raise _unusable(setting, name, "contains no PEM certificate") from error
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "cannot be read"
         raise _unusable(setting, name, reason) from error
 

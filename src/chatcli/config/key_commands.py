@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from chatcli.config.credentials import Secret, parsed_key
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.frozen import mutable
+from chatcli.core.typed_paths import typed_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -159,7 +160,7 @@ def find_program(name: str, environment: Mapping[str, str]) -> str | None:
     Windows, and a PATH with relative folders, would find a program that somebody put into the working folder.
     """
     if Path(name).name != name:
-        return shutil.which(Path(name).expanduser())
+        return shutil.which(typed_path(name))
     folders = map(Path, environment.get("PATH", "").split(os.pathsep))
     paths = (shutil.which(folder / name) for folder in folders if folder.is_absolute())
     return next((path for path in paths if path is not None), None)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.errors import LocalIOError, UsageError
 from chatcli.core.frozen import frozen
+from chatcli.core.typed_paths import typed_path
 from chatcli.local.weights import LOCK_NAME, MODELS, SMOLLM2, Artifact, Weights, only_one
 from chatcli.storage.private_files import read_regular, replace
 from chatcli.text.hints import did_you_mean
@@ -252,11 +253,7 @@ def _of(kind: type, value: Any) -> Any:
 
 
 def _whole_path(name: str) -> Path:
-    path = Path(name.strip())
-    try:
-        return path.expanduser().absolute()
-    except RuntimeError:  # there is no such user
-        return path.absolute()
+    return typed_path(name.strip()).absolute()
 
 
 def _id_of(path: Path) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.attachments.attached import mentioned
 from chatcli.core.errors import LocalIOError, UsageError
+from chatcli.core.typed_paths import typed_path
 from chatcli.repl.repl_session import split_command
 from chatcli.storage.private_files import read_regular_or_pipe
 from chatcli.text.shortening import shortened
@@ -184,8 +185,8 @@ def _refused(name: str, line: LoadedLine, repl: ReplSession) -> UsageError:
 
 def _path(name: str) -> Path:
     try:
-        return Path(name).expanduser().resolve()
-    except (OSError, RuntimeError, ValueError):  # no home folder, a loop of links, a null character
+        return typed_path(name).resolve()
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a null character
         return Path(name)
 
 

@@ -10,10 +10,10 @@ import errno
 import json
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
+from chatcli.core.typed_paths import typed_path
 from chatcli.schemas.short_form import read_short_form
 from chatcli.schemas.strict_json import STRICT_JSON
 from chatcli.storage.private_files import read_regular_or_pipe
@@ -21,6 +21,7 @@ from chatcli.text.hints import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
 FOLDER: Final = "schemas"
 """The folder's name in the configuration folder."""
@@ -86,7 +87,7 @@ def read_schema(given: str, folder: SchemaFolder) -> NamedSchema:
     if _NAME.fullmatch(text) and (path := folder.paths().get(text)) is not None:
         return _from_file(path)
     if _is_path(text):
-        return _from_file(_expanded(text))
+        return _from_file(typed_path(text))
     if _NAME.fullmatch(text):
         names = list(folder.paths())
         raise UsageError(
@@ -303,13 +304,6 @@ def _is_path(text: str) -> bool:
     separators = filter(None, ("/", os.sep, os.altsep))
     has_separator = any(separator in text for separator in separators)
     return text.endswith(SUFFIXES) or (has_separator and re.search(r"[\s,]", text) is None)
-
-
-def _expanded(name: str) -> Path:
-    try:
-        return Path(name).expanduser()
-    except RuntimeError:  # no home folder
-        return Path(name)
 
 
 def invalid_schema(message: str) -> UsageError:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError, UsageError
+from chatcli.core.typed_paths import typed_path
 from chatcli.storage import private_files
 from chatcli.storage.private_files import read_regular_or_pipe
 from chatcli.templates.template import NAME, TemplateText, read_template
@@ -105,7 +106,7 @@ class TemplateStore:
         if not name.strip():
             raise UsageError("no template was named", hint="chatcli templates lists them")
         if _is_path(name):
-            path = _expanded(name)
+            path = typed_path(name)
             return TemplateEntry(path.stem, path, is_shipped=False, find=self._called)
         return self._called(name)
 
@@ -179,13 +180,6 @@ def _files(folder: Path) -> dict[str, Path]:
 def _is_path(name: str) -> bool:
     separators = filter(None, ("/", os.sep, os.altsep))
     return name.endswith(SUFFIXES) or any(separator in name for separator in separators)
-
-
-def _expanded(name: str) -> Path:
-    try:
-        return Path(name).expanduser()
-    except RuntimeError:  # no home folder
-        return Path(name)
 
 
 def _text_of(path: Path) -> str:

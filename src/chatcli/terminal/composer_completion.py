@@ -6,7 +6,6 @@ import asyncio
 import os
 from contextlib import aclosing
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prompt_toolkit.buffer import CompletionState
@@ -15,6 +14,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from chatcli.app.threads import in_thread
 from chatcli.attachments.attached import open_mention, quoted, shown_size, unquoted
 from chatcli.core.errors import ChatcliError
+from chatcli.core.typed_paths import typed_path
 from chatcli.text.lazy_pattern import lazy_pattern
 from chatcli.text.sanitizer import sanitize_line
 
@@ -232,10 +232,10 @@ def _split(path: str) -> tuple[str, str, str]:
 def _entries(folder: str, before: str) -> list[os.DirEntry[str]]:
     try:
         # "/" alone is the root, an empty name the working folder.
-        where = Path(folder or before or ".").expanduser()
+        where = typed_path(folder or before or ".")
         with os.scandir(where) as entries:
             return list(islice(_printable(entries), _MOST_LOOKED_AT))
-    except (OSError, ValueError, RuntimeError):
+    except (OSError, ValueError):
         return []
 
 

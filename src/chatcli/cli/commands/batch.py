@@ -11,7 +11,6 @@ from argparse import RawDescriptionHelpFormatter
 from contextlib import aclosing, contextmanager, suppress
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from chatcli.app.batch_wiring import PROVIDER_SHARE, OpenBatch, open_batch
@@ -40,6 +39,7 @@ from chatcli.cli.row_prompts import RowPrompt
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import ChatcliError, ExitCode, LocalIOError, UsageError
+from chatcli.core.typed_paths import typed_path
 from chatcli.render.status import error_lines, error_reference, for_the_shell
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.wording import counted
@@ -47,6 +47,7 @@ from chatcli.text.wording import counted
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
+    from pathlib import Path
 
     from chatcli.app.run_context import RunContext
     from chatcli.batching.results import ResultFormat
@@ -179,7 +180,7 @@ class _Batch:
         self._run: BatchRun | None = None
         self._task: asyncio.Task[Any] | None = None
         self._interrupts = 0
-        self._path = Path(options.out or "").expanduser()
+        self._path = typed_path(options.out or "")
         self._delimiter = _TABLES.get(self._path.suffix.lower())
         self._columns: tuple[str, ...] = ()
         self._response_format = chosen_schema(options, context, template)
@@ -416,7 +417,7 @@ def _opened(name: str, terminal: Terminal) -> Any:
         if terminal.stdin is None or terminal.stdin_is_terminal:
             raise UsageError("there is nothing on stdin", hint="name a file, or pipe the rows in")
         return _unshared(terminal.stdin)
-    path = Path(name).expanduser()
+    path = typed_path(name)
     try:
         if path.is_dir():
             raise IsADirectoryError(0, "it is a folder")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from chatcli.app.statistics_report import StatisticsQuery
@@ -14,9 +13,11 @@ from chatcli.cli.statistics_display import FORMS, StatisticsDisplay
 from chatcli.config.parsers import duration
 from chatcli.core.errors import ExitCode, UsageError
 from chatcli.core.statistics import GROUPINGS
+from chatcli.core.typed_paths import typed_path
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from pathlib import Path
 
     from chatcli.cli.options import Parser
     from chatcli.cli.standard_streams import Terminal
@@ -79,7 +80,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: Namespace, terminal: Terminal) -> ExitCode:
-    out = None if options.out in {None, "-"} else Path(options.out).expanduser()
+    out = None if options.out in {None, "-"} else typed_path(options.out)
     form = options.output or _form_of(out)
     if form == "html" and options.out is None and terminal.stdout.is_terminal:
         raise UsageError("a page needs a file", hint="name one: --out statistics.html")

@@ -6,7 +6,6 @@ import asyncio
 import json
 from contextlib import AbstractContextManager, nullcontext
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatcli.attachments.encodings import as_typed
@@ -15,6 +14,7 @@ from chatcli.cli.actions import Action, Family
 from chatcli.cli.questions import hints_of, template_store_of
 from chatcli.cli.setup import run_context
 from chatcli.core.errors import ChatcliError, ExitCode, LocalIOError, UsageError
+from chatcli.core.typed_paths import typed_path
 from chatcli.render.text_columns import table
 from chatcli.repl.editor import Editor
 from chatcli.schemas.schema_source import FOLDER as SCHEMAS
@@ -142,7 +142,7 @@ def _import(options: Namespace, store: TemplateStore, terminal: Terminal) -> Exi
         )
     schemas = SchemaFolder(run_context(terminal).paths.config / SCHEMAS)
     before = {entry.name: entry for entry in store.entries()}
-    outcomes = list(read_foreign(foreign_files(Path(as_typed(options.source)).expanduser())))
+    outcomes = list(read_foreign(foreign_files(typed_path(as_typed(options.source)))))
     imported: list[str] = []
     for name, template, error in outcomes:
         known = before.get(name)

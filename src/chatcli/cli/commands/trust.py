@@ -16,6 +16,7 @@ from chatcli.config.paths import DOT_ENV, env_file_of
 from chatcli.config.report import changes
 from chatcli.config.resolve import resolve
 from chatcli.core.errors import ChatcliError, ConfigurationError, ExitCode, UsageError
+from chatcli.core.typed_paths import typed_path
 from chatcli.render.text_columns import table
 from chatcli.text.sanitizer import sanitize_line
 
@@ -170,7 +171,7 @@ def _folder(named: str | None, working_folder: Path | None) -> Path:
         if working_folder is None:
             raise ConfigurationError("the current folder no longer exists", hint="chatcli trust PATH")
         return working_folder.resolve()
-    path = Path(named).expanduser()
+    path = typed_path(named)
     if path.name == DOT_ENV and not path.is_dir():
         return path.parent.resolve()
     if path.exists() and not path.is_dir():

@@ -6,7 +6,6 @@ import re
 from asyncio import CancelledError
 from contextlib import aclosing
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatcli.app.threads import in_thread
@@ -15,6 +14,7 @@ from chatcli.conversation.history import History
 from chatcli.core import messages
 from chatcli.core.errors import BadResponse, LocalIOError, UsageError
 from chatcli.core.events import TextDelta, TextReclassified, TurnFailed
+from chatcli.core.typed_paths import typed_path
 from chatcli.render.text_columns import labelled, sentences
 from chatcli.repl.commands.answer_commands import code_block
 from chatcli.repl.commands.command import NO_QUESTION_YET, Choice, Command, has_question
@@ -23,6 +23,7 @@ from chatcli.sessions.titles import TITLE_PROMPT, is_enough, question_for_title,
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from chatcli.repl.repl_session import ReplSession
     from chatcli.sessions.store import SessionSummary
@@ -161,12 +162,12 @@ async def _save(repl: ReplSession, argument: str) -> None:
 async def _save_block(repl: ReplSession, number: int, named: str) -> None:
     code = code_block(repl, number, otherwise=_WHOLE)
     try:
-        path = Path(named).expanduser()  # noqa: ASYNC240 - looks up a name
+        path = typed_path(named)
         if _file_exists(path) and not await repl.frontend.confirm(f"{path} already exists. Overwrite?"):
             repl.frontend.remark("nothing was written")
             return
         _write_code(path, code)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise LocalIOError(
             f"cannot write {named}: {reason}",

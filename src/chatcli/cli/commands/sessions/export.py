@@ -6,7 +6,6 @@ import argparse
 import os
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.actions import Action
@@ -14,6 +13,7 @@ from chatcli.cli.commands.sessions.listing import warn_of_damage, warn_of_unread
 from chatcli.cli.output_file import OutputFile, refuse_existing
 from chatcli.cli.setup import learn_keys
 from chatcli.core.errors import ExitCode, LocalIOError, UsageError
+from chatcli.core.typed_paths import typed_path
 from chatcli.sessions.exporting import to_document, to_json, to_markdown, transcript
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.wording import counted
@@ -21,6 +21,7 @@ from chatcli.text.wording import counted
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
     from typing import TypeAlias
 
     from chatcli.cli.options import Parser
@@ -106,7 +107,7 @@ def _export(options: Namespace, library: Library, terminal: Terminal) -> ExitCod
         damaged[file.name] = session.damaged_records
         return session
 
-    out = None if options.out is None else Path(options.out).expanduser()
+    out = None if options.out is None else typed_path(options.out)
     row, redact = _format(options, out), terminal.redactor.redact
     if out is not None and _is_folder(options.out, out, row, len(files)):
         folder = _Folder(out, row, redact, force=options.force)

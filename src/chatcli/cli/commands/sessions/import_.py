@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import signal
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from chatcli.cli.actions import Action
 from chatcli.cli.progress_bar import can_be_redrawn, progress_bar
 from chatcli.core.errors import ExitCode, UsageError
+from chatcli.core.typed_paths import typed_path
 from chatcli.core.version import __version__
 from chatcli.sessions.importing.import_sources import SOURCES, SOURCES_BY_NAME, recognize
 from chatcli.sessions.importing.importer import Importer, Progress
@@ -20,6 +20,7 @@ from chatcli.text.wording import counted
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
     from types import FrameType
 
     from chatcli.cli.options import Parser
@@ -64,9 +65,7 @@ def _import(options: Namespace, library: Library, terminal: Terminal) -> ExitCod
     if not options.files:
         raise UsageError("import what?", hint="chatcli sessions import FILE; --help shows examples")
     # All files are checked before the first is imported: a mistyped name must not leave half an import.
-    files = [
-        (path, _source(options.source, path)) for path in (Path(file).expanduser() for file in options.files)
-    ]
+    files = [(path, _source(options.source, path)) for path in map(typed_path, options.files)]
     importer, progress = Importer(library.store, dry_run=options.dry_run), Progress()
     with noting_interrupts() as is_stopped:
         try:
