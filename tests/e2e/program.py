@@ -27,7 +27,7 @@ WINDOW_TOKENS = 4096
 NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 """For a process that may write no more than so much: Python would leave modules cut short for all after it."""
 
-_TIMEOUT_S = 120
+_TIMEOUT_S = 240
 
 
 @dataclass(frozen=True, slots=True)

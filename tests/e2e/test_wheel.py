@@ -8,6 +8,8 @@ import sys
 import venv
 from pathlib import Path
 
+import pytest
+
 from chatcli import __version__
 from scripted_server import Answer, event_stream, serving_in_thread
 
@@ -26,6 +28,7 @@ def pip(*arguments: str | Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.timeout(900)  # pip takes minutes on a machine that has other work
 def test_the_wheel_in_an_empty_environment_starts_and_answers(program, tmp_path):
     pip("wheel", "--no-deps", "--wheel-dir", tmp_path / "dist", ROOT)
     (wheel,) = (tmp_path / "dist").glob("chatcli-*.whl")
