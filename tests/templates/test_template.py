@@ -180,6 +180,7 @@ def test_a_text_may_have_none(text):
     [
         ("+++\nmodel = 1", "not closed"),
         ("+++\nmodel = a\n+++\n", "not valid TOML"),
+        ("+++\nschema = 'a, b'\nschema_multi = 'a, b'\n+++\n", "schema and schema_multi cannot be combined"),
         ("+++\napi_key = 'x'\n+++\n", "unknown key 'api_key'"),
         ("+++\nbase_url = 'https://host.example'\n+++\n", "unknown key 'base_url'"),
         ("+++\ndescription = 1\n+++\n", "description must be a text"),

@@ -115,12 +115,8 @@ def _read(table: Mapping[str, Any], where: str) -> FrontMatter:
         raise ConfigurationError(f"{where}: extract must be true or false", hint="leave the quotes out")
     if output is not None and output not in OUTPUTS:
         raise ConfigurationError(f"{where}: unknown output {output!r}", hint=f"outputs: {', '.join(OUTPUTS)}")
-    schema, of_items = table.get("schema"), table.get("schema_multi")
-    if not all(each is None or isinstance(each, str) for each in (schema, of_items)):
-        raise ConfigurationError(
-            f"{where}: a schema must be a text", hint="give its name, its path or its fields"
-        )
-    if extract and (schema or of_items):
+    schema, is_of_items = _schema(table, where)
+    if extract and schema:
         raise ConfigurationError(
             f"{where}: extract and a schema cannot be combined", hint="leave extract out: the answer is JSON"
         )
@@ -129,10 +125,24 @@ def _read(table: Mapping[str, Any], where: str) -> FrontMatter:
         settings={name: table[name] for name in SETTINGS if name in table},
         extract=extract,
         output=output,
-        schema=of_items or schema,
-        is_schema_of_items=of_items is not None,
+        schema=schema,
+        is_schema_of_items=is_of_items,
         defaults=defaults,
     )
+
+
+def _schema(table: Mapping[str, Any], where: str) -> tuple[str | None, bool]:
+    """Return the schema of a template, and whether a list of what it describes is wanted."""
+    given = {name: table[name] for name in ("schema", "schema_multi") if name in table}
+    if not all(isinstance(each, str) for each in given.values()):
+        raise ConfigurationError(
+            f"{where}: a schema must be a text", hint="give its name, its path or its fields"
+        )
+    if len(given) > 1:
+        raise ConfigurationError(
+            f"{where}: schema and schema_multi cannot be combined", hint="use one of them"
+        )
+    return next(iter(given.values()), None), "schema_multi" in given
 
 
 INPUT: Final = "input"
