@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 
 import jsonschema
@@ -102,6 +103,14 @@ def doubling(depth=40):
 )
 def test_a_hostile_schema_or_answer_ends_in_a_problem(schema, answer):
     assert check(schema, json.dumps(answer)).problem
+
+
+@pytest.mark.parametrize("others", [{}, {"additionalProperties": False}])
+def test_many_slow_patterns_end_with_the_time_of_the_check(others):
+    seconds = itertools.count()
+    checker = AnswerChecker({"patternProperties": {"^a": {}}, **others}, clock=lambda: next(seconds))
+    assert checker(json.dumps(dict.fromkeys(map(str, range(50))))).problem
+    assert next(seconds) < 10
 
 
 def nested(value, depth):

@@ -12,6 +12,7 @@ import threading
 import time
 from datetime import date, datetime
 from datetime import time as time_of_day
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,7 +62,7 @@ class AnswerChecker:
         kind = validators.validator_for(schema, default=validators.Draft202012Validator)
         self._work = _Work(clock)
         counted = {name: self._work.counted(keyword) for name, keyword in kind.VALIDATORS.items()}
-        own = {name: self._work.counted(keyword) for name, keyword in _OWN.items() if name in counted}
+        own = {name: self._work.counted(each) for name, each in _own(self._work).items() if name in counted}
         # An empty registry: the default one fetches what it does not know.
         self._validator: Any = validators.extend(kind, {**counted, **own})(
             schema, registry=Registry(), format_checker=_formats()
@@ -71,9 +72,11 @@ class AnswerChecker:
 
     def __call__(self, text: str) -> CheckedAnswer:
         """Return the value in ``text`` that fits the schema; fences and words around it are passed over."""
-        if self._last is None or self._last[0] != text:
-            self._last = text, self._checked(text)
-        return self._last[1]
+        last = self._last
+        if last is None or last[0] != text:
+            # Another thread may check another text.
+            self._last = last = text, self._checked(text)
+        return last[1]
 
     def _checked(self, text: str) -> CheckedAnswer:
         self._work.begin(len(text))
@@ -199,6 +202,18 @@ class _Work(threading.local):
         if self._steps < 0 or (self._steps % 256 == 0 and self._clock() > self._until_s):
             raise TooMuchWork
 
+    def matches(self, pattern: str, text: str) -> bool:
+        """Return whether ``pattern`` is found in ``text``; each search is short, and all of them end with the time of the check."""
+        import regex  # noqa: PLC0415 - only patterns need it
+
+        left_s = min(_PATTERN_S, self._until_s - self._clock())
+        if left_s <= 0:
+            raise TooMuchWork
+        try:
+            return regex.search(pattern, text, timeout=left_s) is not None
+        except TimeoutError as error:
+            raise TooMuchWork from error
+
 
 class _NotJson:
     def __init__(self, problem: str) -> None:
@@ -271,42 +286,37 @@ def _worded(error: Any) -> str:
     return f"{place}: {message}" if place else message
 
 
-def _matches(pattern: str, text: str) -> bool:
-    import regex  # noqa: PLC0415 - only patterns need it
-
-    try:
-        return regex.search(pattern, text, timeout=_PATTERN_S) is not None
-    except TimeoutError as error:
-        raise TooMuchWork from error
-
-
 def _error(message: str) -> Any:
     from jsonschema.exceptions import ValidationError  # noqa: PLC0415 - imported already
 
     return ValidationError(message)
 
 
-def _pattern(_validator: Any, pattern: Any, instance: Any, _schema: Any) -> Iterator[Any]:
-    if isinstance(instance, str) and not _matches(pattern, instance):
+def _pattern(work: _Work, _validator: Any, pattern: Any, instance: Any, _schema: Any) -> Iterator[Any]:
+    if isinstance(instance, str) and not work.matches(pattern, instance):
         yield _error(f"{instance!r} does not match {pattern!r}")
 
 
-def _pattern_properties(validator: Any, patterns: Any, instance: Any, _schema: Any) -> Iterator[Any]:
+def _pattern_properties(
+    work: _Work, validator: Any, patterns: Any, instance: Any, _schema: Any
+) -> Iterator[Any]:
     if isinstance(instance, dict):
         for pattern, inner in patterns.items():
             for name, value in instance.items():
-                if _matches(pattern, name):
+                if work.matches(pattern, name):
                     yield from validator.descend(value, inner, path=name, schema_path=pattern)
 
 
-def _additional_properties(validator: Any, wanted: Any, instance: Any, schema: Any) -> Iterator[Any]:
+def _additional_properties(
+    work: _Work, validator: Any, wanted: Any, instance: Any, schema: Any
+) -> Iterator[Any]:
     if not isinstance(instance, dict):
         return
     known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
     others = [
         name
         for name in instance
-        if name not in known and not any(_matches(pattern, name) for pattern in patterns)
+        if name not in known and not any(work.matches(pattern, name) for pattern in patterns)
     ]
     if isinstance(wanted, dict):
         for name in others:
@@ -336,13 +346,15 @@ def _with_whole_numbers(value: object) -> object:
     return value
 
 
-_OWN: Final[Mapping[str, Keyword]] = {
-    "pattern": _pattern,
-    "patternProperties": _pattern_properties,
-    "additionalProperties": _additional_properties,
-    "uniqueItems": _unique_items,
-}
-"""In place of those of jsonschema, which take any time a pattern takes, or quadratic time."""
+def _own(work: _Work) -> Mapping[str, Keyword]:
+    """Return keywords in place of those of jsonschema, which take any time a pattern takes, or quadratic time."""
+    return {
+        "pattern": partial(_pattern, work),
+        "patternProperties": partial(_pattern_properties, work),
+        "additionalProperties": partial(_additional_properties, work),
+        "uniqueItems": _unique_items,
+    }
+
 
 _FORMATS: Final[Mapping[str, Callable[[str], object]]] = {
     "date": date.fromisoformat,
