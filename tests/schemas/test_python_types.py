@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, make_dataclass
 from datetime import date, datetime, time
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import pydantic
 import pytest
@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from chatcli.core.errors import UsageError
 from chatcli.schemas.python_types import typed_format
 from chatcli.schemas.schema_source import SchemaFolder
+
+T = TypeVar("T")
 
 
 class Mood(Enum):
@@ -129,13 +131,62 @@ def test_what_a_class_refuses_is_a_problem(folder):
     assert answered(Even, folder, {"n": 4}) == Even(4)
 
 
+def test_a_whole_number_may_be_written_with_a_point(folder):
+    (n,) = (answered(int, folder, {"value": 5.0}),)
+    assert (n, type(n)) == (5, int)
+    assert answered(City, folder, {"name": "Rome", "people": 3.0}) == City("Rome", 3)
+
+
+class Box(pydantic.BaseModel, Generic[T]):
+    value: T
+
+
+def test_an_endpoint_gets_a_name_it_takes(folder):
+    names = [
+        typed_format(kind, folder).response_format.name for kind in (Box[int], type("Größe", (Even,), {}))
+    ]
+    assert names == ["Box_int", "Gr_e"]
+
+
+def test_classes_of_one_name_are_told_apart(folder):
+    class Shop(pydantic.BaseModel):
+        at: pydantic.create_model("City", zip=int)
+
+    class Trip(pydantic.BaseModel):
+        to: pydantic.create_model("City", name=str)
+
+    both = make_dataclass("Both", [("home", City), ("shop", Shop), ("trip", Trip)])
+    found = answered(
+        both, folder, {"home": {"name": "Rome"}, "shop": {"at": {"zip": 1}}, "trip": {"to": {"name": "Bari"}}}
+    )
+    assert (found.home, found.shop.at.zip, found.trip.to.name) == (City("Rome"), 1, "Bari")
+
+
+def test_patterns_may_name_classes_of_letters(folder):
+    word = pydantic.create_model("Word", text=(str, pydantic.Field(pattern=r"^\p{L}+$")))
+    assert answered(word, folder, {"text": "été"}).text == "été"
+    assert "does not match" in answered(word, folder, {"text": "5"})
+
+
 def test_json_schemas_and_the_short_form_give_plain_values(folder):
     assert answered("name, age int", folder, {"name": "Ann", "age": 5}) == {"name": "Ann", "age": 5}
     assert answered({"type": "object"}, folder, {"a": 1}) == {"a": 1}
 
 
 @pytest.mark.parametrize(
-    "wrong", [object(), object, 5, {1, 2}, tuple[int, str], dict[int, str], {"type": 5}, {"a": object()}]
+    "wrong",
+    [
+        object(),
+        object,
+        5,
+        {1, 2},
+        tuple[int, str],
+        dict[int, str],
+        {"type": 5},
+        {"a": object()},
+        Literal[Mood.GOOD],
+        Enum("Odd", {"NAN": float("nan")}),
+    ],
 )
 def test_what_is_no_schema_is_refused(folder, wrong):
     with pytest.raises(UsageError):

@@ -44,6 +44,9 @@ def test_a_single_unknown_word_is_no_field_but_a_mistyped_name(folder):
         read_schema("persn", folder)
     assert "did you mean person?" in str(caught.value.hint)
     assert "persn str" in str(caught.value.hint)
+    with pytest.raises(UsageError, match=r"there is no schema v1\.2") as caught:
+        read_schema("v1.2", folder)
+    assert " str" not in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(

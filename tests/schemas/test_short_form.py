@@ -37,6 +37,11 @@ def test_a_list_is_of_texts_unless_it_names_a_type():
     }
 
 
+@pytest.mark.parametrize("name", ["姓名", "имя", "नाम", "ชื่อ", "e\u0301te\u0301", "_id", "a-1"])
+def test_a_name_may_be_of_any_script(name):
+    assert properties(f"{name} int, b") == {name: {"type": "integer"}, "b": TEXT}
+
+
 def test_a_description_follows_a_colon_and_may_hold_commas():
     assert properties("tags list: the words on the label, all of them, size int") == {
         "tags": {

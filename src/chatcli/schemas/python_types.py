@@ -31,7 +31,13 @@ from typing import (
 from chatcli.core.errors import UsageError
 from chatcli.core.json_values import as_object
 from chatcli.core.request import CheckedAnswer, ResponseFormat
-from chatcli.schemas.schema_source import NamedSchema, SchemaFolder, checked_schema, read_schema
+from chatcli.schemas.schema_source import (
+    NamedSchema,
+    SchemaFolder,
+    checked_schema,
+    name_for_endpoint,
+    read_schema,
+)
 from chatcli.schemas.wire_forms import response_format
 
 if TYPE_CHECKING:
@@ -99,7 +105,7 @@ def typed_format(schema: object, folder: SchemaFolder, *, is_list: bool = False)
             return reader.built(schema, value)
 
     name = getattr(schema, "__name__", "") if isinstance(schema, type) else ""
-    form = response_format(NamedSchema(name or "answer", checked_schema(made, name or "the schema")))
+    form = response_format(NamedSchema(name_for_endpoint(name), checked_schema(made, name or "the schema")))
     check = form.check
 
     def checked_and_built(text: str) -> CheckedAnswer:
@@ -167,8 +173,8 @@ class _Types:
         if kind in (dict, Mapping):
             item = arguments[1] if arguments else Any
             return {name: self.built(item, each, depth + 1) for name, each in value.items()}
-        if wanted is float:
-            return float(value)
+        if wanted is float or (wanted is int and isinstance(value, float)):
+            return wanted(value)  # for JSON, 5.0 is a whole number
         return _FROM_TEXT[wanted](value) if wanted in _FROM_TEXT else value
 
     def _built_class(self, wanted: Any, value: Any, depth: int) -> Any:
@@ -199,6 +205,8 @@ class _Types:
         kind = _SIMPLE.get(wanted, {}).get("type") if isinstance(wanted, Hashable) else None
         if kind is None:
             return True
+        if kind == "integer" and isinstance(value, float):
+            return value.is_integer()
         kinds: dict[str, tuple[type, ...]] = {
             "string": (str,),
             "integer": (int,),
@@ -248,9 +256,14 @@ class _Types:
         )
 
     def _pydantic(self, model: Any) -> dict[str, Any]:
-        made = dict(model.model_json_schema(ref_template="#/$defs/{model}"))
-        self._definitions |= as_object(made.pop("$defs", None))
-        return made
+        prefix = ""
+        while True:
+            made = dict(model.model_json_schema(ref_template=f"#/$defs/{prefix}{{model}}"))
+            inner = {f"{prefix}{name}": each for name, each in as_object(made.pop("$defs", None)).items()}
+            if all(self._definitions.get(name, each) == each for name, each in inner.items()):
+                self._definitions |= inner
+                return made
+            prefix += "_"  # classes of one name
 
     def _defined(self, wanted: type) -> str:
         """Return the name of a dataclass among the definitions."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
 from chatcli.core.typed_paths import typed_path
-from chatcli.schemas.short_form import read_short_form
+from chatcli.schemas.short_form import is_field_name, read_short_form
 from chatcli.schemas.strict_json import STRICT_JSON
 from chatcli.storage.private_files import read_regular_or_pipe
 from chatcli.text.hints import did_you_mean
@@ -90,10 +90,11 @@ def read_schema(given: str, folder: SchemaFolder) -> NamedSchema:
         return _from_file(typed_path(text))
     if _NAME.fullmatch(text):
         names = list(folder.paths())
+        named = did_you_mean(text, names, "schemas") if names else f"{folder.folder} has none"
+        as_field = f"; a single field is written with its type: {text} str" if is_field_name(text) else ""
         raise UsageError(
             f"there is no schema {text}",
-            hint=f"{did_you_mean(text, names, 'schemas') if names else f'{folder.folder} has none'}; "
-            f"a single field is written with its type: {text} str",
+            hint=f"{named}{as_field}",
             code="no_such_schema",
         )
     if len(text) > _LONGEST_SHORT_FORM:
@@ -147,11 +148,7 @@ def checked_schema(schema: object, where: str) -> dict[str, Any]:
     """Return ``schema`` if it is a JSON Schema within the bounds; raise ``UsageError`` that names ``where``."""
     if not isinstance(schema, dict):
         raise invalid_schema(f"{where} is not a JSON object")
-    try:
-        json.dumps(schema, ensure_ascii=False).encode()
-    except (UnicodeEncodeError, RecursionError) as error:
-        is_deep = isinstance(error, RecursionError)
-        raise invalid_schema(f"{where} {'is too large' if is_deep else 'has a lone surrogate'}") from error
+    _check_written(schema, where)
     used = set[str]()
     for nodes, (keywords, depth) in enumerate(_subschemas(schema), 1):
         used |= keywords.keys() & _UNBOUNDED
@@ -175,6 +172,18 @@ def checked_schema(schema: object, where: str) -> dict[str, Any]:
         )
     _check_keywords(schema, where)
     return schema
+
+
+def _check_written(schema: dict[str, Any], where: str) -> None:
+    try:
+        json.dumps(schema, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        raise invalid_schema(f"{where} has a lone surrogate") from error
+    except RecursionError as error:
+        raise invalid_schema(f"{where} is too large") from error
+    except (TypeError, ValueError) as error:
+        # As from a Python type: Literal and enums may have any values.
+        raise invalid_schema(f"{where} has a value that JSON has not: {error!s:.100}") from error
 
 
 def _subschemas(root: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], int]]:
@@ -215,7 +224,7 @@ def _check_pattern(pattern: str, where: str) -> None:
 
 def _check_keywords(schema: dict[str, Any], where: str) -> None:
     try:
-        from jsonschema import validators  # noqa: PLC0415 - an extra
+        from jsonschema import FormatChecker, validators  # noqa: PLC0415 - an extra
         from jsonschema.exceptions import SchemaError  # noqa: PLC0415
     except ImportError as error:
         raise missing_extra() from error
@@ -224,7 +233,8 @@ def _check_keywords(schema: dict[str, Any], where: str) -> None:
     except (ValueError, AttributeError, TypeError) as error:
         raise invalid_schema(f"{where} has no address of a JSON Schema in $schema") from error
     try:
-        kind.check_schema(schema)
+        # Its formats would refuse patterns that only Python does not know: \p{L}.
+        kind.check_schema(schema, format_checker=FormatChecker(formats=()))
     except SchemaError as error:
         at = ".".join(map(str, error.absolute_path))
         raise invalid_schema(
@@ -257,6 +267,11 @@ def _check_references(schema: dict[str, Any], id_of: Callable[[Any], str | None]
                     raise invalid_schema(f"{where} refers to {target[:100]}, which is not there") from error
 
 
+def name_for_endpoint(name: str) -> str:
+    """Return a name of the letters that endpoints take in one."""
+    return _FOR_ENDPOINT.sub("_", name).strip("_")[:64] or "answer"
+
+
 def missing_extra() -> ConfigurationError:
     return ConfigurationError(
         "the package jsonschema is not installed", hint=EXTRA_HINT, code="missing_extra"
@@ -265,7 +280,7 @@ def missing_extra() -> ConfigurationError:
 
 def _from_file(path: Path) -> NamedSchema:
     text = _text_of(path)
-    name = _FOR_ENDPOINT.sub("_", path.stem).strip("_")[:64] or "answer"
+    name = name_for_endpoint(path.stem)
     if text.lstrip().startswith("{"):
         return NamedSchema(name, checked_schema(_parsed(text, str(path)), str(path)))
     if path.suffix == SUFFIXES[0] or len(text) > _LONGEST_SHORT_FORM:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from unicodedata import category
 
 from chatcli.core.errors import UsageError
 from chatcli.text.hints import nearest
@@ -39,7 +40,7 @@ TYPES: Final[dict[str, dict[str, str]]] = {
 _LIST: Final = "list"
 _MOST_FIELDS: Final = 200
 _FIELD: Final = re.compile(
-    r"\s*(?P<name>[^\W\d][\w-]{0,63})(?P<optional>\?)?"
+    r"\s*(?P<name>[^\s:,?]{1,64})(?P<optional>\?)?"
     r"(?:\s+(?P<type>[^\s:,]+(?:\s+[^\s:,]+)?))?\s*(?::(?P<description>.*))?\s*",
     re.DOTALL,
 )
@@ -92,13 +93,25 @@ def _fields(text: str) -> Iterator[Field]:
         yield _field(held)
 
 
-def _reads_as_field(chunk: str) -> bool:
+def _match(chunk: str) -> re.Match[str] | None:
     match = _FIELD.fullmatch(chunk)
+    return match if match is not None and is_field_name(match["name"]) else None
+
+
+def is_field_name(name: str) -> bool:
+    """Return whether a word is letters, digits, ``_`` and ``-``, and begins with none of the digits."""
+    # The vowel signs of Indian scripts, and accents written apart, are marks and no letters.
+    begins = name[:1].isalpha() or name[:1] == "_"
+    return begins and all(each.isalnum() or each in "_-" or category(each)[0] == "M" for each in name)
+
+
+def _reads_as_field(chunk: str) -> bool:
+    match = _match(chunk)
     return match is not None and (match["type"] is None or _type_of(match["type"]) is not None)
 
 
 def _field(chunk: str) -> Field:
-    match = _FIELD.fullmatch(chunk)
+    match = _match(chunk)
     if match is None:
         raise UsageError(
             f"not a field of a schema: {chunk.strip()[:60] or 'nothing'}",
