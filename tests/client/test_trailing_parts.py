@@ -312,6 +312,16 @@ def test_a_title_of_any_length_is_one_short_line():
     assert len(source.title) <= 300
 
 
+def test_a_source_is_one_line_whatever_its_address_or_file_is():
+    citations = Citations()
+    citations.annotate(citation(" https://example.com/a b\n\n# c", ""))
+    citations.annotate({"type": "file_citation", "filename": "a\n\n# b.pdf"})
+    assert [source.line for source in citations.sources()] == [
+        "[1] https://example.com/a%20b%20#%20c",
+        "[2] a # b.pdf",
+    ]
+
+
 PICTURE = base64.b64encode(bytes(12_345)).decode()
 IMAGE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}}
 

@@ -336,12 +336,14 @@ class Citations:
         if not isinstance(value, dict):
             return None
         url, title = value.get("url") or value.get("uri"), value.get("title")
-        is_address = isinstance(url, str) and url[:8].lower().startswith(("http://", "https://"))
-        return self._add(url, title) if is_address else None
+        # With a line break in its address, a source would be several lines of a list.
+        place = "%20".join(url.split()) if isinstance(url, str) else ""
+        is_address = place[:8].lower().startswith(("http://", "https://"))
+        return self._add(place, title) if is_address else None
 
     def _cite_file(self, name: object) -> None:
-        if isinstance(name, str) and name:
-            self._add(name, name, is_file=True)
+        if isinstance(name, str) and (place := " ".join(name.split())):
+            self._add(place, place, is_file=True)
 
     def _add(self, place: Any, title: object, *, is_file: bool = False) -> _Cited | None:
         words = " ".join(title.split())[:_LONGEST_TITLE] if isinstance(title, str) else ""
