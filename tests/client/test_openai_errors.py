@@ -169,6 +169,8 @@ async def test_a_limit_for_a_minute_is_waited_for_and_one_for_a_day_is_not(chat,
         ([{"error": {"code": 503, "message": "busy"}}], ServerFailed, True),
         ({"error": {"code": 402, "message": "pay"}}, QuotaExceeded, False),
         ({"error": {"code": 400, "message": "no"}}, RequestRefused, False),
+        ({"error": {"message": "cache_control is not supported"}}, RequestRefused, False),
+        ({"error": "Unknown parameter: plugins"}, RequestRefused, False),
         ({"error": {"type": "invalid_request_error", "message": "no"}}, RequestRefused, False),
     ],
 )

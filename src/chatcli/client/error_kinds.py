@@ -127,7 +127,12 @@ REFUSAL: Final = _kind(
     bad_request bad_request_error content_filter data_inspection_failed invalid_argument invalid_parameter invalid_request
     invalid_request_error model_not_found not_found_error permission_denied permission_error unsupported_parameter unsupported_value
     ValidationException 1301 minimax-1026 minimax-1027 minimax-2013
-    """
+    """,
+    # Gateways that answer with status 200 often give no code.
+    r"""
+    \b(?:is|are)\ not\ (?:supported|permitted|allowed)\b|\bdoes\ not\ support\b|\bunsupported\b|\bextra\ inputs\b
+    |\b(?:unknown|unrecogni[sz]ed|unexpected)\ (?:request\ )?(?:parameter|field|argument|key)\b
+    """,
 )
 
 # OpenAI and vLLM: "maximum context length is 8192 tokens"; llama.cpp: "available context size (4096 tokens)"; Mistral:
