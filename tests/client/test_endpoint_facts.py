@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import aclosing
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatcli.client.answer_forms import BASIC_SCHEMA, SCHEMA, TOOL
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.endpoint_facts import (
     LARGEST_SHARE,
@@ -19,7 +21,7 @@ from chatcli.client.endpoint_facts import (
 from chatcli.core.errors import ContextOverflow, RequestRefused
 from chatcli.core.events import Completion, Notice, TextDelta, Usage
 from chatcli.core.messages import question
-from chatcli.core.request import Parameters, Request
+from chatcli.core.request import Parameters, Request, ResponseFormat
 from chatcli.storage.cache import KEPT_FOR_S, MOST_ENTRIES, JsonFileCache
 from client.wire import events_of, failure_of
 from conversation.fakes import ScriptedModel
@@ -334,6 +336,58 @@ async def test_what_was_learned_is_known_to_the_next_run_for_that_model_only(tmp
     await events_of(model, REQUEST)
     await events_of(model, Request("large", REQUEST.messages))
     assert [request.without for request in inner.requests] == [{"temperature"}, frozenset()]
+
+
+FORMED = Request("small", (question("Who?"),), response_format=ResponseFormat("person", {"type": "object"}))
+NO_SCHEMA = refusal("response_format is not supported")
+NO_TOOLS = refusal("tools are not supported")
+JSON = [TextDelta("{}"), Completion("stop")]
+
+
+async def test_refused_forms_of_answers_are_remembered_once_another_one_is_answered():
+    inner = ScriptedModel([NO_SCHEMA], [NO_TOOLS], JSON, JSON)
+    model = UnsupportedParametersModel(inner, Facts())
+    await events_of(model, FORMED)
+    assert await events_of(model, FORMED) == JSON
+    assert inner.requests[3].without == {SCHEMA, BASIC_SCHEMA, TOOL}
+
+
+async def test_where_every_form_is_refused_something_else_is_wrong_and_nothing_is_learned():
+    inner = ScriptedModel([NO_SCHEMA], [NO_TOOLS], [NO_SCHEMA], [NO_SCHEMA], JSON)
+    model = UnsupportedParametersModel(inner, Facts())
+    _, error = await failure_of(model, FORMED)
+    assert error is NO_SCHEMA
+    await events_of(model, FORMED)
+    assert inner.requests[-1].without == frozenset()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [TextDelta("\ufeff"), *JSON],
+        [TextDelta("I cannot"), Completion("content_filter")],
+        [TextDelta("Well, "), Completion("length")],
+    ],
+)
+async def test_only_a_whole_answer_in_words_shows_that_a_form_is_ignored(answer):
+    inner = ScriptedModel(answer, JSON, [TextDelta("Well."), Completion("stop")], JSON)
+    model = UnsupportedParametersModel(inner, Facts())
+    for _ in range(4):
+        await events_of(model, FORMED)
+    assert [request.without for request in inner.requests[1:]] == [frozenset()] * 2 + [{SCHEMA, BASIC_SCHEMA}]
+
+
+async def test_what_requests_learn_at_the_same_time_is_all_remembered():
+    waits = asyncio.Event()
+    inner = ScriptedModel([TEMPERATURE], [waits, refusal("Unknown parameter: 'seed'")], PARIS, PARIS, PARIS)
+    model = UnsupportedParametersModel(inner, Facts())
+    first = asyncio.create_task(events_of(model, REQUEST))
+    second = asyncio.create_task(events_of(model, REQUEST))
+    await first
+    waits.set()
+    await second
+    await events_of(model, REQUEST)
+    assert inner.requests[-1].without == {"temperature", "seed"}
 
 
 async def test_a_limit_is_spelled_otherwise_before_it_is_left_out():

@@ -300,8 +300,9 @@ class UnsupportedParametersModel:
         return self._without[model]
 
     def _remember(self, model: str, without: frozenset[str]) -> None:
-        self._without[model] = without
-        self._refused.remember(model, sorted(without))
+        # Another request may have learned something else at the same time.
+        known = self._without[model] = self._recalled(model) | without
+        self._refused.remember(model, sorted(known))
 
 
 class _Omissions:
@@ -315,7 +316,9 @@ class _Omissions:
         self._remember = remember
         self._began = False
         self._form: str | None = None
+        self._forms_refused = frozenset[str]()
         self._beginning = ""
+        self._is_whole = False
 
     def next_request(self) -> Request:
         request, without = self._request, self._without
@@ -327,20 +330,28 @@ class _Omissions:
         if isinstance(event, (TextDelta, ReasoningDelta)):
             self._began = True
             if self._form is not None and not self._beginning and isinstance(event, TextDelta):
-                self._beginning = event.text.lstrip()[:1]
+                self._beginning = event.text.lstrip("\ufeff \t\r\n")[:1]
+        elif isinstance(event, Completion):
+            self._is_whole = event.finish_reason == "stop"
 
     def learn(self, error: EndpointError) -> Notice | None:
-        """Remember what ``error`` refuses; return a notice about it, ``None`` if it is about something else."""
+        """Note what ``error`` refuses; return a notice about it, ``None`` if it is about something else.
+
+        It is remembered, a form of answers once another one is answered: if none is, something else is wrong.
+        """
         refused = frozenset[str]() if self._began else _refused(error, self._request, self._without)
         if not refused:
             return None
         self._without |= refused
-        self._remember(self._request.model, self._without - self._request.without)
+        self._forms_refused |= refused.intersection(FORMS)
+        if not refused <= self._forms_refused:
+            self._remember(self._request.model, self._without - self._forms_refused - self._request.without)
         return _notice(self._request, refused, self._without)
 
     def answered(self) -> None:
-        """Remember the forms that the answer shows to be ignored."""
-        if ignored := ignored_forms(self._form, self._beginning):
+        """Remember the forms that were refused, and those that the answer shows to be ignored."""
+        ignored = ignored_forms(self._form, self._beginning) if self._is_whole else frozenset[str]()
+        if ignored or self._forms_refused:
             self._remember(self._request.model, (self._without | ignored) - self._request.without)
 
 
