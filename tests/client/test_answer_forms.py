@@ -138,6 +138,47 @@ def test_text_beside_a_forced_tool_is_no_part_of_the_answer():
     assert text == "I will not."
 
 
+def calls(*made):
+    return {
+        "tool_calls": [
+            {**beside, "function": {"name": "person", "arguments": arguments}} for arguments, beside in made
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    "deltas",
+    [
+        [calls(("{}", {"index": 0, "id": "1"}), ("[]", {"index": 1, "id": "2"}))],
+        [
+            calls(("{", {"index": 0}), ("[", {"index": 1})),
+            call("}"),
+            {"tool_calls": [{"index": 1, "function": {"arguments": "]"}}]},
+        ],
+        [calls(("{}", {"index": 0, "id": "1"})), calls(("[]", {"index": 0, "id": "2"}))],
+        [calls(("{}", {"id": "1"}), ("[]", {"id": "2"}))],
+    ],
+    ids=["two places", "in turns", "one place", "no place"],
+)
+def test_of_several_calls_of_the_tool_the_first_is_the_answer(deltas):
+    reader = CompletionReader(request(SCHEMA, BASIC_SCHEMA))
+    choices = [{"index": 0, "delta": each, "finish_reason": None} for each in deltas]
+    choices.append({"index": 0, "delta": {}, "finish_reason": "tool_calls"})
+    events = [event for each in choices for event in reader.read_event({"choices": [each]})]
+    assert "".join(event.text for event in events) == "{}"
+    assert [event.code for event in reader.rest()] == ["answers_left_out"]
+    assert (reader.completion().finish_reason, reader.completion().message.tool_calls) == ("stop", ())
+
+
+def test_a_new_id_within_the_arguments_begins_no_call():
+    text, end = read(
+        request(SCHEMA, BASIC_SCHEMA),
+        calls(('{"a":', {"index": 0, "id": "1"})),
+        calls((" 1}", {"index": 0, "id": "2"})),
+    )
+    assert (text, end.finish_reason) == ('{"a": 1}', "stop")
+
+
 def test_a_call_of_another_tool_stays_a_call():
     text, end = read(request(SCHEMA, BASIC_SCHEMA), call("{}", name="weather"))
     assert (text, end.finish_reason, [each.name for each in end.message.tool_calls]) == (

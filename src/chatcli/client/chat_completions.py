@@ -5,6 +5,7 @@ Reference: https://platform.openai.com/docs/api-reference/chat.
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,15 +22,15 @@ from chatcli.client.wire_messages import (
     reported_cost_usd,
     reported_searches,
 )
-from chatcli.core.events import Completion, ReasoningDelta, TextDelta, Usage
-from chatcli.core.json_values import as_object, objects_in, optional_text
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, Usage
+from chatcli.core.json_values import as_object, as_text, objects_in, optional_text
 from chatcli.core.request import LIMIT_FIELDS
+from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from chatcli.client.endpoint import Endpoint
-    from chatcli.core.events import Notice
     from chatcli.core.request import Request
 
 # OpenRouter, vLLM and DeepSeek send a placeholder for a missing finish reason.
@@ -163,6 +164,10 @@ class CompletionReader:
     def rest(self) -> Iterator[TextDelta | Notice]:
         if self._form is not None and (text := self._form.rest()):
             yield TextDelta(text)
+        if self._form is not None and self._form.count > 1:
+            yield Notice(
+                "answers_left_out", f"the model gave {self._form.count} answers: only the first one is taken"
+            )
         yield from self._trailing.rest()
 
     @property
@@ -238,7 +243,7 @@ class CompletionReader:
             self.chunks += 1
             yield ReasoningDelta(reasoning)
         if self._form is not None:
-            text = self._form.take(text if isinstance(text, str) else "", content.get("tool_calls"))
+            text = self._form.take(text if isinstance(text, str) else "")
         if isinstance(text, str) and text:
             self.chunks += 1
             if joined := self._trailing.joiner.join(text):
@@ -326,36 +331,56 @@ class ToolAnswer:
     def __init__(self, name: str, *, is_forced: bool) -> None:
         self._name = name
         self._is_forced = is_forced
-        self._place: object = None
+        self._calls: dict[object, tuple[str, bool]] = {}
+        """The id of the newest call at each place, and whether it is the first of all."""
+        self._arguments = TextBuffer()
+        self._taken: list[str] = []
         self._beside: list[str] = []
         self.held = 0
-        self.was_called = False
+        self.count = 0
+        """The number of calls: only the first one is the answer."""
+
+    @property
+    def was_called(self) -> bool:
+        return self.count > 0
 
     def is_answer(self, call: Mapping[str, Any]) -> bool:
-        """Return whether a delta of a tool call belongs to the first call of the tool."""
-        name = as_object(call.get("function")).get("name")
-        if not self.was_called and name == self._name:
-            self.was_called, self._place = True, call.get("index")
-            return True
-        return self.was_called and call.get("index") == self._place and name in (None, "", self._name)
+        """Return whether a delta of a tool call belongs to a call of the tool; the arguments of the first are taken."""
+        function, place, identity = as_object(call.get("function")), call.get("index"), call.get("id")
+        name, place = function.get("name"), place if isinstance(place, int | str) else None
+        if name not in (self._name, None, "") or (name != self._name and place not in self._calls):
+            return False
+        known, is_first = self._calls.get(place, ("", False))
+        if place not in self._calls or self._is_other(known, identity, is_first=is_first):
+            is_first = not self.was_called
+            self.count += 1
+            self._calls[place] = as_text(identity), is_first
+        arguments = function.get("arguments")
+        if is_first and isinstance(arguments, str | dict):
+            text = as_json(arguments) if isinstance(arguments, dict) else arguments
+            self._taken.append(text)
+            self._arguments.append(text)
+        return True
 
-    def take(self, text: str, calls: object) -> str:
-        """Take what a delta holds, and return what of it is the answer; ``calls`` have been through ``is_answer``."""
-        if not self._is_forced and text:
-            return text
+    def take(self, text: str) -> str:
+        """Take the text of a delta whose calls have been through ``is_answer``; return what of it is the answer."""
+        arguments, self._taken = "".join(self._taken), []
+        if not self._is_forced:
+            return text + arguments
         if text and not self.was_called:
             self._beside.append(text)
             self.held += len(text)
-        arguments = [
-            as_object(call.get("function")).get("arguments")
-            for call in objects_in(calls)
-            if self.was_called and call.get("index") == self._place
-        ]
-        return "".join(
-            as_json(each) if isinstance(each, dict) else each
-            for each in arguments
-            if isinstance(each, str | dict)
-        )
+        return arguments
+
+    def _is_other(self, known: str, identity: object, *, is_first: bool) -> bool:
+        """Return whether a delta at the place of a call begins another one: it has another id, and the call is whole."""
+        if not known or not isinstance(identity, str) or identity in ("", known):
+            return False
+        try:
+            json.loads(self._arguments.text if is_first else "{}")
+        except (ValueError, RecursionError):
+            return False  # some servers send a new id with each delta
+        return True
 
     def rest(self) -> str:
         """Return the text of a model that did not call the tool."""
