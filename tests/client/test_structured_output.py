@@ -167,6 +167,16 @@ async def test_a_number_that_may_go_on_is_no_value_yet():
     assert partial == [{}, {"a": 12}, {"a": 12, "b": True}]
 
 
+async def test_a_number_that_no_reader_of_json_knows_is_in_no_partial_value():
+    inner = ScriptedModel([TextDelta('{"a": 1'), TextDelta("e400, "), TextDelta('"b": true}'), DONE])
+    model = StructuredOutputModel(
+        inner, Endpoint("https://models.example/v1"), api="chat", abilities=lambda _: None
+    )
+    asked = replace(ASKED, response_format=ResponseFormat("it", {}, check=CheckedAnswer))
+    partial = [event.data for event in await events_of(model, asked) if isinstance(event, PartialData)]
+    assert partial == [{}]
+
+
 async def test_a_partial_value_is_taken_out_of_what_is_put_around_it_for_the_endpoint():
     inner = ScriptedModel(
         [TextDelta("As in [1]: "), TextDelta('{"val'), TextDelta('ue": ["a'), TextDelta('"]}'), DONE]

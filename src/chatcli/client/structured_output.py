@@ -7,6 +7,7 @@ Both answers go through the layers inside: limits, retries and budgets count eac
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -220,6 +221,7 @@ class _GrowingValue:
             value = from_json(
                 written.encode("utf-8", "replace"), allow_inf_nan=False, partial_mode="trailing-strings"
             )
+            json.dumps(value, allow_nan=False)  # 1e400 has become infinite
         except ValueError:
             return None
         if self._wrapped_in and isinstance(value, dict):
