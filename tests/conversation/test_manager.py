@@ -361,6 +361,10 @@ class TestTheResult:
         assert (await turn(manager))[-1].result.attempts == 3
         assert (await turn(manager))[-1].result.attempts == 1
 
+    async def test_counts_an_answer_that_did_not_fit_where_the_next_one_breaks_off(self):
+        manager, _, _ = conversation((TextDelta("{}"), Notice("schema_repair", "again"), NetworkError("cut")))
+        assert (await turn(manager))[-1].result.attempts == 2
+
 
 class TestAFailedTurn:
     async def test_keeps_what_had_come_as_interrupted(self):

@@ -106,6 +106,9 @@ async def test_a_cancelled_turn_is_reported_with_what_had_come():
     assert (result.text, result.finish_reason) == ("Par", "interrupted")
     assert (result.model, result.session, result.attempts) == ("small", "trip", 2)
     assert isinstance(result.error, Cancelled)
+    stage = Stage(STARTED, Notice("schema_repair", "asking once more"), TextDelta("{"), FINISHED)
+    await stage.cancelled_in(TextDelta)
+    assert stage.happened[-1][1].result.attempts == 2
 
 
 async def test_a_cancelled_turn_is_reported_without_what_turned_out_to_be_reasoning():

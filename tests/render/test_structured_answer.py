@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatcli.conversation.play import play
 from chatcli.core.events import (
     AnswerContinued,
     Notice,
@@ -56,6 +58,28 @@ async def test_a_held_answer_that_continues_one_shows_only_the_rest():
     end = TurnFailed(TurnResult(text='{"a": 2', model="small"))
     events = await through(held, AnswerContinued('{"a'), TextDelta('": 2'), end)
     assert shown(events) == '": 2'
+
+
+async def test_of_a_held_answer_that_is_stopped_what_came_is_shown():
+    events, waits = [], asyncio.Event()
+
+    async def turn():
+        yield TextDelta('{"a": 1}')
+        yield TextReclassified('{"a": 1}', is_reasoning=False)
+        yield TextDelta('{"a"')
+        waits.set()
+        await asyncio.Event().wait()
+
+    async def observe(event):
+        events.append(event)
+
+    playing = asyncio.create_task(play(held(turn()), observe))
+    await waits.wait()
+    playing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await playing
+    assert shown(events) == '{"a"'
+    assert events[-1].result.text == '{"a"'
 
 
 async def test_an_answer_that_is_replaced_stays_and_the_next_begins_below():

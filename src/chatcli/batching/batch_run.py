@@ -257,6 +257,7 @@ class BatchRun:
             case Retrying():
                 self._note_retry(event, answer)
             case Notice():
+                answer.answers_before += event.code == "schema_repair"
                 self._note(event)
             case _:
                 self._note_sent(answer)

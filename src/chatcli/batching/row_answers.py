@@ -25,6 +25,7 @@ class RowAnswer:
     completion: Completion | None = None
     error: ChatcliError | None = None
     attempts: int = 1
+    answers_before: int = 0
     is_retrying: bool = False
     held_by: str = ""
 
@@ -47,7 +48,7 @@ class RowAnswer:
                 self.text,
                 error,
                 latency_s=latency_s,
-                attempts=self.attempts,
+                attempts=self.attempts + self.answers_before,
                 model=row.request.model,
                 digest=row.digest,
                 values=row.values,

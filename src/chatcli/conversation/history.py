@@ -181,6 +181,10 @@ def copied(history: History) -> History:
     return copy
 
 
+_REPORTED: Final = frozenset({"refusal", "tool_calls", "media_not_shown"})
+"""Notices that say why there is no text."""
+
+
 class RunningTurn:
     """The state of a running turn."""
 
@@ -200,6 +204,7 @@ class RunningTurn:
         self.partial_answer = partial_answer
         self._gathered = TextBuffer()
         self._attempts = 1
+        self._answers_before = 0
         self.completion: Completion | None = None
         self._has_reported_error = False
 
@@ -242,8 +247,9 @@ class RunningTurn:
                 self.sent_tokens = sent_tokens
             case Completion():
                 self.completion = event
-            case Notice("refusal" | "tool_calls" | "media_not_shown"):
-                self._has_reported_error = True
+            case Notice(code):
+                self._answers_before += code == "schema_repair"
+                self._has_reported_error |= code in _REPORTED
             case _:
                 pass
 
@@ -260,7 +266,7 @@ class RunningTurn:
             ttft_s=None if self._first_delta_s is None else self._first_delta_s - self._started_s,
             session=self._journal.name,
             cached=bool(done and done.cached),
-            attempts=self._attempts + (done.answers - 1 if done else 0),
+            attempts=self._attempts + (done.answers - 1 if done else self._answers_before),
             error=self.error,
             refusal=self.message.refusal,
             tool_calls=self.message.tool_calls,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from chatcli.core.errors import Cancelled
 from chatcli.core.events import (
     AnswerContinued,
+    Notice,
     Retrying,
     TextDelta,
     TextReclassified,
@@ -74,6 +75,7 @@ class SoFar:
         self._started = TurnStarted(model="")
         self._text = TextBuffer()
         self._attempts = 1
+        self._answers_before = 0
 
     @property
     def text(self) -> str:
@@ -90,6 +92,8 @@ class SoFar:
                 self._started = event
             case Retrying(attempt):
                 self._attempts = attempt
+            case Notice("schema_repair"):
+                self._answers_before += 1
             case TurnFinished() | TurnFailed():
                 self.end = event
                 self._text = TextBuffer()  # the last event has everything
@@ -103,6 +107,6 @@ class SoFar:
             model=self._started.model,
             finish_reason="interrupted" if text else None,
             session=self._started.session,
-            attempts=self._attempts,
+            attempts=self._attempts + self._answers_before,
             error=Cancelled(Cancelled.PARTIAL_KEPT if text else Cancelled.NOTHING_YET),
         )

@@ -7,6 +7,7 @@ text waits for its end there.
 from __future__ import annotations
 
 import re
+from asyncio import CancelledError
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,7 @@ from chatcli.core.events import (
     TurnFailed,
     TurnFinished,
 )
+from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -33,20 +35,31 @@ _CLOSES: Final = "\n```\n"
 
 
 async def held(events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
-    """Yield the events of a turn with the text of its answer in one, before the end."""
-    before = 0
-    async with aclosing(events):
-        async for event in events:
-            match event:
-                case TextDelta() | TextReclassified(is_reasoning=False):
-                    continue
-                case AnswerContinued(text):
-                    before = len(text)
-                case TurnFinished(result) | TurnFailed(result) | TurnCancelled(result) if result.text:
-                    yield TextDelta(result.text[before:])
-                case _:
-                    pass
-            yield event
+    """Yield the events of a turn with the text of its answer in one, before the end; what came of it, if it is cancelled."""
+    before, received = 0, TextBuffer()
+    try:
+        async with aclosing(events):
+            async for event in events:
+                match event:
+                    case TextDelta(text):
+                        received.append(text)
+                        continue
+                    case TextReclassified(text, is_reasoning=False):
+                        received.drop_last(len(text))
+                        continue
+                    case TextReclassified(text):
+                        received.drop_last(len(text))
+                    case AnswerContinued(text):
+                        before = len(text)
+                    case TurnFinished(result) | TurnFailed(result) if result.text:
+                        yield TextDelta(result.text[before:])
+                    case _:
+                        pass
+                yield event
+    except CancelledError:
+        if received.text:
+            yield TextDelta(received.text)
+        raise
 
 
 async def laid_out(events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
