@@ -36,7 +36,7 @@ from chatcli.core.messages import (
     question,
     system,
 )
-from chatcli.core.request import Parameters, Request, ResponseFormat, Tool
+from chatcli.core.request import CheckedAnswer, Parameters, Request, ResponseFormat, Tool
 from chatcli.storage.answer_store import MemoryAnswers, StoredAnswer, StoreLimits, StoreUnavailable
 from client.scripted_model import ScriptedModel
 from client.wire import events_of, failure_of
@@ -579,3 +579,15 @@ async def test_the_log_says_what_became_of_a_question_and_not_which():
         await events_of(model, QUESTION)
     assert [facts["result"] for facts in log.facts("cache")] == ["miss", "stored", "hit"]
     assert "France" not in repr(log.events)
+
+
+async def test_an_answer_that_does_not_fit_what_is_wanted_now_is_asked_for_anew(cache):
+    def fits(text):
+        return CheckedAnswer(text) if text == "Rome" else CheckedAnswer(problem="another city")
+
+    loose = ResponseFormat("city", {}, check=CheckedAnswer)
+    await events_of(cached(cache, ANSWER), replace(QUESTION, response_format=loose))
+    model = cached(cache, [TextDelta("Rome"), DONE])
+    strict = replace(QUESTION, response_format=loose._replace(check=fits))
+    assert [text_of(await events_of(model, strict)) for _ in range(2)] == ["Rome", "Rome"]
+    assert len(model.requests) == 1

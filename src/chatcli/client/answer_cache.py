@@ -239,7 +239,7 @@ class AnswerCacheModel:
         async with aclosing(visit.look_up()) as looking:
             async for found in looking:
                 if isinstance(found, bytes):
-                    answer = CachedAnswer.read(found)
+                    answer = _fitting(CachedAnswer.read(found), request)
                 else:
                     yield found
         near: _SimilarSearch | None = None
@@ -248,7 +248,7 @@ class AnswerCacheModel:
             async with aclosing(near.search(request, visit)) as searching:
                 async for event in searching:
                     yield event
-            answer = near.accepted
+            answer = _fitting(near.accepted, request)
         if (notice := self._cache.take_notice()) is not None:
             yield notice
         if answer is not None:
@@ -298,6 +298,13 @@ class AnswerCacheModel:
     def _estimated(self, request: Request, text: str) -> Usage:
         sent = request.counted_tokens or sum(self._count(message.text) for message in request.messages)
         return Usage(sent, self._count(text), estimated=True)
+
+
+def _fitting(answer: CachedAnswer | None, request: Request) -> CachedAnswer | None:
+    """Return ``answer`` unless it does not fit what is wanted: a class may refuse more than its schema, and a store be written by others."""
+    check = None if request.response_format is None else request.response_format.check
+    is_unfit = answer is not None and check is not None and check(answer.text).problem
+    return None if is_unfit else answer
 
 
 class _StorableAnswer:
