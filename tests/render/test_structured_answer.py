@@ -82,6 +82,10 @@ async def test_of_a_held_answer_that_is_stopped_what_came_is_shown():
     assert events[-1].result.text == '{"a"'
 
 
+def test_a_line_break_in_a_string_cannot_end_the_code_block():
+    assert laid_out_chunks('{"a": "b\n``', '`\r\n# c"}') == '```json\n{\n  "a": "b\\n```\\r\\n# c"\n}\n```\n'
+
+
 async def test_an_answer_that_is_replaced_stays_and_the_next_begins_below():
     events = await through(
         laid_out,

@@ -30,6 +30,7 @@ _INDENT: Final = "  "
 _DEEPEST: Final = 20
 """Deeper levels are indented no further."""
 _FENCES: Final = re.compile(r"```[a-zA-Z]*[ \t]*\n?")
+_BREAKS: Final = {"\n": "\\n", "\r": "\\r"}
 _OPENS: Final = "```json\n"
 _CLOSES: Final = "\n```\n"
 
@@ -136,7 +137,8 @@ class JsonLayout:
         out: list[str] = []
         for place, character in enumerate(text):
             if self._in_string:
-                out.append(character)
+                # Models write line breaks into strings: a fence after one would end the code block.
+                out.append(_BREAKS.get(character, character))
                 self._take_in_string(character)
                 continue
             if character.isspace():
