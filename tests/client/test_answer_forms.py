@@ -18,10 +18,11 @@ from chatcli.client.answer_forms import (
 )
 from chatcli.client.chat_completions import CompletionReader
 from chatcli.client.endpoint import Endpoint
+from chatcli.client.web_search import PLUGIN
 from chatcli.core.errors import RequestRefused
 from chatcli.core.events import TextDelta
 from chatcli.core.messages import question
-from chatcli.core.request import Request, ResponseFormat
+from chatcli.core.request import Parameters, Request, ResponseFormat
 
 OBJECT = {"type": "object"}
 WANTED = ResponseFormat(
@@ -41,6 +42,21 @@ def test_the_first_form_that_is_not_refused_is_sent():
     assert form_in_force(request(SCHEMA, BASIC_SCHEMA)) == TOOL
     assert form_in_force(request(SCHEMA, BASIC_SCHEMA, TOOL)) == JSON_MODE
     assert form_in_force(request(SCHEMA, BASIC_SCHEMA, TOOL, JSON_MODE)) == WORDS
+
+
+@pytest.mark.parametrize(
+    ("chosen", "refused", "expected"),
+    [
+        ("auto", (), TOOL),
+        ("plugin", (), TOOL),
+        ("auto", (PLUGIN,), JSON_MODE),
+        ("tool", (), JSON_MODE),
+        ("options", (), JSON_MODE),
+    ],
+)
+def test_no_tool_is_forced_on_a_model_that_may_search_first(chosen, refused, expected):
+    searching = request(SCHEMA, BASIC_SCHEMA, *refused, parameters=Parameters(web_search=chosen))
+    assert form_in_force(searching) == expected
 
 
 def test_the_rest_of_a_cut_answer_is_asked_for_without_a_form():

@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from chatcli.client.web_search import is_search_optional
 from chatcli.core.errors import EndpointError, RequestRefused, ServerFailed
 from chatcli.core.messages import TextPart
 from chatcli.text.lazy_pattern import lazy_pattern
@@ -65,7 +66,8 @@ def form_in_force(request: Request) -> str | None:
     """Return the form to send, ``None`` if the answer may have any, or continues one that has begun."""
     if request.response_format is None or request.is_continuation:
         return None
-    return next((form for form in FORMS if form not in request.without), WORDS)
+    without = request.without | {TOOL} if is_search_optional(request) else request.without
+    return next((form for form in FORMS if form not in without), WORDS)
 
 
 def forms_not_taken(

@@ -102,6 +102,13 @@ def search_forms(endpoint: Endpoint, api: str, model: str, chosen: str) -> tuple
     return row.forms
 
 
+def is_search_optional(request: Request) -> bool:
+    """Return whether a chat completion leaves searching to the model; a tool that it must call would keep it from that."""
+    chosen = request.parameters.web_search
+    form = _CHOSEN.get(chosen, TOOL if PLUGIN in request.without else PLUGIN)
+    return bool(chosen) and form != PLUGIN
+
+
 def search_fields(request: Request, endpoint: Endpoint, api: str) -> dict[str, Any]:
     """Return the fields of the body that ask the provider to search; ``tools`` go beside others.
 
