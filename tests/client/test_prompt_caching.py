@@ -179,6 +179,14 @@ async def test_a_refusal_is_learned(wording):
     assert [CACHE_CONTROL in each.without for each in inner.requests] == [False, True, True]
 
 
+async def test_a_refusal_of_a_schema_with_a_content_is_none_of_the_marks():
+    wording = "Invalid schema: In context=('properties', 'content'), array schema missing items."
+    refused = RequestRefused(wording, status=400)
+    request = claude(system(LONG), question("Hi"), prompt_cache=CONVERSATION)
+    _, error = await failure_of(UnsupportedParametersModel(ScriptedModel([refused]), Facts()), request)
+    assert error is refused
+
+
 @pytest.mark.parametrize("wording", [*REFUSALS, "No."])
 async def test_a_request_without_marks_is_not_sent_again(wording):
     refused = RequestRefused(wording, status=400)

@@ -54,13 +54,14 @@ _WITHOUT_MARKS: Final = frozenset(
 )
 _REFUSED_WITH: Final = frozenset({200, 400, 415, 422, 501})
 _READ_CHARACTERS: Final = 10_000
-_ABOUT_MARKS: Final = lazy_pattern(
-    r"cache_?control|prompt.?cach|explicit cach|ephemeral"
+_ABOUT_MARKS: Final = lazy_pattern(r"cache_?control|prompt.?cach|explicit cach|ephemeral", re.IGNORECASE)
+_ABOUT_PARTS: Final = lazy_pattern(
     # Servers that take only plain text: "messages[0].content: expected a string", "content must be a string".
-    r"|\bcontent\b[^.]{0,60}\b(?:must|should|expected|invalid|valid)\b[^.]{0,40}\bstr(?:ing)?\b"
+    r"\bcontent\b[^.]{0,60}\b(?:must|should|expected|invalid|valid)\b[^.]{0,40}\bstr(?:ing)?\b"
     r"|\bcontent\b[^.]{0,60}\b(?:array|list|sequence)\b",
     re.IGNORECASE,
 )
+_ABOUT_SCHEMA: Final = lazy_pattern(r"schema|response_format|\bpropert", re.IGNORECASE)
 
 
 def prompt_cache_of(endpoint: Endpoint, api: str, model: str, what: str) -> str:
@@ -138,7 +139,9 @@ def refuses_marks(error: EndpointError, request: Request, without: frozenset[str
     if not isinstance(error, RequestRefused) or error.status not in _REFUSED_WITH:
         return False
     wording = f"{error.parameter or ''} {(error.provider_message or error.message)[:_READ_CHARACTERS]}"
-    return _ABOUT_MARKS.search(wording) is not None
+    # A schema may have a property of that name.
+    is_about_parts = _ABOUT_PARTS.search(wording) and not _ABOUT_SCHEMA.search(wording)
+    return bool(_ABOUT_MARKS.search(wording) or is_about_parts)
 
 
 def _last(messages: Sequence[Message], role: str, end: int) -> int:
