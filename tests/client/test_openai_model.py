@@ -107,6 +107,32 @@ async def test_usage_of_an_unexpected_shape_is_unknown_usage(chat, streams, usag
 
 
 @pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        # Anthropic's counts: what was read and written is beside the input.
+        (
+            {"prompt_tokens": 10, "cache_read_input_tokens": 2_000, "cache_creation_input_tokens": 390},
+            (2_400, 2_000, 390),
+        ),
+        # LiteLLM's: it is part of it.
+        (
+            {"prompt_tokens": 2_400, "cache_read_input_tokens": 2_000, "cache_creation_input_tokens": 390},
+            (2_400, 2_000, 390),
+        ),
+        ({"prompt_tokens": 2_400, "prompt_cache_hit_tokens": 2_000}, (2_400, 2_000, None)),
+        # Absurd, and left to the layer that believes no such thing.
+        ({"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 99}}, (10, 99, None)),
+    ],
+)
+async def test_tokens_of_the_providers_cache_are_among_those_of_the_input(chat, streams, usage, expected):
+    usage |= {"completion_tokens": 3, "total_tokens": expected[0] + 3}
+    streams(delta("Paris"), event({"usage": usage}), end())
+    read = (await events_of(chat))[-1].usage
+    assert (read.input_tokens, read.cached_tokens, read.cache_write_tokens) == expected
+    assert read.output_tokens == 3
+
+
+@pytest.mark.parametrize(
     ("total", "reasoning", "output"),
     [
         (20, 5, 8),  # OpenAI: reasoning is part of the output

@@ -423,9 +423,12 @@ def _usage(usage: Mapping[str, Any]) -> Usage:
     written_tokens = count(details, "cache_write_tokens")  # OpenRouter; the other is LiteLLM's
     if written_tokens is None:
         written_tokens = count(usage, "cache_creation_input_tokens")
+    sent, beside = count(usage, "prompt_tokens"), (cached_tokens or 0) + (written_tokens or 0)
+    if sent is not None and sent < beside and not isinstance(details, dict):
+        sent += beside  # as Anthropic counts them, and gateways that pass its counts on
     return Usage(
-        input_tokens=count(usage, "prompt_tokens"),
-        output_tokens=_output_tokens(usage, reasoning_tokens),
+        input_tokens=sent,
+        output_tokens=_output_tokens(usage, sent, reasoning_tokens),
         cached_tokens=cached_tokens,
         reasoning_tokens=reasoning_tokens,
         cache_write_tokens=written_tokens or None,
@@ -433,12 +436,12 @@ def _usage(usage: Mapping[str, Any]) -> Usage:
     )
 
 
-def _output_tokens(usage: Mapping[str, Any], reasoning_tokens: int | None) -> int | None:
+def _output_tokens(usage: Mapping[str, Any], sent: int | None, reasoning_tokens: int | None) -> int | None:
     """Return the output tokens including reasoning, as OpenAI counts them.
 
     xAI counts reasoning separately, and Gemini includes it only in the total.
     """
-    sent, answered, total = (count(usage, f"{of}_tokens") for of in ("prompt", "completion", "total"))
+    answered, total = count(usage, "completion_tokens"), count(usage, "total_tokens")
     if sent is None or answered is None or total is None:
         return answered
     beside = total - sent - answered
