@@ -83,7 +83,7 @@ class OpenSession:
         usages = [reply.usage for reply in replies if reply is not None and reply.usage is not None]
         return (
             sum(usage.input_tokens or 0 for usage in usages),
-            sum(usage.cached_tokens or 0 for usage in usages),
+            sum(usage.cached_tokens or 0 for usage in usages if usage.is_cache_possible),
         )
 
     def mark(self, kind: str, value: Any = None, *, changes_context: bool = False) -> None:

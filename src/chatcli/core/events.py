@@ -40,6 +40,11 @@ class Usage:
     def is_complete(self) -> bool:
         return self.input_tokens is not None and self.output_tokens is not None
 
+    @property
+    def is_cache_possible(self) -> bool:
+        """Whether what the endpoint cached is part of the input, as it has to be."""
+        return (self.cached_tokens or 0) + (self.cache_write_tokens or 0) <= (self.input_tokens or 0)
+
     def filled(self, counted: Usage) -> Usage:
         """Return the usage with the tokens of ``counted`` where it has none."""
         return Usage(

@@ -100,6 +100,7 @@ async def test_what_is_free_is_reported_to_be(repl):
         (500, 100, "prompt cache saved $400.00 500 tokens read, 100 written"),
         (0, 100, "prompt cache saved -$25.00 100 tokens written"),
         (0, 0, None),
+        (9_000_000, 0, None),
     ],
 )
 async def test_what_the_providers_cache_of_prompts_saved_is_a_row(repl, read, written, row):

@@ -114,7 +114,9 @@ def _prompt_cache(chat: Conversation) -> Iterator[_Row]:
     """Yield what the provider's cache of prompts saved in this conversation, if it says that it has one."""
     replies = [record.reply for record in chat.session.messages() if record.reply is not None]
     usages = [
-        (reply.model, reply.usage) for reply in replies if reply.usage is not None and reply.cost_usd != 0
+        (reply.model, reply.usage)
+        for reply in replies
+        if reply.usage is not None and reply.usage.is_cache_possible and reply.cost_usd != 0
     ]
     read = sum(usage.cached_tokens or 0 for _, usage in usages)
     written = sum(usage.cache_write_tokens or 0 for _, usage in usages)
