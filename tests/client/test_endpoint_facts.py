@@ -3,12 +3,13 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.client.answer_forms import BASIC_SCHEMA, SCHEMA, TOOL
+from chatcli.client.answer_forms import BASIC_SCHEMA, JSON_MODE, SCHEMA, TOOL
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.endpoint_facts import (
     LARGEST_SHARE,
@@ -359,6 +360,15 @@ async def test_where_every_form_is_refused_something_else_is_wrong_and_nothing_i
     assert error is NO_SCHEMA
     await events_of(model, FORMED)
     assert inner.requests[-1].without == frozenset()
+
+
+async def test_a_form_that_is_not_taken_together_with_a_search_is_given_up_and_not_the_search():
+    inner = ScriptedModel([refusal("Web Search cannot be used with JSON mode.")], JSON)
+    searching = replace(
+        FORMED, parameters=Parameters(web_search="tool"), without=frozenset({SCHEMA, BASIC_SCHEMA})
+    )
+    await events_of(UnsupportedParametersModel(inner, Facts()), searching)
+    assert inner.requests[-1].without == {SCHEMA, BASIC_SCHEMA, JSON_MODE}
 
 
 @pytest.mark.parametrize(

@@ -360,12 +360,14 @@ def _refused(error: EndpointError, request: Request, without: frozenset[str]) ->
         return frozenset({ANSWER_ALONE})
     if refuses_marks(error, request, without):
         return frozenset({CACHE_CONTROL})
-    if searches := refused_search(error, request, without):
+    forms = refused_forms(error, request, without)
+    # Both together: "Web Search cannot be used with JSON mode." Without the form, the search is still taken.
+    if not forms and (searches := refused_search(error, request, without)):
         return searches
     found = refused_role(error, request, without)
     if found is None and isinstance(error, RequestRefused):
         found = refused_field(error, request, without)
-    return refused_forms(error, request, without) if found is None else frozenset({found})
+    return forms if found is None else frozenset({found})
 
 
 def refused_before(refused: Facts, model: str) -> frozenset[str]:
