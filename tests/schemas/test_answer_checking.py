@@ -105,6 +105,11 @@ def test_a_hostile_schema_or_answer_ends_in_a_problem(schema, answer):
     assert check(schema, json.dumps(answer)).problem
 
 
+def test_values_that_were_wanted_are_written_as_json_in_a_problem():
+    assert check({"enum": [True, None, "é"]}, 5).problem == '5 is not one of [true, null, "é"]'
+    assert check({"const": {"a": None}}, 5).problem == '{"a": null} was expected'
+
+
 @pytest.mark.parametrize("others", [{}, {"additionalProperties": False}])
 def test_many_slow_patterns_end_with_the_time_of_the_check(others):
     seconds = itertools.count()

@@ -275,10 +275,14 @@ def _not_json(text: str, error: Exception) -> str:
 def _worded(error: Any) -> str:
     place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path)
     place = place.removeprefix(".")[:_LONGEST_PROBLEM]
-    message, value = str(error.message), error.instance
-    if not isinstance(value, str) and message.startswith(repr(value)):
-        # The model and the person know JSON, not Python.
-        message = json.dumps(value, ensure_ascii=False) + message.removeprefix(repr(value))
+    message = str(error.message)
+    # The model and the person know JSON, not Python.
+    for value in (error.instance, error.validator_value):
+        python, written = repr(value), json.dumps(value, ensure_ascii=False)
+        if not isinstance(value, str) and message.startswith(python):
+            message = written + message.removeprefix(python)
+        elif not isinstance(value, str) and message.endswith(python):
+            message = message.removesuffix(python) + written
     message = " ".join(message.split())
     if len(message) > _LONGEST_PROBLEM:
         half = _LONGEST_PROBLEM // 2
