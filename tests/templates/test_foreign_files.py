@@ -91,9 +91,18 @@ def test_one_that_cannot_be_used_hides_no_other(tmp_path, content, message):
     assert good.template is not None
 
 
-def test_a_name_that_is_none_here_is_an_error(tmp_path):
+@pytest.mark.parametrize("name", ["a b", "x.md"])
+def test_a_name_that_is_none_here_is_an_error(tmp_path, name):
     with pytest.raises(ConfigurationError, match="is not a template name"):
-        ForeignFile("a b", tmp_path).read()
+        ForeignFile(name, tmp_path).read()
+
+
+def test_a_folder_with_too_many_entries_is_refused_not_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr("chatcli.templates.foreign_files._MOST_ENTRIES", 2)
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.yaml").write_text("prompt: Hello")
+    with pytest.raises(UsageError, match="has more than 2 entries"):
+        foreign_files(tmp_path)
 
 
 @given(st.text())

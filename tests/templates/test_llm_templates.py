@@ -88,6 +88,7 @@ def test_text_alone_is_a_prompt_and_a_system_prompt_alone_takes_the_input():
         ),
         ("a: " + "9" * 5_000, "x is not valid YAML"),
         ("a: 2000-99-99", "x is not valid YAML"),
+        ("? 0x" + "f" * 5_000 + "\n: 1", "x is not valid YAML: it has a number that is too long"),
     ],
 )
 def test_what_is_none_or_hostile_is_an_error(text, message):
@@ -110,6 +111,14 @@ def test_only_options_that_fit_are_taken(options, taken):
     template = read_llm_template("x", f"prompt: a\noptions: {{{options}}}")
     assert {key: value for key, value in template.settings.items() if key != "description"} == taken
     assert bool(template.left_out) is not bool(taken)
+
+
+def test_keys_that_json_does_not_have_are_left_out():
+    template = read_llm_template("x", "prompt: a\n2020-01-01: b\ntools: {2020-01-01: c}")
+    assert template.left_out == (
+        '2020-01-01 "b" (no such setting here)',
+        "tools {datetime.date(2020, 1, 1): 'c'} (tools of llm)",
+    )
 
 
 KEYS = st.sampled_from(

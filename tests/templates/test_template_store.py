@@ -62,6 +62,17 @@ def test_templates_are_markdown_or_text(store):
     assert store.path_for("new").name == "new.md"
 
 
+def test_saving_one_does_not_look_at_all_others(store, monkeypatch):
+    store.save("a", "Hello")
+
+    def scandir(_):
+        raise AssertionError
+
+    monkeypatch.setattr("os.scandir", scandir)
+    store.save("a", "Hello again")
+    store.save("b", "Hello")
+
+
 def test_a_path_names_a_template_too(store, tmp_path):
     (tmp_path / "letter.md").write_bytes(b"\xef\xbb\xbfDear {{ name }}\r\n")
     template = store.find(str(tmp_path / "letter.md")).template()

@@ -10,13 +10,13 @@ from __future__ import annotations
 import errno
 import os
 import re
-from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError, UsageError
 from chatcli.storage.private_files import read_regular
 from chatcli.templates.foreign_template import ForeignTemplate, described
-from chatcli.templates.template import INPUT, NAME, Placeholder
+from chatcli.templates.template import INPUT, Placeholder
+from chatcli.templates.template_store import is_template_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +29,6 @@ _USER_FILE: Final = "user.md"
 _YAML: Final = (".yaml", ".yml")
 _MOST_ENTRIES: Final = 5_000
 _LONGEST_BYTES: Final = 200_000
-_NAME: Final = re.compile(NAME)
 _VARIABLE: Final = re.compile(r"[^\W\d][\w-]*")
 _FABRIC_PLACE: Final = re.compile(r"\{\{(?P<name>[^{}\n]*)\}\}")
 
@@ -42,7 +41,7 @@ class ForeignFile(NamedTuple):
 
     def read(self) -> ForeignTemplate:
         """Return the template. Raise a ``ChatcliError`` if it cannot be read."""
-        if not _NAME.fullmatch(self.name):
+        if not is_template_name(self.name):
             raise ConfigurationError(f"{self.name!r} is not a template name", hint="rename it")
         if self.path.suffix in _YAML:
             from chatcli.templates.llm_templates import read_llm_template  # noqa: PLC0415 - fabric needs no YAML
@@ -84,7 +83,12 @@ def _found(path: Path) -> list[ForeignFile]:
 
 def _inside(folder: Path) -> Iterator[ForeignFile]:
     with os.scandir(folder) as entries:
-        for entry in islice(entries, _MOST_ENTRIES):
+        for number, entry in enumerate(entries):
+            if number == _MOST_ENTRIES:
+                raise UsageError(
+                    f"{folder} has more than {_MOST_ENTRIES:,} entries",
+                    hint="name one of its templates, or a smaller folder",
+                )
             inner = folder / entry.name
             # A link could lead to a file that is not part of the template.
             if entry.is_symlink():

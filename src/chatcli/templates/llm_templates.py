@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chatcli.templates.template import Segment
 
 _DEEPEST: Final = 40
+_LONGEST_NUMBER_BITS: Final = 1_000
 _DOLLARS: Final = re.compile(
     r"\$(?:(?P<dollar>\$)|(?P<name>[_a-zA-Z][_a-zA-Z0-9]*)|\{(?P<braced>[_a-zA-Z][_a-zA-Z0-9]*)\})"
 )
@@ -108,6 +109,14 @@ def _loaded(name: str, text: str) -> object:
             self.depth -= 1
             return node
 
+    def whole_number(loader: Any, node: object) -> object:
+        number = loader.construct_yaml_int(node)
+        if number.bit_length() > _LONGEST_NUMBER_BITS:
+            raise yaml.YAMLError("it has a number that is too long")
+        return number
+
+    # Python does not write a number of more than 4,300 digits, but YAML reads one in hexadecimal.
+    Loader.add_constructor("tag:yaml.org,2002:int", whole_number)
     try:
         return yaml.load(text, Loader)  # noqa: S506 - a safe one
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
@@ -119,9 +128,16 @@ def _loaded(name: str, text: str) -> object:
 
 def _left_out(key: str, value: object) -> str:
     reason = _REASONS.get(key, "no such setting here")
-    shown = json.dumps(value, ensure_ascii=False, default=str) if key != "functions" else ""
+    shown = _shown(value) if key != "functions" else ""
     shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
     return f"{key} {shown} ({reason})" if shown else f"{key} ({reason})"
+
+
+def _shown(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except TypeError:  # keys of YAML may be dates
+        return str(value)
 
 
 def _text_at(name: str, table: Mapping[str, Any], key: str) -> str:

@@ -120,12 +120,14 @@ class TemplateStore:
 
         Raise ``UsageError`` for an invalid name.
         """
-        if not _NAME.fullmatch(name) or name.endswith(SUFFIXES):
+        if not is_template_name(name):
             raise UsageError(
                 f"{name!r} is not a template name",
                 hint="use letters, digits, and dashes or dots between them",
             )
-        return _files(self.folder).get(name, self.folder / f"{name}{SUFFIXES[0]}")
+        # Not looked up among all files: an import asks for thousands of names.
+        paths = [self.folder / f"{name}{suffix}" for suffix in SUFFIXES]
+        return next((path for path in paths if path.is_file()), paths[0])
 
     def save(self, name: str, text: str) -> Path:
         """Write one of the person's templates; return its path. Raise ``LocalIOError``.
@@ -162,6 +164,11 @@ class TemplateStore:
                 hint=nearest(name, list(entries)) or f"templates: {', '.join(entries)}",
             )
         return entries[name]
+
+
+def is_template_name(name: str) -> bool:
+    """Whether a template of the person's can be called ``name``."""
+    return _NAME.fullmatch(name) is not None and not name.endswith(SUFFIXES)
 
 
 def _files(folder: Path) -> dict[str, Path]:

@@ -139,6 +139,16 @@ def test_an_import_says_what_to_do_about_each_that_failed(command, own, tmp_path
     assert command("templates", "import", str(tmp_path), "-q")[1].err == ""
 
 
+def test_of_two_with_one_name_only_the_first_is_imported(command, own, tmp_path):
+    (tmp_path / "a.yaml").write_text("prompt: First")
+    (tmp_path / "a.yml").write_text("prompt: Second")
+    for options in ((), ("--replace",)):
+        _, screen = command("templates", "import", str(tmp_path), *options)
+        assert screen.out == "a: imported\na: not imported: another one of this name was\n"
+        assert "First" in (own / "a.md").read_text()
+        (own / "a.md").unlink()
+
+
 def test_an_import_that_takes_nothing_is_an_error(command, own, tmp_path):
     (tmp_path / "x.yaml").write_text("- a")
     code, screen = command("templates", "import", str(tmp_path / "x.yaml"))

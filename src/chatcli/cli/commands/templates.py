@@ -148,6 +148,8 @@ def _import(options: Namespace, store: TemplateStore, terminal: Terminal) -> Exi
         known = before.get(name)
         if template is None:
             lines = [f"{name}: not imported: {error.message}" if error is not None else name]
+        elif name in imported:
+            lines = [f"{name}: not imported: another one of this name was"]
         elif known is not None and not known.is_shipped and not options.replace:
             lines = [f"{name}: there already (--replace replaces it)"]
         else:
