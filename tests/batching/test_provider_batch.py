@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -62,7 +63,9 @@ async def api_at(server):
         )
 
 
-async def finished(provider, path, source, *, terms=None, sleep=None, resumes=False, **limits):
+async def finished(
+    provider, path, source, *, terms=None, sleep=None, resumes=False, retries_failed=False, **limits
+):
     """Run to the end, and return the results on disk and the pauses."""
     pauses = []
 
@@ -72,7 +75,7 @@ async def finished(provider, path, source, *, terms=None, sleep=None, resumes=Fa
     terms = terms or Terms()
     async with serving(choose=provider.choose) as server, api_at(server) as api:
         output = ResultFile(path)
-        output.open(resumes=resumes)
+        output.open(resumes=resumes, retries_failed=retries_failed)
         try:
             await ProviderRun(
                 api,
@@ -162,11 +165,55 @@ async def test_a_run_that_ends_while_it_waits_goes_on_where_it_was(tmp_path):
     path, provider = tmp_path / "out.jsonl", BatchProvider(("in_progress",) * 2 + ("completed",))
     with pytest.raises(Interrupted):
         await finished(provider, path, rows(5), sleep=leave, most_rows=3)
-    assert json.loads((tmp_path / "out.jsonl.batch.json").read_text())["is_whole"] is True
     found, _ = await finished(provider, path, rows(5), resumes=True)
     assert len(provider.uploads) == 2
     assert [row["text"] for row in found] == [f"<Say {number}>" for number in range(5)]
     assert not (tmp_path / "out.jsonl.batch.json").exists()
+
+
+async def test_rows_added_while_the_provider_works_are_sent_too(tmp_path):
+    path, provider = tmp_path / "out.jsonl", BatchProvider(("in_progress",) * 2 + ("completed",))
+    with pytest.raises(Interrupted):
+        await finished(provider, path, rows(3), sleep=leave, most_rows=2)
+    found, _ = await finished(provider, path, rows(5), resumes=True)
+    assert [len(upload) for upload in provider.uploads] == [2, 1, 2]
+    assert [row["text"] for row in found] == [f"<Say {number}>" for number in range(5)]
+
+
+async def test_rows_that_failed_are_asked_again_beside_those_the_provider_works_on(tmp_path):
+    class HalfDone(BatchProvider):
+        def _state(self, number):
+            self.statuses = ("in_progress",) if number == 1 and not repaired else ("completed",)
+            return super()._state(number)
+
+    repaired = []
+    provider = HalfDone(outcome=lambda line: answered(line) if repaired else refused(line))
+    path = tmp_path / "out.jsonl"
+    bad = BatchRow(6, None, 6, error=UsageError("line 7 is not JSON"))
+    with pytest.raises(Interrupted):
+        await finished(provider, path, [*rows(6), bad], sleep=leave, most_rows=3)
+    assert [bool(row["error"]) for row in results(path)] == [True] * 4
+    repaired.append(True)
+    found, _ = await finished(provider, path, [*rows(6), bad], resumes=True, retries_failed=True)
+    assert [row["text"] for row in found] == [*(f"<Say {number}>" for number in range(6)), ""]
+    assert [[line["custom_id"][0] for line in upload] for upload in provider.uploads] == [
+        ["0", "1", "2"],
+        ["3", "4", "5"],
+        ["0", "1", "2"],
+    ]
+
+
+async def test_results_of_another_input_are_not_taken_and_not_lost(tmp_path):
+    path, provider = tmp_path / "out.jsonl", BatchProvider(("in_progress", "completed"))
+    with pytest.raises(Interrupted):
+        await finished(provider, path, rows(2), sleep=leave)
+    first, second = rows(2)
+    changed = replace(second, digest=second.digest + 1)
+    with pytest.raises(UsageError, match="row 1 is another one"):
+        await finished(provider, path, [first, changed], resumes=True)
+    found, _ = await finished(provider, path, [first, second], resumes=True)
+    assert [row["text"] for row in found] == ["<Say 0>", "<Say 1>"]
+    assert len(provider.batches) == 1
 
 
 async def test_a_reached_budget_keeps_what_was_sent_before(tmp_path):
@@ -207,7 +254,6 @@ async def left(tmp_path):
     noted = json.loads(sent_of(path).read_text())
     noted["parts"] = noted["parts"][:3]
     noted["parts"][2]["id"] = ""
-    noted["is_whole"] = False
     sent_of(path).write_text(json.dumps(noted))
     return path, provider
 

@@ -17,6 +17,12 @@ def test_without_a_near_name_all_are_listed():
     assert did_you_mean("xyz", ["model", "seed"]) == "known: model, seed"
 
 
+def test_of_very_many_the_first_are_listed():
+    listed = did_you_mean("xyz", map(str, range(1_200)), "templates")
+    assert listed.startswith("templates: 0, 1, 2")
+    assert listed.endswith("98, 99 and 1,100 more")
+
+
 def test_without_any_name_that_is_reported():
     assert did_you_mean("xyz", []) == "there are none"
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, field
 from dataclasses import replace as replace_fields
 from typing import TYPE_CHECKING, Any, Final
 
+from chatcli.batching.result_file import other_input
 from chatcli.batching.results import BatchResult
 from chatcli.batching.row_answers import RowAnswer
 from chatcli.core.errors import (
@@ -55,6 +57,7 @@ _SUFFIX: Final = ".batch.json"
 _MOST_UNKNOWN: Final = 20
 """So many times in succession a status that is not known is taken for one of waiting: a quarter of an hour."""
 _NOT_FOUND: Final = 404
+_CUSTOM_ID: Final = re.compile(r"([0-9]{1,18})-[0-9a-f]{16}")
 
 
 @dataclass(slots=True)
@@ -72,12 +75,11 @@ class SentPart:
 
 @dataclass(slots=True)
 class SentParts:
-    """What was sent to the provider, in the file ``path``. ``endpoint`` is where; ``is_whole`` once every row was sent."""
+    """What was sent to the provider, in the file ``path``; ``endpoint`` is where. No two ``parts`` overlap."""
 
     path: Path
     endpoint: str
     parts: list[SentPart] = field(default_factory=list)
-    is_whole: bool = False
 
     @classmethod
     def beside(cls, output: Path, endpoint: str, *, starts_over: bool = False) -> SentParts:
@@ -91,7 +93,6 @@ class SentParts:
         try:
             stored = json.loads(sent.path.read_bytes())
             sent.parts = [SentPart(**part) for part in stored["parts"]]
-            sent.is_whole = stored["is_whole"]
         except FileNotFoundError:
             return sent
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -108,7 +109,6 @@ class SentParts:
     def save(self) -> None:
         stored = {
             "endpoint": self.endpoint,
-            "is_whole": self.is_whole,
             "parts": [asdict(part) for part in self.parts],
         }
         try:
@@ -122,6 +122,10 @@ class SentParts:
     def is_at_work(self) -> bool:
         """Whether the provider works on any of it."""
         return any(part.id for part in self.parts)
+
+    def holds(self, index: int) -> bool:
+        """Return whether the row was sent, and its result is not back."""
+        return any(part.first <= index <= part.last for part in self.parts)
 
     def delete(self) -> None:
         with suppress(OSError):
@@ -169,8 +173,7 @@ class ProviderRun:
     async def run(self) -> None:
         """Send what was not sent, wait, and write the results. Raise a ``ChatcliError``; calling it again goes on."""
         await self._settle()
-        if not self._sent.is_whole:
-            await self._send()
+        await self._send()
         poll_s = _FIRST_POLL_S
         while self._sent.parts:
             for part in list(self._sent.parts):
@@ -201,31 +204,30 @@ class ProviderRun:
             except RequestRefused:
                 # The file may be gone by now. The rows are sent anew.
                 self._sent.parts.remove(part)
-                self._sent.is_whole = False
             self._sent.save()
 
     async def _send(self) -> None:
-        sent_up_to = max((part.last for part in self._sent.parts), default=-1)
+        """Send the rows that have no result and were not sent: all, or those that were added, or failed and are to be asked again."""
         upload = self._output.path.with_name(f".{self._output.path.name}.upload.jsonl")
         part: list[bytes] = []
         first = last = size_bytes = 0
         try:
             for row in self._rows():
-                if row.index <= sent_up_to or self._output.done.is_done(row.index, row.digest):
+                if self._output.done.is_done(row.index, row.digest):
                     continue
-                line = await self._line(row)
-                if line is None:
-                    continue
-                if part and (len(part) >= self._most_rows or size_bytes + len(line) > self._most_bytes):
+                was_sent = row.request is not None and self._sent.holds(row.index)
+                line = None if was_sent else await self._line(row)
+                is_full = len(part) >= self._most_rows or size_bytes + len(line or b"") > self._most_bytes
+                if part and (was_sent or is_full):
                     await self._submit(upload, part, first, last)
                     part, size_bytes = [], 0
+                if line is None:
+                    continue
                 first, last = first if part else row.index, row.index
                 part.append(line)
                 size_bytes += len(line)
             if part:
                 await self._submit(upload, part, first, last)
-            self._sent.is_whole = True
-            self._sent.save()
         finally:
             with suppress(OSError):
                 upload.unlink()
@@ -313,7 +315,7 @@ class ProviderRun:
         """Write the results of a part, and an error for every row that has none."""
         # Of the rows only what their results need: prompts may be long.
         waiting = {
-            _custom_id(row): replace_fields(
+            row.index: replace_fields(
                 row,
                 request=Request(
                     row.request.model,
@@ -348,16 +350,23 @@ class ProviderRun:
         ]
         self._write(results)
 
-    async def _take_file(self, file: str, waiting: dict[str, BatchRow]) -> None:
-        """Write the results in a file, and remove their rows from ``waiting``."""
+    async def _take_file(self, file: str, waiting: dict[int, BatchRow]) -> None:
+        """Write the results in a file, and remove their rows from ``waiting``.
+
+        Raise ``UsageError`` for the result of a row that was another one when it was sent.
+        """
         results: list[BatchResult] = []
         try:
             async with aclosing(self._provider.lines(file)) as lines:
                 async for line in lines:
                     fields = _object(line)
-                    found = waiting.pop(as_text(fields.get("custom_id")), None)
+                    custom_id = as_text(fields.get("custom_id"))
+                    found = waiting.get(_index_in(custom_id))
                     if found is None:
                         continue
+                    if custom_id != _custom_id(found):
+                        raise other_input(found.index)
+                    del waiting[found.index]
                     results.append(await self._result(found, fields))
                     if len(results) >= _RESULTS_AT_ONCE:
                         self._write(results)
@@ -398,6 +407,12 @@ class ProviderRun:
 
 def _custom_id(row: BatchRow) -> str:
     return f"{row.index}-{row.digest:016x}"
+
+
+def _index_in(custom_id: str) -> int:
+    """Return the index of the row that was sent with ``custom_id``, -1 if that is none of this program's."""
+    match = _CUSTOM_ID.fullmatch(custom_id)
+    return int(match[1]) if match else -1
 
 
 def _object(line: bytes) -> dict[str, Any]:

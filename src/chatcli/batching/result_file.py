@@ -57,12 +57,17 @@ class DoneRows:
         """Return whether the row has a result. Raise ``UsageError`` if that is one of another input."""
         before = self.digest(index)
         if before not in (0, digest):
-            raise UsageError(
-                f"this is not the input of the results: row {index:,} is another one",
-                hint="name the same input and --prompt, or another --out; --force starts over",
-                code="other_input",
-            )
+            raise other_input(index)
         return before != 0
+
+
+def other_input(index: int) -> UsageError:
+    """Return the error for a row that has changed since it was asked."""
+    return UsageError(
+        f"this is not the input of the results: row {index:,} is another one",
+        hint="name the same input and --prompt, or another --out; --force starts over",
+        code="other_input",
+    )
 
 
 class ResultFile:

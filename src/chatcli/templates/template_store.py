@@ -14,7 +14,7 @@ from chatcli.core.typed_paths import typed_path
 from chatcli.storage import private_files
 from chatcli.storage.private_files import read_regular_or_pipe
 from chatcli.templates.template import NAME, TemplateText, read_template
-from chatcli.text.hints import nearest
+from chatcli.text.hints import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -161,7 +161,7 @@ class TemplateStore:
         if name not in entries:
             raise UsageError(
                 f"there is no template {name}",
-                hint=nearest(name, list(entries)) or f"templates: {', '.join(entries)}",
+                hint=did_you_mean(name, entries, "templates"),
             )
         return entries[name]
 

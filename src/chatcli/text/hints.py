@@ -10,12 +10,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_MOST_LISTED: Final = 100
+
+
 def did_you_mean(name: str, known: Iterable[str], kind: str = "known") -> str:
-    """Return a hint with the nearest of ``known``, or all of them, headed by ``kind``, if none is near."""
+    """Return a hint with the nearest of ``known``, or all of them, headed by ``kind``, if none is near.
+
+    Of very many the first are named: a person may have thousands of templates.
+    """
     candidates = list(known)
     if sentence := nearest(name, candidates):
         return sentence
-    return f"{kind}: {', '.join(candidates)}" if candidates else "there are none"
+    more = len(candidates) - _MOST_LISTED
+    listed = ", ".join(candidates[:_MOST_LISTED]) + (f" and {more:,} more" if more > 0 else "")
+    return f"{kind}: {listed}" if candidates else "there are none"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
