@@ -99,6 +99,17 @@ async def test_after_a_cut_it_goes_on_where_it_was(fetched):
     assert fetched.pauses == [1.0, 1.0]
 
 
+@pytest.mark.parametrize("tag", ['"\xfc"', '"a\nb"'])
+async def test_a_tag_that_cannot_be_sent_back_does_not_stop_it(fetched, tag):
+    fetched.part.opened(0, tag).close()
+    fetched.part.path.write_bytes(CONTENT[:5_000])
+    async with serving(choose=FileServer(tag="")) as server:
+        await fetched.run(server)
+    assert server.requests[0].headers["range"] == "bytes=5000-"
+    assert "if-range" not in server.requests[0].headers
+    assert fetched.part.path.read_bytes() == CONTENT
+
+
 @settings(deadline=None, max_examples=20)
 @given(st.lists(st.integers(min_value=0, max_value=4_000), max_size=4), st.booleans(), st.booleans())
 def test_however_it_is_cut_the_file_is_the_whole_one(tmp_path_factory, cuts, resumes, has_tag):
@@ -219,6 +230,13 @@ async def test_a_redirect_without_encryption_is_refused_before_it_is_followed(fe
         with pytest.raises(RequestRefused, match="without encryption"):
             await fetched.run(server)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("location", ["https://[host/file", "https://host:99999/file"])
+async def test_a_redirect_to_what_is_no_address_is_refused(fetched, location):
+    async with serving(Answer((b"",), 302, {"location": location})) as server:
+        with pytest.raises(RequestRefused, match="an invalid address"):
+            await fetched.run(server)
 
 
 async def test_redirects_in_a_circle_end(fetched):

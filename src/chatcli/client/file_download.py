@@ -111,7 +111,8 @@ class FileDownload:
         headers = {"accept-encoding": "identity"}
         if here_bytes:
             headers["range"] = f"bytes={here_bytes}-"
-            if tag.startswith('"'):  # a weak one does not promise the same bytes
+            # A weak one does not promise the same bytes, and not everything that is received can be sent.
+            if tag.startswith('"') and tag.isascii() and tag.isprintable():
                 headers["if-range"] = tag
         async with self._response(headers) as (endpoint, response):
             new_tag = response.headers.get("etag", "")
@@ -177,8 +178,8 @@ class FileDownload:
                     if response.status_code not in _REDIRECTS:
                         yield endpoint, response
                         return
-            url = urljoin(url, response.headers.get("location", ""))
             try:
+                url = urljoin(url, response.headers.get("location", ""))
                 following = self.endpoint_to(url)
             except ValueError as error:
                 raise RequestRefused(
