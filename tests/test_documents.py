@@ -109,6 +109,7 @@ def test_the_manual_page_names_every_option_and_command() -> None:
             name for option in level.options for name in option.names if rf"\fB{name}\fP" not in page
         } == set()
         assert level.path.rpartition(" ")[2] in page
+    assert r"\fB--local\fP \fI[NAME]\fP" in page, "its value may be left out"
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="needs groff")

@@ -89,4 +89,6 @@ class OutputFile:
 
     def _not_written(self, error: OSError | RuntimeError) -> LocalIOError:
         reason = getattr(error, "strerror", None) or error  # a link to itself has none
-        return LocalIOError(f"cannot write {self._path}: {reason}", hint="check the path and its permissions")
+        return LocalIOError(
+            f"cannot write {self._path}: {reason}", hint="check the path, its permissions and the disk"
+        )

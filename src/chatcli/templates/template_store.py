@@ -208,4 +208,5 @@ def _text_of(path: Path) -> str:
 
 
 def _failed(action: str, path: Path, error: OSError) -> LocalIOError:
-    return LocalIOError(f"cannot {action} {path}: {error.strerror or error}", hint="check its permissions")
+    hint = "check the path, its permissions and the disk" if action == "write" else "check its permissions"
+    return LocalIOError(f"cannot {action} {path}: {error.strerror or error}", hint=hint)

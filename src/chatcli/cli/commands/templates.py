@@ -186,7 +186,8 @@ def keep_schema(folder: SchemaFolder, name: str, schema: Mapping[str, Any]) -> s
                 return free
         except OSError as error:
             raise LocalIOError(
-                f"cannot write {path}: {error.strerror or error}", hint="check its permissions"
+                f"cannot write {path}: {error.strerror or error}",
+                hint="check the path, its permissions and the disk",
             ) from error
     raise AssertionError  # numbers do not end
 

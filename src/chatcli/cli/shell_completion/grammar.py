@@ -67,7 +67,7 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """``names`` are its spellings; ``values`` is ``None`` for a flag, ``metavar`` the name of a value."""
+    """``names`` are its spellings; ``values`` is ``None`` for a flag, ``metavar`` the name of a value, in brackets if it may be left out."""
 
     names: tuple[str, ...]
     help: str
@@ -140,7 +140,8 @@ def _options(parser: Parser) -> Iterator[Option]:
         if action.option_strings:
             values = None if action.nargs == 0 else _values(action)
             metavar = "" if values is None else _metavar(action)
-            yield Option(tuple(action.option_strings), action.help or "", values, metavar)
+            shown = f"[{metavar}]" if metavar and action.nargs == "?" else metavar
+            yield Option(tuple(action.option_strings), action.help or "", values, shown)
 
 
 def _metavar(action: argparse.Action) -> str:

@@ -229,7 +229,7 @@ def _write(path: Path, chunks: Iterable[str]) -> None:
     except (LocalIOError, OSError) as error:
         reason = str(error).removeprefix(f"cannot write {unfinished}: ")
         raise LocalIOError(
-            f"cannot write {path}: {reason}", hint="check the path and its permissions"
+            f"cannot write {path}: {reason}", hint="check the path, its permissions and the disk"
         ) from error
     finally:
         with suppress(OSError):
