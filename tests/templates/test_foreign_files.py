@@ -91,6 +91,17 @@ def test_one_that_cannot_be_used_hides_no_other(tmp_path, content, message):
     assert good.template is not None
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_one_that_cannot_be_looked_into_hides_no_other(tmp_path):
+    for name in ("bad", "good"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "bad" / "system.md").symlink_to(tmp_path / "bad" / "system.md")
+    (tmp_path / "good" / "system.md").write_text("Hello")
+    bad, good = read_foreign(foreign_files(tmp_path))
+    assert bad.error.message.startswith(f"cannot read {tmp_path / 'bad'}: ")
+    assert good.template is not None
+
+
 @pytest.mark.parametrize("name", ["a b", "x.md"])
 def test_a_name_that_is_none_here_is_an_error(tmp_path, name):
     with pytest.raises(ConfigurationError, match="is not a template name"):

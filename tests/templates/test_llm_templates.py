@@ -88,6 +88,8 @@ def test_text_alone_is_a_prompt_and_a_system_prompt_alone_takes_the_input():
         ),
         ("a: " + "9" * 5_000, "x is not valid YAML"),
         ("a: 2000-99-99", "x is not valid YAML"),
+        ("prompt: !!bool maybe", "x is not valid YAML"),
+        ('prompt: !!int ""', "x is not valid YAML"),
         ("? 0x" + "f" * 5_000 + "\n: 1", "x is not valid YAML: it has a number that is too long"),
     ],
 )

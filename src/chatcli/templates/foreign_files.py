@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.core.errors import ChatcliError, ConfigurationError, LocalIOError, UsageError
@@ -58,9 +59,7 @@ def foreign_files(path: Path) -> list[ForeignFile]:
     try:
         found = _found(path)
     except OSError as error:
-        raise LocalIOError(
-            f"cannot read {path}: {error.strerror or error}", hint="check the path and its permissions"
-        ) from error
+        raise _unreadable(path, error) from error
     if not found:
         raise UsageError(
             f"nothing to import at {path}",
@@ -93,14 +92,30 @@ def _inside(folder: Path) -> Iterator[ForeignFile]:
             # A link could lead to a file that is not part of the template.
             if entry.is_symlink():
                 continue
-            if entry.is_dir() and _is_pattern(inner):
+            if entry.is_dir() and _may_be_pattern(inner):
                 yield ForeignFile(entry.name, inner)
             elif entry.is_file() and inner.suffix in _YAML:
                 yield ForeignFile(inner.stem, inner)
 
 
 def _is_pattern(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (_SYSTEM_FILE, _USER_FILE))
+    return any(_is_file(folder / name) for name in (_SYSTEM_FILE, _USER_FILE))
+
+
+def _may_be_pattern(folder: Path) -> bool:
+    """Return also whether that cannot be found out: then reading it says why, and the others are imported."""
+    try:
+        return _is_pattern(folder)
+    except OSError:
+        return True
+
+
+def _is_file(path: Path) -> bool:
+    """Raise ``OSError`` if that cannot be found out, which ``Path.is_file`` does not do in every version of Python."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def read_foreign_text(path: Path) -> str:
@@ -116,14 +131,22 @@ def read_foreign_text(path: Path) -> str:
             raise ConfigurationError(
                 f"{path} is too long", hint=f"a file may have {_LONGEST_BYTES:,} bytes"
             ) from error
-        raise LocalIOError(
-            f"cannot read {path}: {error.strerror or error}", hint="check its permissions"
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> LocalIOError:
+    return LocalIOError(
+        f"cannot read {path}: {error.strerror or error}", hint="check the path and its permissions"
+    )
 
 
 def _pattern(file: ForeignFile) -> ForeignTemplate:
     paths = [file.path / name for name in (_SYSTEM_FILE, _USER_FILE)]
-    text = "\n\n".join(filter(None, (read_foreign_text(path).strip() for path in paths if path.is_file())))
+    try:
+        paths = [path for path in paths if _is_file(path)]
+    except OSError as error:
+        raise _unreadable(file.path, error) from error
+    text = "\n\n".join(filter(None, (read_foreign_text(path).strip() for path in paths)))
     left_out: list[str] = []
     segments = list(_fabric_segments(text, left_out))
     if not any(isinstance(segment, Placeholder) and segment.name == INPUT for segment in segments):

@@ -25,6 +25,15 @@ _LONGEST_NUMBER_BITS: Final = 1_000
 _DOLLARS: Final = re.compile(
     r"\$(?:(?P<dollar>\$)|(?P<name>[_a-zA-Z][_a-zA-Z0-9]*)|\{(?P<braced>[_a-zA-Z][_a-zA-Z0-9]*)\})"
 )
+_NO_VALUE: Final = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What PyYAML raises, as it comes, for values that are none: ``!!bool maybe``, ``!!int ""``."""
 _OPTIONS: Final = {
     "temperature": "temperature",
     "top_p": "top_p",
@@ -119,7 +128,7 @@ def _loaded(name: str, text: str) -> object:
     Loader.add_constructor("tag:yaml.org,2002:int", whole_number)
     try:
         return yaml.load(text, Loader)  # noqa: S506 - a safe one
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (yaml.YAMLError, *_NO_VALUE) as error:
         shown = " ".join(str(error).split())
         raise ConfigurationError(
             f"{name} is not valid YAML: {shown}", hint="have it checked by llm: llm templates show NAME"
