@@ -361,6 +361,26 @@ def test_what_earlier_versions_noted_is_still_read(tmp_path):
     assert SentParts.beside(path, "here").is_at_work
 
 
+@pytest.mark.parametrize(
+    "parts", ["[" * 100_000, '{"parts": [{"id": 5, "first": "a", "last": 1}], "endpoint": "here"}']
+)
+def test_a_damaged_note_of_what_was_sent_is_named(tmp_path, parts):
+    path = tmp_path / "out.jsonl"
+    sent_of(path).write_text(parts)
+    with pytest.raises(LocalIOError, match="cannot read"):
+        SentParts.beside(path, "here")
+
+
+async def test_an_endpoint_without_batches_is_asked_about_that(tmp_path):
+    class Without(BatchProvider):
+        def choose(self, _):
+            return json_answer({"error": {"message": "not found"}}, status=404)
+
+    with pytest.raises(RequestRefused, match="not found") as caught:
+        await finished(Without(), tmp_path / "out.jsonl", rows(1))
+    assert caught.value.hint == "does this endpoint have a batch API?"
+
+
 def test_batches_of_another_endpoint_are_not_asked_for_here(tmp_path):
     sent = SentParts.beside(tmp_path / "out.jsonl", "http://one/v1")
     sent.save()

@@ -73,6 +73,14 @@ class SentPart:
     input_file: str = ""
 
 
+def _stored_part(stored: Any) -> SentPart:
+    """Raise ``TypeError`` or ``KeyError`` if it is none."""
+    part = SentPart(**stored)
+    if [type(value) for value in asdict(part).values()] != [str, int, int, str]:
+        raise TypeError(stored)
+    return part
+
+
 @dataclass(slots=True)
 class SentParts:
     """What was sent to the provider, in the file ``path``; ``endpoint`` is where. No two ``parts`` overlap."""
@@ -92,10 +100,10 @@ class SentParts:
             sent.delete()
         try:
             stored = json.loads(sent.path.read_bytes())
-            sent.parts = [SentPart(**part) for part in stored["parts"]]
+            sent.parts = [_stored_part(part) for part in stored["parts"]]
         except FileNotFoundError:
             return sent
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise LocalIOError(
                 f"cannot read {sent.path}", hint="delete it to send everything again"
             ) from error

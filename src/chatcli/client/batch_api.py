@@ -6,17 +6,17 @@ Reference: https://platform.openai.com/docs/guides/batch
 from __future__ import annotations
 
 import json
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.direct_http import DirectResponse, status_error_of
 from chatcli.client.openai_errors import translated
-from chatcli.core.errors import BadResponse
+from chatcli.core.errors import BadResponse, RequestRefused
 from chatcli.core.json_values import as_object, as_text, objects_in, optional_count
 from chatcli.core.ports import ProviderBatchState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
     from pathlib import Path
 
     from chatcli.client.openai_model import OpenAIModel
@@ -31,6 +31,8 @@ _PAGE: Final = 100
 _MOST_PAGES: Final = 100
 _LONGEST_LINE_BYTES: Final = 256 * 1024 * 1024
 _OK: Final = range(200, 300)
+_UNKNOWN_PATH: Final = frozenset({404, 405, 501})
+_HAS_BATCHES: Final = "does this endpoint have a batch API?"
 
 
 class BatchApi:
@@ -55,7 +57,7 @@ class BatchApi:
         return json.dumps(fields).encode() + b"\n"
 
     async def upload(self, path: Path) -> str:
-        with translated(self._endpoint), path.open("rb") as file:
+        with self._translated(), path.open("rb") as file:
             async with self._entry.meter.call("files") as call:
                 client = await call.client()
                 uploaded = await client.files.with_raw_response.create(
@@ -64,7 +66,7 @@ class BatchApi:
                 return self._id_in(uploaded.content)
 
     async def create(self, input_file: str) -> str:
-        with translated(self._endpoint):
+        with self._translated():
             async with self._entry.meter.call("batches") as call:
                 client = await call.client()
                 created = await client.batches.with_raw_response.create(
@@ -146,12 +148,21 @@ class BatchApi:
             async for event in events:
                 yield event
 
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Raise errors as chatcli's own, with a hint for an endpoint that does not know the batch API."""
+        try:
+            with translated(self._endpoint):
+                yield
+        except RequestRefused as error:
+            if error.status not in _UNKNOWN_PATH:
+                raise
+            raise error.reworded(hint=_HAS_BATCHES) from error
+
     def _id_in(self, content: bytes) -> str:
         identity = self._object(content).get("id")
         if not isinstance(identity, str) or not identity:
-            raise BadResponse(
-                f"{self._endpoint.host}: sent no id", hint="does this endpoint have a batch API?"
-            )
+            raise BadResponse(f"{self._endpoint.host}: sent no id", hint=_HAS_BATCHES)
         return identity
 
     def _object(self, content: bytes) -> dict[str, Any]:
@@ -160,5 +171,5 @@ class BatchApi:
         except (ValueError, RecursionError) as error:
             raise BadResponse(
                 f"{self._endpoint.host}: sent something that is not JSON",
-                hint="does this endpoint have a batch API?",
+                hint=_HAS_BATCHES,
             ) from error
