@@ -130,6 +130,11 @@ class TestForPrograms:
         assert second["error"]["status"] == 404
         assert list(second) == list(first)
 
+    def test_what_is_wrong_before_any_turn_is_not_said_of_the_model_in_use(self, program, server):
+        done = program.run("--local", "--compare", "alpha", "-o", "json", "Hi", server=server)
+        assert json.loads(done.stdout)["error"]["message"].startswith("alpha is no profile")
+        assert "\nerror: alpha is no profile" in done.stderr
+
     def test_json_lines_name_their_turn_and_each_turn_has_its_end(self, program, server):
         done = program.run("--compare", "alpha,beta", "-o", "jsonl", "Hi", server=server)
         lines = [json.loads(line) for line in done.stdout.splitlines()]

@@ -44,6 +44,10 @@ from render.turns import CANCELLED, FAILED, FINISHED, show
             "stopped; the partial answer is kept (chatcli -c, then /continue)",
             "stopped",
         ),
+        (
+            "continuing in memory; /save NAME saves it elsewhere",
+            *("continuing in memory; -s PATH saves elsewhere",) * 2,
+        ),
         ("kept", "kept", "kept"),
     ],
 )

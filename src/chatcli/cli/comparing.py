@@ -250,11 +250,10 @@ class ComparedOutputs:
         """Report an error from before the turns."""
         end = TurnFailed(TurnResult("", self._settings.model or "", error=error))
         if self._form in ("json", "jsonl"):
-            (observers,) = self.begin([ComparedModel(self._settings.model or "", None, error)])
-            for observe in observers:
-                await observe(end)
-        else:
-            await self._status(end)
+            ((render, *_),) = self.begin([ComparedModel(self._settings.model or "", None, error)])
+            await render(end)
+        # Not as a line about that model, which may not be the one it is about.
+        await self._status(end)
         return self.exit_code() or error.exit_code
 
     def exit_code(self) -> ExitCode:

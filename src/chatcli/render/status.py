@@ -217,6 +217,7 @@ def for_the_shell(line: str, *, is_kept: bool) -> str:
 
     ``/continue`` is a command of a conversation, which can be resumed only if the session ``is_kept``.
     """
+    line = line.replace("/save NAME saves it elsewhere", "-s PATH saves elsewhere")
     return line.replace("/continue", "chatcli -c, then /continue") if is_kept else _CONTINUE.sub("", line)
 
 
