@@ -42,6 +42,15 @@ def test_a_name_may_be_of_any_script(name):
     assert properties(f"{name} int, b") == {name: {"type": "integer"}, "b": TEXT}
 
 
+def test_the_punctuation_of_chinese_and_japanese_keyboards_means_the_same():
+    wide, narrow = (
+        "姓名，年龄？ int，标签 list：照片上的词，全部的，城市",
+        "姓名,年龄? int,标签 list:照片上的词，全部的,城市",
+    )
+    assert read_short_form(wide) == read_short_form(narrow)
+    assert read_short_form("姓名：全名，\n年龄 int，") == read_short_form("姓名: 全名\n年龄 int")
+
+
 def test_a_description_follows_a_colon_and_may_hold_commas():
     assert properties("tags list: the words on the label, all of them, size int") == {
         "tags": {

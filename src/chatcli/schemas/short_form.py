@@ -8,8 +8,9 @@
     of          := a type other than list, also in brackets: list[int]
 
 A field is a text unless it names a type, and required unless its name ends in ``?``. A comma in a description begins
-a field only if what follows reads as one; on lines of their own, descriptions hold every comma. It is the short form of
-``llm`` (https://llm.datasette.io/en/stable/schemas.html), which lets answers have other fields as well, with lists, dates, choices and optional fields.
+a field only if what follows reads as one; on lines of their own, descriptions hold every comma. The full-width ``，：？`` of
+Chinese and Japanese keyboards mean the same. It is the short form of ``llm`` (https://llm.datasette.io/en/stable/schemas.html),
+which lets answers have other fields as well, with lists, dates, choices and optional fields.
 """
 
 from __future__ import annotations
@@ -40,10 +41,13 @@ TYPES: Final[dict[str, dict[str, str]]] = {
 _LIST: Final = "list"
 _MOST_FIELDS: Final = 200
 _FIELD: Final = re.compile(
-    r"\s*(?P<name>[^\s:,?]{1,64})(?P<optional>\?)?"
-    r"(?:\s+(?P<type>[^\s:,]+(?:\s+[^\s:,]+)?))?\s*(?::(?P<description>.*))?\s*",
+    r"\s*(?P<name>[^\s:：,，?？]{1,64})(?P<optional>[?？])?"
+    r"(?:\s+(?P<type>[^\s:：,，]+(?:\s+[^\s:：,，]+)?))?\s*(?:[:：](?P<description>.*))?\s*",
     re.DOTALL,
 )
+_COMMAS: Final = ",，"
+_COMMA: Final = re.compile(f"([{_COMMAS}])")
+_COLON: Final = re.compile("[:：]")
 _LIST_OF: Final = re.compile(r"list(?:\s*\[\s*(?P<inside>[^\[\]\s]+)\s*\]|\s+(?P<of>\S+))?")
 _EXAMPLE: Final = "write fields as: name, age int, tags list: the words on the label"
 
@@ -77,15 +81,15 @@ def read_short_form(text: str) -> dict[str, Any]:
 def _fields(text: str) -> Iterator[Field]:
     if "\n" in text.strip():
         for line in text.splitlines():
-            if line.strip().rstrip(","):
-                yield _field(line.strip().rstrip(","))
+            if line.strip().rstrip(_COMMAS):
+                yield _field(line.strip().rstrip(_COMMAS))
         return
-    held = ""
-    for chunk in text.split(","):
+    held, parts = "", _COMMA.split(text)
+    for comma, chunk in zip(["", *parts[1::2]], parts[::2], strict=True):
         if not held:
             held = chunk
-        elif ":" in held and not _reads_as_field(chunk):
-            held += f",{chunk}"
+        elif _COLON.search(held) and not _reads_as_field(chunk):
+            held += comma + chunk
         else:
             yield _field(held)
             held = chunk
