@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from threading import Event, get_ident
+from threading import Event, Timer, get_ident
 
 from chatcli.telemetry.alert_states import AlertEvent, Firing
 from chatcli.telemetry.alert_watch import AlertWatch
@@ -22,7 +22,8 @@ class Monitor:
         self.is_closed = False
         self.opened = 0
 
-    def check(self):
+    def check(self, *, can_tell):
+        can_tell()
         self.checks += 1
         self.threads.add(get_ident())
         change = AlertChange(None, AlertEvent(0, "r", "tokens", True, 1.0, 1), 0.0)
@@ -134,3 +135,48 @@ def test_what_announces_may_fail():
     watch.append()
     watch.close()
     assert watch.problem == "LookupError"
+
+
+class SlowMonitor(Monitor):
+    """A monitor whose check goes on while the run ends; ``told`` is whether it might announce what it found."""
+
+    def __init__(self):
+        super().__init__()
+        self.began, self.go_on, self.ended = Event(), Event(), Event()
+        self.told = None
+
+    def check(self, *, can_tell):
+        self.began.set()
+        assert self.go_on.wait(WAIT_S)
+        self.told = can_tell()
+        self.ended.set()
+        return super().check(can_tell=can_tell)
+
+
+def test_a_check_that_the_end_of_the_run_does_not_wait_for_leaves_what_it_finds_to_others():
+    monitor = SlowMonitor()
+    watch = AlertWatch(monitor.open, Announced(), every_s=0, last_check_s=0)
+    watch.append()
+    assert monitor.began.wait(WAIT_S)
+    watch.close()
+    monitor.go_on.set()
+    assert monitor.ended.wait(WAIT_S)
+    assert monitor.told is False
+
+
+def test_the_end_of_the_run_waits_for_what_only_this_process_will_announce():
+    announced, is_claimed, go_on = Announced(), Event(), Event()
+
+    class Claiming(Monitor):
+        def check(self, *, can_tell):
+            found = super().check(can_tell=can_tell)
+            is_claimed.set()
+            assert go_on.wait(WAIT_S)
+            return found
+
+    watch = AlertWatch(Claiming().open, announced, every_s=0, last_check_s=0, last_write_s=WAIT_S)
+    watch.append()
+    assert is_claimed.wait(WAIT_S)
+    Timer(0.05, go_on.set).start()
+    watch.close()
+    assert announced.changes

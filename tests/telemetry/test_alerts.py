@@ -266,6 +266,14 @@ def test_a_process_that_does_not_get_the_lock_leaves_it_to_the_one_that_has_it(s
     assert len(world.told()) == 1
 
 
+def test_a_process_that_can_tell_nobody_any_more_leaves_it_to_the_next_one(simulation):
+    world = simulation(SUCCESS)
+    world.call(*[BAD] * 5)
+    assert world.process().check(can_tell=lambda: False).changes == ()
+    assert world.process().events() == []
+    assert len(world.told()) == 1
+
+
 def test_calls_that_cannot_be_read_change_no_alert(simulation):
     world = simulation(SUCCESS)
     world.call(*[BAD] * 5)

@@ -106,11 +106,16 @@ class AlertMonitor:
         """Whether other processes know what this one has announced."""
         return self._own is None
 
-    def check(self) -> CheckedAlerts:
-        """Return what has changed since any process checked last. Raise what ``calls`` raises."""
+    def check(self, *, can_tell: Callable[[], bool] = lambda: True) -> CheckedAlerts:
+        """Return what has changed since any process checked last. Raise what ``calls`` raises.
+
+        If there is something to announce and ``can_tell`` says no, it is left to others.
+        """
         checked = self._looked(self._states().firing)
         if not checked.changes:
             return checked
+        if not can_tell():
+            return checked._replace(changes=())
         try:
             if self._own is not None:
                 return self._noted(self._own)
