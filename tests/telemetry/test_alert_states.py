@@ -65,6 +65,8 @@ def test_only_the_last_events_are_kept(path):
         b'{"firing": [], "events": {}}',
         b'{"firing": {"a": 1, "b": {}, "c": {"since_s": "x", "value": 1}, "d": {"since_s": NaN, "value": 1}}}',
         b'{"events": [1, {}, {"at_s": 1}, {"at_s": true, "is_firing": true}, {"at_s": 1, "is_firing": 1}]}',
+        b'{"events": [{"at_s": -1e15, "is_firing": true}, {"at_s": 1e15, "is_firing": true}]}',
+        b'{"firing": {"a": {"since_s": -1e15, "value": 1}, "b": {"since_s": 1e15, "value": 1}}}',
     ],
 )
 def test_a_damaged_file_counts_as_empty_and_is_written_anew(path, content):

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _MOST_BYTES: Final = 1_000_000
 _MOST_KEPT: Final = 200
 _PATIENCE_S: Final = 1.0
+_LATEST_S: Final = 250_000_000_000
+"""In the year 9892: dates end with the year 9999."""
 
 
 class Firing(NamedTuple):
@@ -116,13 +118,19 @@ def _decoded(content: bytes) -> AlertStates:
     )
 
 
+def _moment_s(value: Any) -> float | None:
+    """Return a time that dates can be made of, ``None`` for any other value."""
+    at_s = optional_number(value)
+    return at_s if at_s is not None and 0 <= at_s <= _LATEST_S else None
+
+
 def _firing(fields: dict[str, Any]) -> Firing | None:
-    since_s, value = optional_number(fields.get("since_s")), optional_number(fields.get("value"))
+    since_s, value = _moment_s(fields.get("since_s")), optional_number(fields.get("value"))
     return None if since_s is None or value is None else Firing(since_s, value)
 
 
 def _event(fields: dict[str, Any]) -> AlertEvent | None:
-    at_s, is_firing = optional_number(fields.get("at_s")), fields.get("is_firing")
+    at_s, is_firing = _moment_s(fields.get("at_s")), fields.get("is_firing")
     if at_s is None or not isinstance(is_firing, bool):
         return None
     return AlertEvent(
