@@ -57,6 +57,20 @@ def test_everything_can_be_said():
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "host"),
+    [
+        ("API.openai.com", "api.openai.com"),
+        ("api.openai.com/v1", "api.openai.com"),
+        ("https://me:secret@llm.example:8443/v1", "llm.example:8443"),
+        ("http://[::1]:8080/v1", "[::1]:8080"),
+        ("embedded", "embedded"),
+    ],
+)
+def test_an_endpoint_is_written_as_a_host_or_as_its_address(written, host):
+    assert rule(endpoint=written).endpoint == host
+
+
 @pytest.mark.parametrize("written", [0.9, "0.9", "90%", "90 %", " 90.0 % "])
 def test_a_share_is_written_as_a_number_or_in_percent(written):
     found = rule(metric="success_rate", threshold=written)
@@ -113,6 +127,8 @@ def test_no_rules_are_written_as_off_or_an_empty_list(off):
         ({"name": "two\nlines"}, "rule 1 name must be one line"),
         ({"name": " "}, "rule 1 name must be a name"),
         ({"model": ""}, "rule 1 model must be a name"),
+        ({"endpoint": "https://"}, "rule 1 endpoint must be a host, like api.openai.com, not 'https://'"),
+        ({"endpoint": "https://[::1"}, "rule 1 endpoint must be a host"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(table, reason):

@@ -144,7 +144,13 @@ def _seconds(value: object) -> float:
 def _endpoint(value: object) -> str:
     """Return a host, with its port if it is not the usual one; of an address, its host is meant."""
     named = parsers.name(value).lower()
-    return urlsplit(named).netloc if "://" in named else named.rstrip("/")
+    try:
+        host = urlsplit(named if "://" in named else f"//{named}").netloc.rpartition("@")[2]
+    except ValueError:
+        host = ""
+    if not host or not host.isprintable():
+        raise ValueError(f"must be a host, like api.openai.com, not {value!r}")
+    return host
 
 
 def _notify(value: object) -> tuple[str, ...]:
