@@ -110,6 +110,14 @@ class TestWithoutCalls:
             "the last call began 31 Oct 14:05; --since goes further back",
         )
 
+    def test_a_last_call_after_the_period_is_not_looked_for_further_back(self, read):
+        query = StatisticsQuery(since="2026-11-01", until="2026-11-02")
+        found = read([call(2)], since=query.since, until=query.until)
+        assert lines_without_calls(query, found) == (
+            "no calls from 1 Nov to 2 Nov",
+            "the last call began 30 Nov 12:05; --since and --until choose another period",
+        )
+
     @pytest.mark.parametrize(
         ("query", "message", "hint"),
         [

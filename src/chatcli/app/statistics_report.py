@@ -100,7 +100,7 @@ def lines_without_calls(
         return message, "none has been measured yet: ask something first"
     if of or at:
         return message, f"chatcli stats --by {'model' if of else 'endpoint'} lists the names"
-    return (
-        message,
-        f"the last call began {moment_in_words(found.last_call, found.report.until)}; --since goes further back",
-    )
+    last = f"the last call began {moment_in_words(found.last_call, found.report.until)}"
+    if found.last_call >= found.report.until:
+        return message, f"{last}; --since and --until choose another period"
+    return message, f"{last}; --since goes further back"
