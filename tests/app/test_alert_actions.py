@@ -100,7 +100,7 @@ def test_a_missing_program_is_reported(actions):
     assert (result.kind, result.name, result.problem) == (
         "command",
         "no-such-program-here",
-        "the program was not found",
+        "the program was not found, or cannot be run",
     )
 
 

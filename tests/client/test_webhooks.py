@@ -168,3 +168,20 @@ async def test_a_certificate_of_another_authority_is_refused(post, tmp_path):
     other = Authority().server_context(HOST)
     async with listening(Hook(), tls=other) as port:
         await failure(post(Hook(), url=f"https://{HOST}:{port}/{SECRET}"), NetworkError)
+
+
+async def test_where_nothing_listens_the_webhook_is_to_be_checked(post):
+    async with listening(Hook()) as port:
+        pass
+    error = await failure(post(Hook(), url=f"https://{HOST}:{port}/{SECRET}"), NetworkError)
+    assert error.hint == "check webhook in config.toml"
+
+
+async def test_where_nothing_is_encrypted_the_webhook_is_to_be_checked(post):
+    async def in_the_clear(_reader, writer):
+        writer.write(OK)
+        await writer.drain()
+
+    async with listening(in_the_clear) as port:
+        error = await failure(post(Hook(), url=f"https://{HOST}:{port}/{SECRET}"), NetworkError)
+    assert error.hint == "check webhook in config.toml"

@@ -99,7 +99,7 @@ class AlertActions:
         name = program_of(words)
         program = find_program(words[0], self._context.environment)
         if program is None:
-            return ActionResult("command", name, "the program was not found")
+            return ActionResult("command", name, "the program was not found, or cannot be run")
         values = {key: _written(value) for key, value in self.facts(change).items()}
         arguments = [_PLACEHOLDER.sub(lambda found: values[found[1]], word) for word in words[1:]]
         try:

@@ -13,7 +13,7 @@ import httpx2
 from chatcli.client.address_guard import GuardedTransport, checked_url
 from chatcli.client.openai_client import transport_to
 from chatcli.client.openai_errors import translated
-from chatcli.core.errors import BadResponse, TimedOut, UsageError
+from chatcli.core.errors import BadResponse, EndpointError, TimedOut, UsageError
 from chatcli.core.version import __version__
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from chatcli.client.address_guard import AddressGuard
     from chatcli.client.endpoint import Endpoint
 
+_HINT: Final = "check webhook in config.toml"
 _HEADERS: Final = {"Content-Type": "application/json", "User-Agent": f"chatcli/{__version__}"}
 
 
@@ -41,11 +42,9 @@ async def post_json(
     try:
         target = checked_url(endpoint.base_url)
     except UsageError as error:
-        raise UsageError(
-            "the address of the webhook is not valid", hint="check webhook in config.toml"
-        ) from error
+        raise UsageError("the address of the webhook is not valid", hint=_HINT) from error
     if target.scheme != "https":
-        raise UsageError(f"{target.host}: a webhook needs https", hint="check webhook in config.toml")
+        raise UsageError(f"{target.host}: a webhook needs https", hint=_HINT)
     endpoint = replace(endpoint, timeout_s=timeout_s, connect_timeout_s=timeout_s)
     content = json.dumps(body).encode()
     request = httpx2.Request(
@@ -66,6 +65,11 @@ async def post_json(
                     status = response.status_code
     except UsageError as error:
         raise error.reworded(error.message.replace("is not read", "is not told")) from error
+    except EndpointError as error:
+        if "base_url" not in (error.hint or ""):
+            raise
+        # That is where the models are, and not what is wrong here.
+        raise error.reworded(hint=_HINT) from error
     except TimeoutError as error:
         raise TimedOut(f"{target.host}: no answer within {timeout_s:g} s", hint="check the server") from error
     if not httpx2.codes.is_success(status):
@@ -74,5 +78,5 @@ async def post_json(
             if httpx2.codes.is_redirect(status)
             else f"{status}"
         )
-        raise BadResponse(f"{target.host}: {what}", hint="check webhook in config.toml", status=status)
+        raise BadResponse(f"{target.host}: {what}", hint=_HINT, status=status)
     return status
