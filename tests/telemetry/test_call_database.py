@@ -220,6 +220,30 @@ def test_a_file_that_is_no_database_is_moved_aside_with_a_notice(opened, path, n
     assert store.damaged_at_s() is not None
 
 
+@pytest.mark.parametrize(
+    "damage", ["latency_ms = 'soon'", "ttft_ms = -1", "attempts = 'two'", "sent_bytes = 1.5"]
+)
+def test_a_row_that_holds_no_numbers_is_damage(opened, path, notices, damage):
+    with closing(opened()) as store:
+        store.append([a_call(latency_s=1.0, ttft_s=0.5)])
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(f"UPDATE calls SET {damage}")
+        other.commit()
+    with pytest.raises(LocalIOError, match="no numbers"):
+        opened().figures(0, 4e9)
+    assert aside(path).exists()
+    assert len(notices) == 1
+
+
+def test_a_row_of_a_time_that_no_date_has_is_taken_for_the_nearest(opened, path):
+    opened().append([a_call()])
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("UPDATE calls SET at_us = 1 << 62")
+        other.commit()
+    first_s, last_s = opened().first_and_last_s()
+    assert (first_s, last_s) == (250e9, 250e9)
+
+
 def test_a_database_of_something_else_is_moved_aside(opened, path, notices):
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as other:

@@ -125,7 +125,9 @@ class CallStore:
             first, last = connection.execute(
                 "SELECT (SELECT min(at_us) FROM calls), (SELECT max(at_us) FROM calls)"
             ).fetchone()
-        return None if first is None else (first / 1e6, last / 1e6)
+        return (
+            None if first is None else tuple(min(max(at_us, 0), LATEST_US) / 1e6 for at_us in (first, last))
+        )
 
     def kinds(self) -> Mapping[int, CallKind]:
         """Return the kinds of calls by their numbers."""

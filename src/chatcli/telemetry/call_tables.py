@@ -162,13 +162,29 @@ def recent(connection: sqlite3.Connection, before_us: int, most: int) -> list[Ca
 def slices_of_calls(
     connection: sqlite3.Connection, start_us: int, end_us: int, kinds: Mapping[int, CallKind]
 ) -> list[CallSlice]:
-    """Return what the calls from ``start_us`` to before ``end_us`` come to; times count of those that succeeded."""
+    """Return what the calls from ``start_us`` to before ``end_us`` come to; times count of those that succeeded.
+
+    Raise an ``sqlite3.DatabaseError`` of damage if a row holds anything but numbers.
+    """
     slices = []
     for kind, latencies, ttfts, *sums in connection.execute(_SLICES, (start_us, end_us)):
         has_times = kind not in kinds or kinds[kind].outcome == OK
-        distributions = (_distribution(latencies), _distribution(ttfts)) if has_times else (NOTHING, NOTHING)
+        try:
+            distributions = (
+                (_distribution(latencies), _distribution(ttfts)) if has_times else (NOTHING, NOTHING)
+            )
+        except (ValueError, OverflowError) as error:
+            raise _damage() from error
+        if not all(isinstance(each, int) for each in sums):
+            raise _damage()
         slices.append(CallSlice(kind, CallSums._make(sums), *distributions))
     return slices
+
+
+def _damage() -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError("a call holds values that are no numbers")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
 
 
 def packed(slices: Sequence[CallSlice]) -> bytes:
