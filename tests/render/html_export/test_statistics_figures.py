@@ -74,7 +74,7 @@ def test_hours_have_their_time_and_cost_is_added_up_by_day():
 def test_the_summaries_say_the_extremes():
     html = drawn(report((GOOD, BAD), total=replace(ANY_FIGURES, cost_usd=0.25, unpriced=0)))
     for words in (
-        "p50 went from 1.0 s to 2.0 s; the highest p99 was 9.0 s (23 Nov).",
+        "p50 was between 1.0 s and 2.0 s; the highest p99 was 9.0 s (23 Nov).",
         "89.4% in all; the lowest was 66.6% (23 Nov). The axis begins at 50%.",
         "20 calls in all; at most 10 in one day (22 Nov).",
         "<p>$0.25 in all.</p>",

@@ -283,7 +283,7 @@ def _legend(kinds: Iterable[tuple[str, str]], *, is_line: bool) -> str:
 
 def _between(least_s: float, most_s: float) -> str:
     least, most = time_in_words(least_s), time_in_words(most_s)
-    return f"was {least}" if least == most else f"went from {least} to {most}"
+    return f"was {least}" if least == most else f"was between {least} and {most}"
 
 
 def _latency_words(figures: Figures) -> str:
