@@ -170,3 +170,9 @@ def test_a_legend_stands_behind_its_heading_or_below():
     assert lines(headed("Latency", 40, "█ p50", "", "· none")) == ["Latency  █ p50  · none"]
     assert lines(headed("Latency", 16, "█ p50", "· no calls")) == ["Latency", "█ p50", "· no calls"]
     assert lines(headed("Latency", 5)) == ["Late…"]
+    assert lines(headed("Latency", 12, "the slowest of 6 hours", "· none")) == [
+        "Latency",
+        "the slowest",
+        "of 6 hours",
+        "· none",
+    ]

@@ -54,7 +54,8 @@ def headed(heading: str, columns: int, *legend: str) -> Iterator[StyledRow]:
     else:
         yield [(shortened(heading, columns), _HEADING)]
         # What belongs together stays on one line, if it fits.
-        for line in wrap("  ".join(part.replace(" ", _UNBROKEN) for part in legend if part), max(1, columns)):
+        parts = (part.replace(" ", _UNBROKEN) if width(part) <= columns else part for part in legend if part)
+        for line in wrap("  ".join(parts), max(1, columns)):
             yield [(line.replace(_UNBROKEN, " "), _FAINT)]
 
 
