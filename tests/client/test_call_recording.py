@@ -235,6 +235,7 @@ def test_an_answer_from_a_cache_reached_no_endpoint(recorded, recording):
     recording.hit(QUESTION, "small-1")
     (call,) = recorded
     assert (call.is_cache_hit, call.attempts, call.cost_usd, call.model) == (True, 0, 0.0, "small-1")
+    assert call.asked_model == QUESTION.model
 
 
 class TestTheLog:

@@ -128,6 +128,14 @@ def test_figures_are_those_of_the_time_asked_for(store):
     assert store.figures(NOON_S, NOON_S + 120) == counted([a_call(), a_call(outcome="timed_out")])
 
 
+def test_calls_count_for_the_model_that_was_asked_whatever_version_of_it_answered(store):
+    answered = a_call(model="small-2026-01-01", requested_model="small")
+    hit = a_call(model="small-2026-01-01", requested_model="small", is_cache_hit=True)
+    store.append([answered, hit, a_call(model="small", outcome="timed_out", requested_model="small")])
+    figures = store.figures(0, 4e9, model="small")
+    assert (figures.calls, figures.success_rate, figures.cache_hits) == (2, 0.5, 1)
+
+
 def test_figures_are_those_of_the_model_and_the_endpoint_asked_for(store):
     store.append([a_call(model="small"), a_call(NOON_S + 1), a_call(NOON_S + 2, endpoint="localhost")])
     assert store.figures(NOON_S, NOON_S + 9, model="large").calls == 2

@@ -54,6 +54,11 @@ def test_calls_are_counted_by_how_they_ended():
         assert value(found, "chatcli_calls_total", outcome=outcome) == count
 
 
+def test_calls_count_for_the_model_that_was_asked_whatever_version_of_it_answered():
+    versions = [replace(CALL, model=f"gpt-5-mini-2026-0{n}-01", requested_model="gpt-5-mini") for n in (1, 2)]
+    assert value(read(written(versions)), "chatcli_calls_total", outcome="ok") == 2
+
+
 def test_every_sum_is_that_of_the_calls():
     found = read(
         written(

@@ -59,7 +59,7 @@ class Recording(NamedTuple):
             record = CallRecord(
                 self.now(), name_of(self.endpoint), name, request.operation, OK, self.profile, 0
             )
-            recorder.record(replace(record, cost_usd=0.0, is_cache_hit=True))
+            recorder.record(replace(record, cost_usd=0.0, is_cache_hit=True, requested_model=request.model))
 
 
 class RecordedModel:

@@ -32,7 +32,7 @@ class CallRecord:
     give orders. A ``is_cache_hit`` reached no endpoint. Bytes are those of bodies.
 
     ``id`` is that of the call in the logs. It, ``finish_reason``, ``request_id``, the provider's id of the last attempt, and
-    ``requested_model``, which ``model`` may be a version of, are not kept.
+    ``requested_model``, which ``model`` may be a version of, are not kept; statistics have ``asked_model``.
     """
 
     at_s: float
@@ -58,6 +58,11 @@ class CallRecord:
     finish_reason: str | None = None
     request_id: str | None = None
     requested_model: str = ""
+
+    @property
+    def asked_model(self) -> str:
+        """The model that the call counts for: a failure names no version, so a success must not count for one."""
+        return self.requested_model or self.model
 
 
 OPERATIONS: Final = (ANSWER, "summary", "part", "suggestions", "ahead", "batch", "embeddings")

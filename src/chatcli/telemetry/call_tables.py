@@ -88,7 +88,7 @@ def microseconds(at_s: float) -> int:
 def kind_of(call: CallRecord) -> CallKind:
     return CallKind(
         endpoint=_name(call.endpoint),
-        model=_name(call.model),
+        model=_name(call.asked_model),
         operation=_name(call.operation),
         outcome=_name(call.outcome),
         profile=_name(call.profile),

@@ -70,7 +70,7 @@ _MOST_CHARACTERS: Final = 100_000
 
 
 def span_name(call: CallRecord) -> str:
-    return f"{_operation(call)} {call.model}"
+    return f"{_operation(call)} {call.asked_model}"
 
 
 def error_type(call: CallRecord) -> str | None:
@@ -88,7 +88,7 @@ def metric_attributes(call: CallRecord) -> dict[str, str | int]:
     attributes: dict[str, str | int] = {
         "gen_ai.operation.name": _operation(call),
         "gen_ai.provider.name": provider_of(call.endpoint),
-        "gen_ai.request.model": call.requested_model or call.model,
+        "gen_ai.request.model": call.asked_model,
         "server.address": address,
         "server.port": port,
     }

@@ -79,7 +79,7 @@ class CallCounters:
             self.record(call)
 
     def record(self, call: CallRecord, _content: CallContent | None = None) -> None:
-        self._of(call.model, call.endpoint, call.operation).add(call)
+        self._of(call.asked_model, call.endpoint, call.operation).add(call)
 
     def know(self, kind: CallKind) -> None:
         """Have a series for calls of a kind, although there may be none yet."""
