@@ -127,6 +127,20 @@ def test_a_file_that_cannot_be_written_costs_no_answer(program):
     assert "nothing is logged: . cannot be written: it is a folder" in answered.stderr
 
 
+@pytest.mark.parametrize("named", ["", ".", "/", ".."])
+def test_a_folder_is_no_log_and_that_is_said(program, named):
+    shown = program.run("logs", "--log-file", named)
+    assert shown.exit_code == 8
+    assert "cannot be read: it is a folder, not a file" in shown.stderr
+
+
+def test_a_log_in_the_home_folder_is_found_by_the_name_it_was_given(program):
+    with serving_in_thread(PARIS) as server:
+        program.run("--log-file=~/calls.log", QUESTION, server=server)
+    shown = program.run("logs", "--log-file=~/calls.log", "-o", "json")
+    assert json.loads(shown.stdout.splitlines()[-1])["event"] == "call_ended"
+
+
 def test_the_rows_of_a_batch_are_calls(program):
     (program.working_folder / "in.txt").write_text("one\ntwo\n")
     whole = {"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}

@@ -75,6 +75,15 @@ def test_the_file_is_its_owners_alone(write, path):
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+def test_a_file_that_was_open_to_others_is_closed(tmp_path):
+    path = tmp_path / "calls.log"
+    path.touch(0o666)
+    path.chmod(0o666)
+    append_rotating(path, b"{}\n")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_sink_that_was_closed_writes_again(path):
     sink = open_log_file(path, str)
     for event in ("call_began", "call_ended"):
@@ -121,6 +130,30 @@ class TestRotation:
         append_rotating(path, b"{}\n" * 30, largest_bytes=20)
         append_rotating(path, b"{}\n" * 30, largest_bytes=20)
         assert [file.stat().st_size for file in log_files(path)] == [90, 90]
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="links need permissions there")
+    def test_keeps_a_link_and_what_it_leads_to(self, tmp_path):
+        disk, link = tmp_path / "disk", tmp_path / "chatcli.log"
+        disk.mkdir()
+        (disk / "log").touch()
+        link.symlink_to(disk / "log")
+        for number in range(OLDER_FILES + 3):
+            append_rotating(link, b'{"n":%d}\n' % number, largest_bytes=10)
+        assert [line["n"] for line in lines(link)] == list(range(2, OLDER_FILES + 3))
+        assert [file.name for file in tmp_path.iterdir() if file.name.startswith("chatcli")] == [
+            "chatcli.log"
+        ]
+        (disk / "log").unlink()  # as at the moment when another process has just moved it aside
+        append_rotating(link, b"{}\n")
+        assert link.read_bytes() == b"{}\n"
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="links need permissions there")
+    def test_makes_no_file_through_a_link(self, tmp_path):
+        link = tmp_path / "chatcli.log"
+        link.symlink_to(tmp_path / "nowhere")
+        with pytest.raises(FileNotFoundError):
+            append_rotating(link, b"{}\n")
+        assert not (tmp_path / "nowhere").exists()
 
     def test_that_is_not_possible_lets_the_file_grow(self, path):
         for _ in range(OLDER_FILES):

@@ -112,6 +112,24 @@ class TestAReader:
         path.write_bytes(line(n=2))
         assert numbers(reader) == [2]
 
+    @pytest.mark.parametrize("empty", [lambda path: path.write_bytes(b""), lambda path: path.unlink()])
+    def test_misses_nothing_that_outgrows_what_was_removed(self, path, reader, empty):
+        path.write_bytes(line(n=0))
+        assert numbers(reader) == [0]
+        empty(path)
+        path.write_bytes(line(n=1, reason="longer than the line before") + line(n=2))
+        assert numbers(reader) == [1, 2]
+        assert reader.damaged == 0
+
+    def test_repeats_nothing_when_the_newest_file_is_removed(self, path, reader):
+        for n in range(3):
+            append_rotating(path, line(n=n), largest_bytes=10)
+        assert numbers(reader) == [0, 1, 2]
+        path.unlink()
+        assert numbers(reader) == []
+        path.write_bytes(line(n=3))
+        assert numbers(reader) == [3]
+
     def test_follows_through_any_rotation(self, path, reader):
         found = []
         for n in range(200):

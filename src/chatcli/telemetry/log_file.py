@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.storage.file_lock import lock
 from chatcli.storage.json_lines import append_lines, encode_line
-from chatcli.storage.private_files import check_regular, open_for_append
+from chatcli.storage.private_files import check_regular, close_to_others, open_for_append
 from chatcli.text.times import timestamp
 
 if TYPE_CHECKING:
@@ -68,12 +69,13 @@ def open_logger(redact: Redact) -> EventSink:
 
 def older_file(path: Path, number: int) -> Path:
     """Return the path of the file that was ``path`` ``number`` moves ago."""
-    return path.with_name(f"{path.name}.{number}") if number else path
+    return Path(f"{path}.{number}") if number else path
 
 
 def log_files(path: Path) -> list[Path]:
     """Return the files of a log that are there, the oldest first."""
-    files = [older_file(path, number) for number in range(OLDER_FILES, -1, -1)]
+    place = _place(path)
+    files = [older_file(place, number) for number in range(OLDER_FILES, -1, -1)]
     return [file for file in files if file.exists()]
 
 
@@ -220,10 +222,11 @@ def _lines_lost(count: int) -> logging.LogRecord:
 
 
 def append_rotating(path: Path, lines: bytes, *, largest_bytes: int = LARGEST_BYTES) -> None:
-    """Append whole lines to ``path``, made with mode 0600 if necessary, after moving it aside if it would grow too large.
+    """Append whole lines to ``path``, the owner's alone (0600), after moving it aside if it would grow too large.
 
     Raise ``OSError``.
     """
+    path = _place(path)
     for is_moved in (False, True):
         descriptor = _opened(path)
         try:
@@ -239,10 +242,24 @@ def append_rotating(path: Path, lines: bytes, *, largest_bytes: int = LARGEST_BY
             move_aside(path)
 
 
+def _place(path: Path) -> Path:
+    """Return where a link at ``path`` leads to: a link that is moved aside would leave its file, and the log, behind.
+
+    A link to nothing stays one, as no file is made through a link; but another process may have moved its file aside just now.
+    """
+    if not path.is_symlink():
+        return path
+    place = Path(os.path.realpath(path))
+    return place if place.exists() or older_file(place, 1).exists() else path
+
+
 def _opened(path: Path) -> int:
     """Return a descriptor of the file that is at ``path`` once its lock is held."""
     with suppress(FileNotFoundError):
-        check_regular(path.stat())
+        status = path.stat()
+        check_regular(status)
+        if stat.S_ISREG(status.st_mode):  # not the null device
+            close_to_others(path)
     while True:
         descriptor = open_for_append(path, follow_link=True)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from chatcli.core.event_log import LEVELS
 from chatcli.storage.private_files import open_regular
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _READ_BYTES: Final = 1 << 20
 _LONGEST_LINE_BYTES: Final = 1 << 22
+_COMPARED_BYTES: Final = 1_000
 _KEYS: Final = ("at", "level", "event", "call")
 
 
@@ -42,6 +43,14 @@ def read_line(content: bytes) -> LogLine | None:
     return LogLine(at, level, event, call, facts) if level in LEVELS and event else None
 
 
+class _ReadUpTo(NamedTuple):
+    """Up to where a file was read: ``last`` are the bytes before that, ``begun`` is a line without its end."""
+
+    at: int = 0
+    last: bytes = b""
+    begun: bytes = b""
+
+
 class LogReader:
     """Reads the files of a log from the oldest to the newest, and what is added later, wherever it is moved meanwhile.
 
@@ -51,51 +60,46 @@ class LogReader:
     def __init__(self, path: Path) -> None:
         self.damaged = 0
         self._path = path
-        self._file: tuple[int, int] | None = None
-        self._at = 0
-        self._begun = b""
+        self._places: dict[tuple[int, int], _ReadUpTo] = {}
+        """Of every file that was read, so that none is read twice when a newer one is removed."""
 
     def new_lines(self) -> Iterator[LogLine]:
         """Yield the lines since the last call; one that has no end yet comes with its end. Raise ``OSError``."""
-        files = [(file, _identity(file)) for file in log_files(self._path)]
-        identities = [identity for _, identity in files]
-        if self._file in identities:
-            files = files[identities.index(self._file) :]
-        for file, identity in files:
-            if identity != self._file:
-                self._begin(identity)
-            yield from self._lines_of(file, identity)
+        for file, identity in [(file, _identity(file)) for file in log_files(self._path)]:
+            try:
+                stream = open_regular(file)
+            except FileNotFoundError:  # moved on just now: the next call finds it
+                return
+            with stream:
+                status = os.fstat(stream.fileno())
+                if (status.st_dev, status.st_ino) != identity:
+                    return
+                yield from self._lines_of(stream, identity)
 
     def end(self) -> None:
-        """Count a last line without its end as damaged: nothing is read after it."""
-        self._begin(None)
+        """Count lines without their end as damaged: nothing is read after them."""
+        self.damaged += sum(bool(place.begun) for place in self._places.values())
+        self._places.clear()
 
-    def _begin(self, identity: tuple[int, int] | None) -> None:
-        self.damaged += bool(self._begun)
-        self._file, self._at, self._begun = identity, 0, b""
-
-    def _lines_of(self, file: Path, identity: tuple[int, int] | None) -> Iterator[LogLine]:
-        try:
-            stream = open_regular(file)
-        except FileNotFoundError:  # moved on just now: the next call finds it
-            return
-        with stream:
-            status = os.fstat(stream.fileno())
-            if (status.st_dev, status.st_ino) != identity:
-                return
-            if status.st_size < self._at:  # somebody has emptied it
-                self._begin(identity)
-            stream.seek(self._at)
-            while chunk := stream.read(_READ_BYTES):
-                self._at += len(chunk)
-                *whole, self._begun = (self._begun + chunk).split(b"\n")
-                if len(self._begun) > _LONGEST_LINE_BYTES:
-                    self._begun = b"\0"  # no line of ours is that long, and its end is damaged as well
-                for content in filter(None, whole):
-                    if (line := read_line(content)) is None:
-                        self.damaged += 1
-                    else:
-                        yield line
+    def _lines_of(self, stream: BinaryIO, identity: tuple[int, int]) -> Iterator[LogLine]:
+        at, last, begun = place = self._places.get(identity, _ReadUpTo())
+        stream.seek(at - len(last))
+        if stream.read(len(last)) != last:
+            # Somebody has emptied it, or it has the number of one that was removed.
+            self.damaged += bool(place.begun)
+            at, last, begun = self._places[identity] = _ReadUpTo()
+            stream.seek(0)
+        while chunk := stream.read(_READ_BYTES):
+            *whole, begun = (begun + chunk).split(b"\n")
+            if len(begun) > _LONGEST_LINE_BYTES:
+                begun = b"\0"  # no line of ours is that long, and its end is damaged as well
+            at, last = at + len(chunk), (last + chunk)[-_COMPARED_BYTES:]
+            self._places[identity] = _ReadUpTo(at, last, begun)
+            for content in filter(None, whole):
+                if (line := read_line(content)) is None:
+                    self.damaged += 1
+                else:
+                    yield line
 
 
 def _identity(file: Path) -> tuple[int, int] | None:

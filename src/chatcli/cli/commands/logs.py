@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from wcwidth import wrap
@@ -14,6 +13,7 @@ from chatcli.cli.actions import add_examples
 from chatcli.cli.setup import log_path, run_context, settings_of
 from chatcli.config.parsers import duration
 from chatcli.core.errors import ExitCode, LocalIOError, UsageError
+from chatcli.core.typed_paths import typed_path
 from chatcli.telemetry.log_file import log_files
 from chatcli.telemetry.log_reading import LogFilter, LogReader
 from chatcli.text.sanitizer import json_line, sanitize_line
@@ -23,6 +23,7 @@ from chatcli.text.wording import counted
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
+    from pathlib import Path
 
     from chatcli.cli.options import Parser
     from chatcli.cli.standard_streams import Terminal
@@ -65,7 +66,7 @@ def add_arguments(parser: Parser) -> None:
 def run(options: Namespace, terminal: Terminal) -> ExitCode:
     context = run_context(terminal)
     settings = settings_of(options, context, terminal)
-    path = log_path(settings, context) if options.file is None else Path(options.file)
+    path = log_path(settings, context) if options.file is None else typed_path(options.file)
     since = None if options.since is None else local_now() - timedelta(seconds=_ago_s(options.since))
     if options.request is not None and not options.request.strip():
         raise UsageError("--request needs an id", hint="as in --request c-7f3a2b11; -v shows it")
