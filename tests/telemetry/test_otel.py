@@ -291,6 +291,14 @@ def test_the_standard_variables_switch_all_of_it_off(environment):
             {"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "grpc"},
             "what exports to it by grpc is not installed",
         ),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT is no URL"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://"}, "OTEL_EXPORTER_OTLP_ENDPOINT is no URL"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://[::1"}, "OTEL_EXPORTER_OTLP_ENDPOINT is no URL"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:99999"}, "OTEL_EXPORTER_OTLP_ENDPOINT is no URL"),
+        (
+            {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "ftp://collector"},
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is no URL",
+        ),
     ],
 )
 def test_what_cannot_be_exported_is_said_with_what_to_do(environment, message):
@@ -305,8 +313,54 @@ def test_a_collector_that_is_not_there_is_reported_once_and_nobody_waits_for_it(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
     # It would wait for half a minute, were it not for the failure.
     reported = sent([CALL, CALL], export({"OTEL_EXPORTER_OTLP_ENDPOINT": url}))
-    assert reported == [f"OpenTelemetry: no collector answers at {url} (OTEL_EXPORTER_OTLP_ENDPOINT)"]
+    place = url.removeprefix("http://")
+    assert reported == [f"OpenTelemetry: no collector answers at {place} (OTEL_EXPORTER_OTLP_ENDPOINT)"]
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_collector_that_is_not_there_is_named_where_signals_have_their_own(collector, monkeypatch):
+    with running_collector() as gone:
+        url = gone.url
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{url}/v1/traces")
+    (reported,) = sent([CALL])
+    assert f"no collector answers at {url.removeprefix('http://')} " in reported
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "Authorization=Bearer%20hush-hush-hush%0D%0Ax",
+        "x-team=blue,x-key=hush-hush%0Ahush",
+    ],
+)
+def test_no_failure_shows_a_header(collector, monkeypatch, headers):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", headers)
+    (reported,) = sent([CALL], export({"OTEL_EXPORTER_OTLP_HEADERS": headers}))
+    assert "header value" in reported
+    assert "hush" not in reported
+
+
+def test_no_failure_shows_a_parameter_of_the_address(monkeypatch):
+    url = "http://127.0.0.1:9/?token=hush-hush-hush"
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+    (reported,) = sent([CALL], export({"OTEL_EXPORTER_OTLP_ENDPOINT": url}))
+    assert "hush" not in reported
+    assert "hush-hush-hush" in export({"OTEL_EXPORTER_OTLP_ENDPOINT": url}).secrets
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "-5"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "many"),
+    ],
+)
+def test_what_the_sdk_refuses_is_said_once(collector, monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    (reported,) = sent([CALL, CALL])
+    assert "nothing is sent: " in reported
+    assert collector.traces == []
 
 
 def test_a_collector_that_refuses_is_reported_with_its_reason(collector, capfd):

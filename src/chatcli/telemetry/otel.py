@@ -8,19 +8,22 @@ https://opentelemetry.io/docs/specs/otel/protocol/exporter/.
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from importlib import import_module
 from importlib.util import find_spec
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from chatcli.core.errors import ConfigurationError
 from chatcli.core.version import __version__
 from chatcli.telemetry import genai_conventions as conventions
 from chatcli.telemetry.call_writer import WriterThread
+from chatcli.text.redaction import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import TypeAlias
 
     from opentelemetry.sdk.resources import Resource
@@ -43,6 +46,14 @@ _PATIENCE_S: Final = 5.0
 _LONGEST_REASON: Final = 200
 _LOGGER: Final = "opentelemetry"
 _HEADERS_LOGGER: Final = "opentelemetry.util.re"
+_ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_COLLECTOR: Final = re.compile(r"host='([^']+)', port=([0-9]+)")
+_UNREACHABLE: Final = (
+    (re.compile("Connection.*refused"), "no collector answers at {}"),
+    (re.compile("Failed to resolve"), "the name of the collector at {} cannot be resolved"),
+    (re.compile("SSLError"), "there is no encrypted connection to {}"),
+)
+"""What the reason of a failure has in it, and what is said instead."""
 _HEADERS_REMARK: Final = "OTEL_EXPORTER_OTLP_HEADERS is not read: write name=value, with %20 for a space and commas between headers"
 
 
@@ -51,6 +62,7 @@ class OtelExport(NamedTuple):
 
     ``traces`` and ``metrics`` are the protocols these are sent with, empty if they are not. ``endpoint`` is where to, in words for the
     person. ``takes_content``: the texts of calls, too. ``parent`` is the trace of whoever started chatcli, as its variables say.
+    ``secrets`` are the values that may be keys, which errors of the libraries may quote.
     """
 
     traces: str
@@ -58,6 +70,7 @@ class OtelExport(NamedTuple):
     endpoint: str
     takes_content: bool = False
     parent: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[str, ...] = ()
 
     @classmethod
     def asked_for(cls, environment: Mapping[str, str]) -> OtelExport | None:
@@ -69,13 +82,17 @@ class OtelExport(NamedTuple):
         export = cls(
             _protocol(environment, "TRACES"),
             _protocol(environment, "METRICS"),
-            environment.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip() or "localhost",
+            environment.get(_ENDPOINT, "").strip() or "localhost",
             content in _WITH_CONTENT,
             tuple((name, value) for name, value in given if value),
+            tuple(_secrets(environment)),
         )
         protocols = {protocol for protocol in (export.traces, export.metrics) if protocol}
         for protocol in sorted(protocols):
             _check_installed(protocol)
+        for signal, protocol in (("TRACES", export.traces), ("METRICS", export.metrics)):
+            if _PROTOCOLS.get(protocol) == "http":
+                _check_address(environment, signal)
         return export if protocols else None
 
 
@@ -104,6 +121,30 @@ def _protocol(environment: Mapping[str, str], signal: str) -> str:
                 )
             return protocol
     return next(iter(_PROTOCOLS))
+
+
+def _check_address(environment: Mapping[str, str], signal: str) -> None:
+    name = f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"
+    if not environment.get(name, "").strip():
+        name = _ENDPOINT
+    try:
+        address = urlsplit(environment.get(name, "").strip() or "http://localhost")
+        is_one = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one:  # not quoted, as it may hold a key
+        raise ConfigurationError(f"{name} is no URL", hint="write it like http://localhost:4318")
+
+
+def _secrets(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield the values of headers and of the parameters of URLs, as they are written and as they are sent."""
+    for signal in ("", "TRACES_", "METRICS_"):
+        for header in environment.get(f"OTEL_EXPORTER_OTLP_{signal}HEADERS", "").split(","):
+            value = header.partition("=")[2].strip() or header.strip()
+            for spelling in (value, unquote(value)):
+                yield from (spelling, *spelling.split())
+        address = environment.get(f"OTEL_EXPORTER_OTLP_{signal}ENDPOINT", "")
+        yield from (value for _, value in parse_qsl(address.partition("?")[2]))
 
 
 def _check_installed(protocol: str) -> None:
@@ -151,13 +192,23 @@ class OtelSink:
         self._export = export
         self._redact = redact
         self._closing_s = closing_s
-        self._failures = _Failures(export.endpoint, lambda reason: report(redact(reason)))
+        # Only here: a header may be an ordinary word, which is no secret elsewhere.
+        hidden = Redactor()
+        for secret in export.secrets:
+            hidden.add_key(secret)
+        self._failures = _Failures(export.endpoint, report, lambda text: hidden.redact(redact(text)))
         logging.getLogger(_LOGGER).addHandler(self._failures)
-        resource = _resource()
         self._providers: list[Any] = []
         self._exporters: list[Any] = []
-        self._spans = self._span_maker(resource) if export.traces else None
-        self._metrics = self._metric_maker(resource) if export.metrics else None
+        self._spans: Callable[[CallRecord, CallContent | None], Any] | None = None
+        self._metrics: Callable[[CallRecord, Any], None] | None = None
+        try:
+            resource = _resource()
+            self._spans = self._span_maker(resource) if export.traces else None
+            self._metrics = self._metric_maker(resource) if export.metrics else None
+        except Exception as error:  # noqa: BLE001 - the SDK has many ways to refuse what a variable says
+            self._spans = self._metrics = None
+            self._failures.say(f"nothing is sent: {error or type(error).__name__}")
         self._failures.is_exporting = True
 
     def append(self, calls: Sequence[Call]) -> None:
@@ -279,7 +330,7 @@ class _Failures(logging.Handler):
     Before it ``is_exporting``, it makes remarks about variables: the first is reported, too, and nothing has failed.
     """
 
-    def __init__(self, endpoint: str, report: Callable[[str], None]) -> None:
+    def __init__(self, endpoint: str, report: Callable[[str], None], redact: Callable[[str], str]) -> None:
         super().__init__(logging.WARNING)
         self.reported = False
         self.is_exporting = False
@@ -287,6 +338,7 @@ class _Failures(logging.Handler):
         self._has_remarked = False
         self._endpoint = endpoint
         self._report = report
+        self._redact = redact
 
     def emit(self, record: logging.LogRecord) -> None:
         # Where the variable for headers is wrong, the remark quotes it, and it may be a key.
@@ -297,8 +349,12 @@ class _Failures(logging.Handler):
                 self._tell(reason)
             return
         self.on_failure()
-        if "Connection" in reason and "refused" in reason:
-            reason = f"no collector answers at {self._endpoint} (OTEL_EXPORTER_OTLP_ENDPOINT)"
+        for pattern, said in _UNREACHABLE:
+            if pattern.search(reason):
+                named = _COLLECTOR.search(reason)
+                place = self._endpoint if named is None else f"{named[1]}:{named[2]}"
+                reason = f"{said.format(place)} ({_ENDPOINT})"
+                break
         self.say(reason)
 
     def say(self, reason: str) -> None:
@@ -307,7 +363,8 @@ class _Failures(logging.Handler):
             self._tell(reason)
 
     def _tell(self, reason: str) -> None:
-        self._report(f"OpenTelemetry: {reason.splitlines()[0][:_LONGEST_REASON]}")
+        first_line = self._redact(reason).partition("\n")[0]
+        self._report(f"OpenTelemetry: {first_line[:_LONGEST_REASON]}")
 
 
 def _nanoseconds(seconds: float) -> int:
