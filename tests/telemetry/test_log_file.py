@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from chatcli.core.event_log import INFO, WARNING, EventLog
 from chatcli.storage.file_lock import lock
 from chatcli.storage.private_files import open_for_append
 from chatcli.telemetry.log_file import (
+    LARGEST_BYTES,
     OLDER_FILES,
     JsonLineFormatter,
     LogFileHandler,
@@ -242,6 +244,46 @@ class TestAFileThatCannotBeWritten:
         is_stuck.set()
         handler.close()
 
+    def test_is_not_kept_in_memory_whatever_its_size(self, path):
+        class Stuck(LogFileHandler):
+            def _write(self, records):
+                is_stuck.wait(60)
+
+        is_stuck, handler, text = threading.Event(), Stuck(path), "x" * 250_000
+        for _ in range(1_500):
+            log(handler, "http_body", text=text)
+        assert handler.lost > 700
+        is_stuck.set()
+        handler.close()
+
+
+def test_long_lines_make_no_larger_file(path):
+    handler, text = handler_of(path, patience_s=60), "x" * 250_000
+    for _ in range(50):
+        log(handler, "http_body", text=text)
+    handler.close()
+    assert len(lines(path)) == 50
+    assert all(file.stat().st_size <= LARGEST_BYTES for file in log_files(path))
+
+
+def test_what_the_end_of_a_run_does_not_wait_for_is_counted(path):
+    class Slow(JsonLineFormatter):
+        def format(self, record):
+            while not handler._is_late:
+                time.sleep(0.001)
+            return super().format(record)
+
+    handler = LogFileHandler(path, patience_s=0)
+    handler.setFormatter(Slow(str))
+    for _ in range(20):
+        log(handler, "attempt")
+    thread = handler._thread
+    handler.close()
+    thread.join(60)
+    written = lines(path)
+    assert [line["event"] for line in written].count("attempt") == 1
+    assert sum(line.get("lines", 0) for line in written) == 19
+
 
 def test_a_file_that_another_holds_is_written_all_the_same(write, path):
     held = open_for_append(path)
@@ -265,16 +307,16 @@ def test_a_line_that_cannot_be_made_without_keys_is_lost(path):
     assert handler.lost == 1
 
 
-def handler_of(path):
-    handler = LogFileHandler(path)
+def handler_of(path, **options):
+    handler = LogFileHandler(path, **options)
     handler.setFormatter(JsonLineFormatter(str))
     return handler
 
 
-def log(handler, event):
+def log(handler, event, **facts):
     logger = logging.Logger("a test")  # noqa: LOG001 - not in the tree of loggers
     logger.addHandler(handler)
-    LoggedEvents(logger).write(INFO, event, {})
+    LoggedEvents(logger).write(INFO, event, facts)
 
 
 def test_a_program_that_uses_chatcli_gets_events_in_words(caplog):

@@ -39,10 +39,14 @@ OLDER_FILES: Final = 3
 """How many of those are kept."""
 
 _MOST_WAITING: Final = 10_000
+_MOST_WAITING_CHARACTERS: Final = 64_000_000
 _MOST_TOGETHER: Final = 500
+_MOST_TOGETHER_BYTES: Final = 1_000_000
 _LOCK_S: Final = 0.5
 _PATIENCE_S: Final = 2.0
 """How long the end of a run waits for the last lines."""
+_PATIENCE_TO_COUNT_S: Final = 0.5
+"""How long it waits, after that, until those that are lost are counted in the log."""
 _REDACTIONS: Final = 3
 _MOST_FRAMES: Final = 40
 _MOST_CAUSES: Final = 6
@@ -144,20 +148,29 @@ class JsonLineFormatter(logging.Formatter):
 class LogFileHandler(logging.Handler):
     """Appends lines to ``path`` in a thread that begins with the first; see the module. ``lost`` counts those lost since the last one written."""
 
-    def __init__(self, path: Path, *, largest_bytes: int = LARGEST_BYTES) -> None:
+    def __init__(
+        self, path: Path, *, largest_bytes: int = LARGEST_BYTES, patience_s: float = _PATIENCE_S
+    ) -> None:
         super().__init__()
         self.path = path
         self.lost = 0
         self._largest_bytes = largest_bytes
+        self._patience_s = patience_s
         self._queue: SimpleQueue[logging.LogRecord | None] = SimpleQueue()
         self._thread: Thread | None = None
+        self._is_late = False
+        # Each is changed by one thread only.
+        self._taken_characters = self._done_characters = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self._queue.qsize() >= _MOST_WAITING:
+        waiting_characters = self._taken_characters - self._done_characters
+        if self._queue.qsize() >= _MOST_WAITING or waiting_characters >= _MOST_WAITING_CHARACTERS:
             self.lost += 1
             return
+        self._taken_characters += _characters(record)
         self._queue.put(record)
         if self._thread is None:
+            self._is_late = False
             self._thread = Thread(target=self._run, name="log", daemon=True)
             # Python 3.12 and later start no thread once they shut down.
             with suppress(RuntimeError):
@@ -168,25 +181,44 @@ class LogFileHandler(logging.Handler):
             self._thread = None
             self._queue.put(None)
             with suppress(RuntimeError):
-                thread.join(_PATIENCE_S)
+                thread.join(self._patience_s)
+                self._is_late = True
+                thread.join(_PATIENCE_TO_COUNT_S)
         super().close()
 
     def _run(self) -> None:
-        while True:
+        is_over = False
+        while not is_over:
             records, is_over = _next(self._queue)
             if records:
                 self._write(records)
-            if is_over:
-                return
+        if self._is_late and self.lost:
+            self._append([])
 
     def _write(self, records: list[logging.LogRecord]) -> None:
-        lines = b"".join(map(self._line, records))
-        if lost := self.lost:
-            lines = self._line(_lines_lost(lost)) + lines
+        lines: list[bytes] = []
+        size_bytes = 0
+        for record in records:
+            self._done_characters += _characters(record)
+            if self._is_late:
+                self.lost += 1
+                continue
+            if line := self._line(record):
+                lines.append(line)
+                size_bytes += len(line)
+            if size_bytes >= _MOST_TOGETHER_BYTES:
+                self._append(lines)
+                lines, size_bytes = [], 0
+        if lines:
+            self._append(lines)
+
+    def _append(self, lines: list[bytes]) -> None:
+        lost = self.lost
+        counted = [self._line(_lines_lost(lost))] if lost else []
         try:
-            append_rotating(self.path, lines, largest_bytes=self._largest_bytes)
+            append_rotating(self.path, b"".join([*counted, *lines]), largest_bytes=self._largest_bytes)
         except Exception:  # noqa: BLE001 - whatever is wrong with the file, the run goes on
-            self.lost += len(records)
+            self.lost += len(lines)
         else:
             self.lost -= lost
 
@@ -214,6 +246,12 @@ def _next(queue: SimpleQueue[logging.LogRecord | None]) -> tuple[list[logging.Lo
         records.append(record)
         take = partial(queue.get, block=False)
     return records, False
+
+
+def _characters(record: logging.LogRecord) -> int:
+    """Return how long the texts of ``record`` are, as those of bodies may be."""
+    facts: Mapping[str, Any] = getattr(record, "facts", {})
+    return sum(len(value) for value in facts.values() if isinstance(value, str))
 
 
 def _lines_lost(count: int) -> logging.LogRecord:
