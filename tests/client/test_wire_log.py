@@ -146,6 +146,13 @@ class TestWhatCarriesAKey:
         url = f"https://me:{KEY}@host.example/v1/chat?key={KEY}&api-version=2024-10-21&flag#{KEY}"
         assert shown_url(url) == "https://host.example/v1/chat?key=[key]&api-version=2024-10-21&flag"
         assert shown_headers({"location": url}) == [f"location: {shown_url(url)}"]
+        assert shown_headers({"location": f"/next?key={KEY}"}) == ["location: /next?key=[key]"]
+
+    def test_is_not_shown_of_urls_in_any_header(self):
+        link = f'<https://me:{KEY}@host.example/n?token={KEY}>; rel="next", <https://host.example/p>'
+        assert shown_headers({"link": link}) == [
+            'link: <https://host.example/n?token=[key]>; rel="next", <https://host.example/p>'
+        ]
 
     def test_is_not_shown_of_fields(self):
         text = json.dumps({"api_key": KEY, "model": "small", "nested": {"access_token": 'a"' + KEY}})
@@ -154,6 +161,14 @@ class TestWhatCarriesAKey:
             "model": "small",
             "nested": {"access_token": "[key]"},
         }
+
+    @given(st.text(), st.text())
+    def test_is_not_shown_of_fields_in_a_text_of_json(self, before, after):
+        arguments = json.dumps({"text": before, "api_key": f"{before}{KEY}{after}", "more": after})
+        text = json.dumps({"arguments": arguments, "text": before})
+        shown = json.loads(shown_body(text))
+        assert json.loads(shown["arguments"]) == {"text": before, "api_key": "[key]", "more": after}
+        assert shown["text"] == before
 
     @given(
         st.sampled_from(

@@ -32,7 +32,13 @@ _SECRET_HEADER: Final = re.compile(
 _PLAIN_PARAMETERS: Final = frozenset({"after", "api-version", "before", "limit", "order", "purpose"})
 """Of those of a URL; any other may be a key."""
 _FIELD: Final = re.compile(r'"(?P<name>[^"\\]{1,60})"(?P<colon>\s{0,9}:\s{0,9})"(?P<value>(?:[^"\\]|\\.)*+)"')
+_FIELD_IN_TEXT: Final = re.compile(
+    r'\\"(?P<name>[^"\\]{1,60})\\"(?P<colon>\s{0,9}:\s{0,9})\\"(?P<value>(?:[^"\\]|\\\\(?:\\["\\]|[^"\\]))*+)\\"'
+)
+"""A field of JSON within a string of JSON, as of the arguments of a tool or an error that a gateway quotes."""
 _LOCATION: Final = frozenset({"location", "content-location", "referer"})
+"""Headers whose whole value is a URL, which may have no host."""
+_URL: Final = re.compile(r"https?://[^\s\"'<>,;]+")
 
 
 class WireLog:
@@ -136,7 +142,9 @@ def shown_headers(headers: Iterable[tuple[str, str]] | Mapping[str, str]) -> lis
 def _shown_value(name: str, value: str) -> str:
     if _SECRET_HEADER.search(name):
         return MARK
-    return shown_url(value) if name in _LOCATION else value
+    if name in _LOCATION:
+        return shown_url(value)
+    return _URL.sub(lambda match: shown_url(match[0]), value)
 
 
 def shown_url(url: str) -> str:
@@ -154,8 +162,13 @@ def shown_url(url: str) -> str:
 
 def shown_body(text: str) -> str:
     """Return the JSON ``text``, whole or in part, without the values of fields for keys."""
-    return _FIELD.sub(_without_key, text) if '"' in text else text
+    for field in (_FIELD, _FIELD_IN_TEXT) if '"' in text else ():
+        text = field.sub(_without_key, text)
+    return text
 
 
 def _without_key(match: re.Match[str]) -> str:
-    return f'"{match["name"]}"{match["colon"]}"{MARK}"' if names_key(match["name"]) else match[0]
+    if not names_key(match["name"]):
+        return match[0]
+    start, end = (place - match.start() for place in match.span("value"))
+    return f"{match[0][:start]}{MARK}{match[0][end:]}"
