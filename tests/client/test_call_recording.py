@@ -24,7 +24,7 @@ from client.scripted_model import ScriptedModel
 from client.wire import QUESTION, asking, completion, end, entry_at, events_of, failure_of
 from client.wire import delta as chunk
 from noted_events import NotedEvents
-from scripted_server import Answer, json_answer, serving
+from scripted_server import RESET, Answer, json_answer, raw, serving
 
 ENDPOINT = Endpoint("https://models.example:8443/v1")
 ANSWER = [TextDelta("Paris"), Completion("stop", "small-1", Usage(10, 2, 4), 0.5)]
@@ -311,6 +311,14 @@ class TestTheLog:
         assert [facts["attempt"] for facts in log.facts("attempt")] == [1, 2]
         heads = [(facts["status"], facts["request_id"]) for facts in log.facts("headers")]
         assert heads == [(500, "req_1"), (200, "req_2")]
+
+    async def test_names_no_request_of_an_attempt_before(self, recorded):
+        begun = Answer([b": wait\n\n", RESET], headers={"x-request-id": "req_1"})
+        async with serving(begun, raw(RESET)) as server, entry_at(Endpoint(server.base_url)) as entry:
+            inner = RetryingModel(asking(entry), retries=1, budget_s=100, sleep=lambda _: asyncio.sleep(0))
+            _, error = await failure_of(RecordedModel(inner, Recording(entry.endpoint, lambda: recorded)))
+        assert error.request_id is None
+        assert [(call.attempts, call.request_id) for call in recorded] == [(2, None)]
 
     @given(st.text().map("⟦{}⟧".format))
     def test_never_has_a_word_of_what_is_sent_received_or_said_about_it(self, text):

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from e2e.program import ended
-from scripted_server import Answer, event_stream, json_answer, serving_in_thread
+from scripted_server import CUT, Answer, event_stream, json_answer, serving_in_thread, text_events
 
 KEY = "tok-Zq8vLw2nR5xT7yB1cD3fG6hJ"
 """Shaped like no provider's key."""
@@ -60,6 +60,48 @@ def test_a_call_is_followed_through_its_attempts_by_its_id(program):
         heads = [(line["status"], line["request_id"]) for line in read if line["event"] == "headers"]
         assert heads == [(500, "req_1"), (429, "req_2"), (200, "req_3")]
         assert (read[-1]["outcome"], read[-1]["attempts"]) == ("ok", 3)
+
+
+FAILED = json_answer({"error": {"message": "busy"}}, status=503, **{"x-request-id": "req_1"})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "arguments", "variables"),
+    [
+        (FAILED, "Paris.", (), {"CHATCLI_FALLBACK": "spare", "CHATCLI_RETRIES": "0"}),
+        (Answer(event_stream("Par", finish_reason="length")), "is.", (), {"CHATCLI_AUTO_CONTINUE": "1"}),
+        (Answer(event_stream('{"name": 5}')), '{"name": "Ada"}', ("--schema", "name str"), {}),
+    ],
+    ids=["another model", "the rest of an answer", "an answer that fits"],
+)
+def test_calls_for_one_answer_are_shown_together(program, first, second, arguments, variables):
+    with serving_in_thread(first, Answer(event_stream(second))) as server:
+        answered = program.run("-v", "--log-level", "info", *arguments, QUESTION, server=server, **variables)
+    assert answered.exit_code == 0
+    call = answered.stderr.rstrip().rpartition("· ")[2]
+    shown = program.run("logs", "--request", call, "-o", "json")
+    read = [json.loads(line) for line in shown.stdout.splitlines()]
+    before, after = (line for line in read if line["event"] == "call_began")
+    assert (after["call"], after["follows"]) == (call, before["call"])
+    assert [line["event"] for line in read].count("call_ended") == 2
+
+
+def test_a_cut_answer_names_the_ids_by_which_it_is_found(program):
+    cut = Answer([*text_events("Par"), CUT], headers={"x-request-id": "req_1"})
+    with serving_in_thread(cut) as server:
+        failed = program.run("-v", QUESTION, server=server)
+    assert "(request req_1)" in failed.stderr
+    shown = program.run("logs", "--request", "req_1", "-o", "json")
+    assert json.loads(shown.stdout)["outcome"] == "incomplete_answer"
+
+
+def test_an_id_that_is_not_found_comes_with_the_reasons(program):
+    with serving_in_thread(BROKEN) as server:
+        program.run(QUESTION, "--retries", "0", server=server)
+    shown = program.run("logs", "--request", "c-0")
+    assert (shown.exit_code, shown.stdout) == (0, "")
+    assert "no such line" in shown.stderr
+    assert "--log-level info" in shown.stderr
 
 
 def test_only_what_went_wrong_is_logged_by_default(program, usual_log):

@@ -184,6 +184,33 @@ class TestAFilter:
             "call_ended",
         ]
 
+    @pytest.mark.parametrize("request_id", ["c-1", "c-2", "c-3", "req_c"])
+    def test_finds_the_calls_before_and_after_it(self, request_id):
+        wanted = LogFilter(request=request_id)
+        lines = [
+            *(line("call_began", call="c-1"), line("call_ended", call="c-1")),
+            *(line("call_began", call="c-9"), line("call_ended", call="c-9")),
+            *(line("call_began", call="c-2", follows="c-1"), line("call_ended", call="c-2")),
+            *(line("call_began", call="c-3", follows="c-2"), line("headers", call="c-3", request_id="req_c")),
+        ]
+        read = [read_line(each) for each in lines]
+        for each in read:
+            wanted.learn(each)
+        assert [each.call for each in read if wanted.takes(each)] == [
+            "c-1",
+            "c-1",
+            "c-2",
+            "c-2",
+            "c-3",
+            "c-3",
+        ]
+
+    def test_is_not_led_in_circles(self):
+        wanted = LogFilter(request="c-1")
+        for call, before in [("c-1", "c-2"), ("c-2", "c-1"), ("c-1", "c-1"), ("c-3", 7)]:
+            wanted.learn(read_line(line("call_began", call=call, follows=before)))
+        assert wanted.takes(read_line(line(call="c-2")))
+
     def test_finds_a_request_that_belongs_to_no_call(self):
         wanted = LogFilter(request="req_a")
         assert wanted.takes(read_line(line("headers", request_id="req_a")))

@@ -119,6 +119,7 @@ class RunningCall:
             request, recording = self.request, self._recording
             where, profile = name_of(recording.endpoint), recording.profile or None
             facts = {"endpoint": where, "operation": request.operation, "profile": profile}
+            facts["follows"] = request.follows or None
             self.trace.note(INFO, "call_began", model=request.model, **facts)
         return self
 
@@ -134,7 +135,7 @@ class RunningCall:
                 reply = None if self._completion is None else self._completion.message
                 recorder.record(self._record(), CallContent(self.request.messages, reply))
         if isinstance(error, EndpointError):
-            raise error.of_call(self.trace.id) from error
+            raise error.of_call(self.trace.id, self.trace.request_id) from error
 
     def see(self, event: ModelEvent) -> None:
         match event:

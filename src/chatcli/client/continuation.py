@@ -82,7 +82,7 @@ class ContinuationModel:
     async def _part(self, request: Request, answer: _Answer) -> AsyncGenerator[ModelEvent]:
         """Yield the next part of the answer from ``inner``, and add it to the answer."""
         overlap = OverlapRemover(answer.text)
-        rest_request = self._rest_request(request, answer.text)
+        rest_request = self._rest_request(request, answer)
         answer.begin_part()
         reached: BudgetReached | LocalIOError | None = None
         try:
@@ -107,8 +107,8 @@ class ContinuationModel:
         if reached is not None:
             raise reached
 
-    def _rest_request(self, request: Request, so_far: str) -> Request:
-        if not so_far:
+    def _rest_request(self, request: Request, answer: _Answer) -> Request:
+        if not (so_far := answer.text):
             return request
         beginning = replace(messages.answer(so_far), provider_data=self._prefill or None)
         instruction = () if self._prefill is not None else (messages.question(CONTINUE),)
@@ -117,6 +117,7 @@ class ContinuationModel:
             messages=(*request.messages, beginning, *instruction),
             partial_answer="",
             is_continuation=True,
+            follows=answer.last_call,
         )
 
 
@@ -138,6 +139,11 @@ class _Answer:
     @property
     def text(self) -> str:
         return self._so_far + "".join(self._grown)
+
+    @property
+    def last_call(self) -> str:
+        """The id of the call that the last part came from, empty for none."""
+        return "" if self._end is None else self._end.call_id
 
     @property
     def is_complete(self) -> bool:
@@ -205,7 +211,7 @@ def _incomplete(error: EndpointError) -> IncompleteAnswer:
         status=error.status,
         request_id=error.request_id,
         provider_code=error.provider_code,
-    )
+    ).of_call(error.call_id)
 
 
 def _united(first: tuple[CitedSource, ...], second: tuple[CitedSource, ...]) -> tuple[CitedSource, ...]:

@@ -396,6 +396,7 @@ def _name_call(request: Request) -> Token[str]:
 def _note_sent(request: Request, sent_bytes: int, *, streamed: bool) -> None:
     if (trace := request.trace) is not None:
         trace.attempts += 1
+        trace.request_id = None  # that of an attempt before
         trace.is_streamed = streamed
         trace.sent_bytes += sent_bytes
         if trace.log.least <= DEBUG:

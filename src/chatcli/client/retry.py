@@ -200,6 +200,7 @@ class FallbackModel:
         model, to_send = self._first, request
         others = list(self._others)
         earlier: list[str] = []
+        follows = ""
         while True:
             has_emitted = False
             try:
@@ -213,6 +214,7 @@ class FallbackModel:
                         raise
                     raise _after(earlier, error) from error
                 failure: ChatcliError = error
+                follows = error.call_id
             else:
                 return
             opened = None
@@ -226,7 +228,7 @@ class FallbackModel:
                     if not others:
                         raise _after(earlier, error) from error
                     failure = error
-            model, to_send = opened[0], replace(request, model=opened[1])
+            model, to_send = opened[0], replace(request, model=opened[1], follows=follows)
 
 
 def _may_fail_over(error: EndpointError) -> bool:

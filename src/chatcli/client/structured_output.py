@@ -109,6 +109,7 @@ class StructuredOutputModel:
                 messages.question(_repair(wanted, problem)),
             ),
             counted_tokens=None,
+            follows=before.call_id,
             # Only the form is wrong: what a search found is in the answer.
             parameters=replace(request.parameters, web_search=""),
         )

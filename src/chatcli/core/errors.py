@@ -212,10 +212,11 @@ class EndpointError(ChatcliError):
         if retryable is not None:
             self.retryable = retryable
 
-    def of_call(self, call_id: str) -> Self:
-        """Return a copy of the error with the id of its call."""
+    def of_call(self, call_id: str, request_id: str | None = None) -> Self:
+        """Return a copy of the error with the id of its call, and the provider's where it has none."""
         other = copy(self)
         other.call_id = call_id
+        other.request_id = self.request_id or request_id
         return other
 
     @property

@@ -114,7 +114,8 @@ class Request:
     leaves, and says nothing about the length of the answer. ``receipt`` collects what is booked for it.
     ``is_cacheable``: the answer may come from a cache and be stored in it. ``prompt_cache`` says what shares its
     beginning with later requests, where the provider is told what to cache (``client.prompt_caching``). ``operation`` is what
-    it is for (``core.call_records``), and ``trace`` collects what is measured of it.
+    it is for (``core.call_records``), and ``trace`` collects what is measured of it. ``follows`` is the id of the call it goes on from:
+    one that failed, was cut or did not fit.
     """
 
     model: str
@@ -132,3 +133,4 @@ class Request:
     prompt_cache: str = ""
     operation: str = field(default="answer", compare=False)
     trace: CallTrace | None = field(default=None, compare=False, repr=False)
+    follows: str = field(default="", compare=False)

@@ -123,11 +123,28 @@ class LogFilter:
         self._since = since
         self._request = request
         self._calls = {request}
+        self._before: dict[str, str] = {}
+        """The call that a call follows."""
+
+    @property
+    def is_of_request(self) -> bool:
+        return self._request is not None
 
     def learn(self, line: LogLine) -> None:
-        """Learn which call ``line`` says the request belongs to."""
-        if line.call and self._request is not None and line.facts.get("request_id") == self._request:
+        """Learn which call ``line`` says the request belongs to, and which one that follows."""
+        if not line.call or self._request is None:
+            return
+        if isinstance(before := line.facts.get("follows"), str):
+            self._before[line.call] = before
+            if before in self._calls:
+                self._calls.add(line.call)
+        if line.facts.get("request_id") == self._request:
             self._calls.add(line.call)
+        call = line.call
+        while call in self._calls and (call := self._before.get(call, "")):
+            if call in self._calls:
+                break
+            self._calls.add(call)
 
     def takes(self, line: LogLine) -> bool:
         if LEVELS[line.level] < self._least or (self._since is not None and line.at < self._since):

@@ -132,6 +132,8 @@ class _View:
             return
         if log_files(self._path):
             warn(f"no such line in {shown_path}")
+            if self._wanted.is_of_request:
+                warn("→ give the whole id; a call that went well is only logged with --log-level info")
             return
         warn(f"there is no log yet: {shown_path}")
         warn("→ warnings and errors are logged; with --log-level info, every call is")
