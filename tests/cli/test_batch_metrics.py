@@ -60,7 +60,7 @@ async def test_without_a_port_nothing_is_served_and_no_call_observed():
         assert shared.call_observers == []
 
 
-@pytest.mark.parametrize("port", ["", "-1", "http", "65536", "8_0"])
+@pytest.mark.parametrize("port", ["", "-1", "http", "65536", "8_0", "٣"])
 def test_what_is_no_port_is_refused(port):
     with pytest.raises(UsageError, match="--metrics-port must be a number from 0 to 65,535"):
         BatchMetrics(port, BatchProgress(), Shared())

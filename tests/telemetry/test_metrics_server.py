@@ -1,6 +1,7 @@
 """The server of metrics: what it answers, and what it does not let clients do."""
 
 import asyncio
+import os
 import time
 from contextlib import asynccontextmanager, suppress
 
@@ -145,6 +146,8 @@ async def test_a_port_in_use_is_said_with_what_to_do():
         with pytest.raises(LocalIOError, match=f"cannot serve metrics on port {port}: ") as raised:
             async with serving_metrics(port, metrics):
                 pass
+    if os.name == "posix":
+        assert raised.value.message.endswith(": address already in use")
     assert raised.value.exit_code == ExitCode.LOCAL_IO
     assert "--metrics-port 0" in raised.value.hint
 

@@ -92,9 +92,9 @@ class BatchMetrics:
 
 
 def _port(given: str) -> int:
-    if not given.isdecimal() or int(given) > _HIGHEST_PORT:
+    if not (given.isascii() and given.isdecimal()) or int(given) > _HIGHEST_PORT:
         raise UsageError(
-            f"--metrics-port must be a number from 0 to {_HIGHEST_PORT:,}, not {given}",
+            f"--metrics-port must be a number from 0 to {_HIGHEST_PORT:,}, not {given!r}",
             hint="0 takes a free port, and says which",
         )
     return int(given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -38,9 +39,10 @@ async def serving_metrics(
     try:
         server = await asyncio.start_server(service.answer, LOOPBACK, port, limit=_LONGEST_HEAD)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        # asyncio's own words name the address in Python's notation.
+        reason = os.strerror(error.errno) if error.errno and os.name == "posix" else str(error)
         raise LocalIOError(
-            f"cannot serve metrics on port {port}: {reason}",
+            f"cannot serve metrics on port {port}: {reason.lower()}",
             hint="use another port; with --metrics-port 0 the system chooses one",
         ) from error
     try:
