@@ -45,7 +45,7 @@ from client.wire import (
     failure_of,
 )
 from network_servers import listening, stay_silent
-from scripted_server import Answer, serving
+from scripted_server import Answer, json_answer, serving
 
 SMALL = Endpoint("https://models.example/v1", largest_answer_mb=1)
 PARIS = [TextDelta("Paris"), Completion("stop", "small-1")]
@@ -73,6 +73,20 @@ def stream_that_breaks(*parts: bytes, broken_by: Exception) -> httpx.Response:
 async def test_a_streamed_answer_comes_piece_by_piece_and_ends_with_its_completion(chat, streams):
     streams(delta("Pa"), delta("ris"), end())
     assert await events_of(chat) == [TextDelta("Pa"), TextDelta("ris"), Completion("stop", "small-1")]
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_names_of_a_server_are_no_longer_than_a_name(streamed):
+    endless = "x" * 100_000
+    choice = {"index": 0, "message": {"content": "Paris"}, "finish_reason": endless}
+    whole = json_answer({"model": endless, "choices": [choice]})
+    events = [each.replace(b"small-1", endless.encode()) for each in (delta("Paris"), end(endless))]
+    async with (
+        serving(Answer(events) if streamed else whole) as server,
+        entry_at(Endpoint(server.base_url)) as entry,
+    ):
+        done = (await events_of(asking(entry, streamed=streamed)))[-1]
+    assert (len(done.finish_reason), len(done.model)) == (200, 200)
 
 
 async def test_an_answer_that_is_not_streamed_comes_as_one_piece(unstreamed, completions):

@@ -62,6 +62,8 @@ if TYPE_CHECKING:
 _END_OF_STREAM = b"[DONE]"
 _SIGNS_OF_LIFE = {b"", b"ping", b"pong", b"heartbeat", b"keepalive", b"keep-alive"}
 _ANY_MODEL = ""
+_LONGEST_NAME = 200
+"""Of a model, or of the end of an answer, as a server says it: it goes to the screen, the log and statistics."""
 _STALE = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError, httpx2.CloseError)
 
 
@@ -160,9 +162,10 @@ class OpenAIModel:
             endpoint=self._endpoint,
         )
         of = completion  # ``replace`` would cost more than all of the parsing
+        model = of.model and of.model[:_LONGEST_NAME]
         call_id, request_id = ("", None) if (trace := request.trace) is None else (trace.id, trace.request_id)
         yield Completion(
-            *(of.finish_reason, of.model, of.usage, of.cost_usd, of.cached, reply, of.sources),
+            *(of.finish_reason[:_LONGEST_NAME], model, of.usage, of.cost_usd, of.cached, reply, of.sources),
             call_id=call_id,
             request_id=request_id,
         )
