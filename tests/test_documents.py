@@ -102,6 +102,14 @@ def test_every_slash_command_of_a_document_is_there(document: Path) -> None:
     assert named_here <= known
 
 
+def test_nothing_sends_a_reader_to_the_package_of_another_project() -> None:
+    """On PyPI the name belongs to somebody else: an extra is installed from the checkout."""
+    code = sorted((ROOT / "src").rglob("*.py"))
+    told = re.compile(r"""install ['"`]?chatcli['"`\[]""")
+    for path in [*DOCUMENTS, ROOT / "CHANGELOG.md", *code]:
+        assert told.search(path.read_text(encoding="utf-8")) is None, path
+
+
 def test_the_manual_page_names_every_option_and_command() -> None:
     page = MANUAL_PAGE.read_text("ascii").replace(r"\-", "-")
     for level in read_levels():

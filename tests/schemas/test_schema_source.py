@@ -162,4 +162,4 @@ def test_without_the_extra_the_hint_says_how_to_install_it():
         "except ConfigurationError as error: print(error.hint)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "install it: pip install 'chatcli[schema]'"
+    assert done.stdout.strip() == "install it in the checkout: pip install '.[schema]'"

@@ -47,7 +47,7 @@ _OF_NAMES: Final = frozenset(
 _UNBOUNDED: Final = frozenset({"patternProperties", "unevaluatedProperties"})
 """Together jsonschema searches their patterns without a time limit."""
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
-EXTRA_HINT: Final = "install it: pip install 'chatcli[schema]'"
+EXTRA_HINT: Final = "install it in the checkout: pip install '.[schema]'"
 
 
 class NamedSchema(NamedTuple):

@@ -157,7 +157,7 @@ class RedisAnswers:
             import redis  # noqa: PLC0415 - an extra, slow to import
         except ImportError as error:
             raise StoreUnavailable(
-                "the package redis is not installed (pip install 'chatcli[redis]')"
+                "the package redis is not installed (in the checkout: pip install '.[redis]')"
             ) from error
         self._limits = limits
         self._clock_s = clock_s

@@ -144,7 +144,7 @@ class RedisState:
             import redis  # noqa: PLC0415 - an extra, slow to import
         except ImportError as error:
             raise OSError(
-                None, "the package redis is not installed (pip install 'chatcli[redis]')"
+                None, "the package redis is not installed (in the checkout: pip install '.[redis]')"
             ) from error
         until_s = time.monotonic() + _PATIENCE_S
         try:

@@ -156,10 +156,15 @@ def _check_installed(protocol: str) -> None:
     except ModuleNotFoundError:
         found = None
     if found is None:
-        missing = "chatcli[otel]" if package == "http" else f"opentelemetry-exporter-otlp-proto-{package}"
+        # Not "chatcli[otel]": that name belongs to another project on PyPI.
+        missing = (
+            "install it in the checkout: pip install '.[otel]'"
+            if package == "http"
+            else f"install it: pip install opentelemetry-exporter-otlp-proto-{package}"
+        )
         raise ConfigurationError(
             f"what exports to it by {protocol} is not installed",
-            hint=f"install it: pip install '{missing}', or set otel = false",
+            hint=f"{missing}, or set otel = false",
         )
 
 

@@ -101,7 +101,7 @@ def _loaded(name: str, text: str) -> object:
     except ImportError as error:
         raise ConfigurationError(
             "the package PyYAML is not installed",
-            hint="install it: pip install 'chatcli[yaml]'",
+            hint="install it in the checkout: pip install '.[yaml]'",
             code="missing_extra",
         ) from error
 
