@@ -31,7 +31,7 @@ SCANNER: Final = "chatcli.safety.injection:scan"
 MEGABYTE: Final = 1_000_000
 EXCERPT_CHARS: Final = 90
 CERTAINTY: Final = 1.96
-"""Standard deviations on each side of a 95 % interval."""
+"""Standard deviations on each side of a 95% interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def judge(scanner: Scanner, texts: Iterable[LabelledText]) -> list[Result]:
 def report(part: str, results: Sequence[Result], groups: Iterable[str]) -> list[str]:
     """Return the tables of a part: the totals, then one per label and field."""
     rows = [row(label, [result for result in results if result.text.label == label]) for label in LABELS]
-    tables = [f"## {part}", table(("", "flagged", "of", "%", "95 % interval"), rows)]
+    tables = [f"## {part}", table(("", "flagged", "of", "%", "95% interval"), rows)]
     for label in LABELS:
         for group in groups:
             found: defaultdict[str, list[Result]] = defaultdict(list)
@@ -124,7 +124,7 @@ def report(part: str, results: Sequence[Result], groups: Iterable[str]) -> list[
                     found[getattr(result.text, group)].append(result)
             largest_first = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
             rows = [row(name, some) for name, some in largest_first]
-            tables.append(table((f"{label}, {group}", "flagged", "of", "%", "95 % interval"), rows))
+            tables.append(table((f"{label}, {group}", "flagged", "of", "%", "95% interval"), rows))
     return tables
 
 
@@ -136,7 +136,7 @@ def row(name: str, results: Sequence[Result]) -> tuple[str, ...]:
 
 
 def interval(hits: int, count: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share, which holds for small counts and for shares near 0 and 1."""
+    """Return Wilson's 95% interval of a share, which holds for small counts and for shares near 0 and 1."""
     if not count:
         return 0.0, 1.0
     share, square = hits / count, CERTAINTY**2

@@ -70,10 +70,10 @@ async def failure(work, kind=ChatcliError):
 
 async def test_the_object_is_posted_and_nothing_else_is_said(post):
     hook = Hook()
-    assert await post(hook, body={"text": "success rate 60 %, 成功率"}) == 200
+    assert await post(hook, body={"text": "success rate 60%, 成功率"}) == 200
     ((head, body),) = hook.requests
     assert head.startswith(f"POST /{SECRET}?token=secret HTTP/1.1\r\n")
-    assert json.loads(body) == {"text": "success rate 60 %, 成功率"}
+    assert json.loads(body) == {"text": "success rate 60%, 成功率"}
     names = {line.split(":")[0].lower() for line in head.splitlines()[1:] if line}
     assert names == {"host", "content-type", "content-length", "user-agent"}
 

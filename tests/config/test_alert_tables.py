@@ -85,7 +85,7 @@ def test_a_time_is_written_in_seconds_or_with_a_unit(written):
 
 def test_the_built_in_rules_are_what_a_file_would_say():
     written = [
-        {"name": "success", "metric": "success_rate", "threshold": "90 %"},
+        {"name": "success", "metric": "success_rate", "threshold": "90%"},
         {"name": "first-token", "metric": "p95_ttft_s", "threshold": 20},
     ]
     assert alert_rules(written) == DEFAULT_RULES
@@ -108,9 +108,9 @@ def test_no_rules_are_written_as_off_or_an_empty_list(off):
         ({"threshold": "inf"}, "rule 1 threshold must be a number"),
         (
             {"metric": "success_rate", "threshold": 90},
-            'must be a share from 0 to 1, like 0.9 or "90 %", not 90',
+            'must be a share from 0 to 1, like 0.9 or "90%", not 90',
         ),
-        ({"metric": "success_rate", "threshold": "120 %"}, "must be a share from 0 to 1"),
+        ({"metric": "success_rate", "threshold": "120%"}, "must be a share from 0 to 1"),
         (
             {"metric": "success_rate", "threshold": 0.9, "recover": 0.8},
             "recover must be at least the threshold, 0.9",

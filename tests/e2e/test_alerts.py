@@ -28,7 +28,7 @@ RULES = re.search(r"```toml\n(.*?)```", SECTION, re.DOTALL)[1]
 REFUSED = json_answer({"error": {"message": "no such model"}}, status=404)
 HELD = Answer([*text_events("It is **Paris**.\n\n", "* unfinished"), HOLD])
 FINE = Answer(event_stream("Paris."))
-CROSSED = "alert success: success rate 80 % over 15 min, below 90 % (5 calls)"
+CROSSED = "alert success: success rate 80% over 15 min, below 90% (5 calls)"
 
 
 def ask(program, server, *arguments, **environment):
@@ -84,7 +84,7 @@ def test_a_screen_reader_hears_a_sentence(program):
         for _ in range(4):
             ask(program, server)
         done = ask(program, server, "--plain")
-    assert done.stderr.endswith("Alert success: success rate 0 % over 15 min, below 90 % (5 calls).\n")
+    assert done.stderr.endswith("Alert success: success rate 0% over 15 min, below 90% (5 calls).\n")
 
 
 def test_a_batch_says_it_while_or_after_it_runs(program):
@@ -92,7 +92,7 @@ def test_a_batch_says_it_while_or_after_it_runs(program):
     with serving_in_thread(REFUSED) as server:
         done = program.run("batch", "rows.txt", "--out", "out.jsonl", "--concurrency", "1", server=server)
     assert done.exit_code == 12
-    assert re.search(r"alert success: success rate 0 % over 15 min, below 90 % \([56] calls\)", done.stderr)
+    assert re.search(r"alert success: success rate 0% over 15 min, below 90% \([56] calls\)", done.stderr)
     assert done.stderr.count("alert success") == 1
 
 
@@ -104,7 +104,7 @@ def test_lines_typed_one_at_a_time_tell_of_it_between_answers(program, terminal)
             screen.wait_for("You:")
             screen.type("Capital?\n")
             screen.wait_for("404 Not Found")
-            screen.press_until("/pwd\n", "Alert success: success rate 20 %")
+            screen.press_until("/pwd\n", "Alert success: success rate 20%")
             screen.type(CTRL_D)
             assert screen.wait_for_exit() == 0
     assert screen.received.count(b"Alert success") == 1
@@ -144,10 +144,10 @@ class TestConversation:
                 screen.wait_for("And now?\n\nerror")
                 screen.type("Then?\r")
                 screen.wait_for("unfinished")
-                screen.wait_for("alert: success rate 0 %")  # in the toolbar
+                screen.wait_for("alert: success rate 0%")  # in the toolbar
                 assert "alert success" not in screen.shown
                 screen.type(CTRL_C)
-                screen.wait_for("alert success: success rate 0 %")
+                screen.wait_for("alert success: success rate 0%")
                 above, _, below = screen.shown.partition("alert success")
                 assert "unfinished" in above
                 assert "unfinished" not in below

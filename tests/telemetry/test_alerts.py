@@ -75,12 +75,12 @@ def test_it_fires_once_on_crossing_and_once_on_recovery(simulation):
     world.call(GOOD, GOOD, GOOD, GOOD)
     assert world.told() == []
     world.call(BAD)
-    assert world.told() == ["alert success: success rate 80 % over 15 min, below 90 % (5 calls)"]
+    assert world.told() == ["alert success: success rate 80% over 15 min, below 90% (5 calls)"]
     world.call(BAD, BAD)
     assert world.told() == []
     world.now_s += 900
     world.call(*[GOOD] * 20)
-    assert world.told() == ["alert success is over: success rate 100 % over 15 min (20 calls)"]
+    assert world.told() == ["alert success is over: success rate 100% over 15 min (20 calls)"]
     assert world.told() == []
 
 
@@ -88,11 +88,11 @@ def test_between_threshold_and_recovery_nothing_changes(simulation):
     world = simulation(SUCCESS)
     world.call(BAD, BAD, *[GOOD] * 8)
     assert len(world.told()) == 1
-    world.call(*[GOOD] * 20)  # 28 of 30 are 93 %
+    world.call(*[GOOD] * 20)  # 28 of 30 are 93%
     assert world.told() == []
-    world.call(*[GOOD] * 10)  # 38 of 40 are 95 %
+    world.call(*[GOOD] * 10)  # 38 of 40 are 95%
     assert len(world.told()) == 1
-    world.call(BAD)  # 38 of 41 are 92 %: it fired below 90
+    world.call(BAD)  # 38 of 41 are 92%: it fired below 90
     assert world.told() == []
 
 
@@ -144,7 +144,7 @@ def test_few_calls_recover_an_alert_by_twice_the_window(simulation):
     world.now_s += 900
     world.call(*[GOOD] * 6, every_s=300)  # three in each window of 15 minutes
     world.now_s += 10
-    assert world.told() == ["alert success is over: success rate 100 % over 15 min (6 calls)"]
+    assert world.told() == ["alert success is over: success rate 100% over 15 min (6 calls)"]
 
 
 def test_a_sum_is_known_without_calls(simulation):
@@ -187,7 +187,7 @@ def test_a_restart_neither_repeats_nor_forgets(simulation):
     assert (reading.firing.since_s, reading.firing.value, reading.summary) == (
         began_s,
         0.0,
-        "success rate 0 %",
+        "success rate 0%",
     )
     world.now_s += 900
     world.call(*[GOOD] * 20)
@@ -378,10 +378,10 @@ def test_what_a_person_stopped_says_nothing_about_the_endpoint():
 @pytest.mark.parametrize(
     ("metric", "value", "shown"),
     [
-        ("success_rate", 0.8999, "89.9 %"),
-        ("success_rate", 0.9, "90 %"),
-        ("success_rate", 0.29, "29 %"),
-        ("success_rate", 1.0, "100 %"),
+        ("success_rate", 0.8999, "89.9%"),
+        ("success_rate", 0.9, "90%"),
+        ("success_rate", 0.29, "29%"),
+        ("success_rate", 1.0, "100%"),
         ("p95_ttft_s", 20.0004, "20 s"),
         ("p95_ttft_s", 0.25, "0.25 s"),
         ("p95_latency_s", 1234.5, "1,234.5 s"),
@@ -397,7 +397,7 @@ def test_values_have_their_unit(metric, value, shown):
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        (SUCCESS, "success rate below 90 % over 15 min"),
+        (SUCCESS, "success rate below 90% over 15 min"),
         (replace(ERRORS, window_s=86_400, model="m"), "errors above 3 over 1 d, model m"),
         (replace(ERRORS, window_s=5_400, endpoint="e"), "errors above 3 over 90 min, endpoint e"),
         (replace(ERRORS, window_s=61.5), "errors above 3 over 61.5 s"),

@@ -204,10 +204,10 @@ def test_what_is_asked_ahead_is_said_before_the_title_and_the_cost(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "alerts", "shown"),
     [
-        (80, ["success rate 60 %"], "alert: success rate 60 %"),
-        (40, ["success rate 60 %"], "! success rate 60 %"),
-        (80, ["success rate 60 %", "errors 9"], "2 alerts"),
-        (80, ["成功率\x1b[2J 60 %"], "alert: 成功率"),
+        (80, ["success rate 60%"], "alert: success rate 60%"),
+        (40, ["success rate 60%"], "! success rate 60%"),
+        (80, ["success rate 60%", "errors 9"], "2 alerts"),
+        (80, ["成功率\x1b[2J 60%"], "alert: 成功率"),
     ],
 )
 def test_an_alert_is_shown_before_most_else(tmp_path, columns, alerts, shown):

@@ -128,13 +128,13 @@ def _limit_of(metric: str) -> Parser:
 
 
 def _share(value: object) -> float:
-    """Return a share from 0 to 1, also written as ``"90 %"``."""
+    """Return a share from 0 to 1, also written as ``"90%"``."""
     percent = _PERCENT.fullmatch(value) if isinstance(value, str) else None
     share = float(percent[1]) / 100 if percent else value
     try:
         return float(parsers.number(0, 1)(share))  # type: ignore[arg-type]  # it returns a float
     except ValueError:
-        raise ValueError(f'must be a share from 0 to 1, like 0.9 or "90 %", not {value!r}') from None
+        raise ValueError(f'must be a share from 0 to 1, like 0.9 or "90%", not {value!r}') from None
 
 
 def _seconds(value: object) -> float:

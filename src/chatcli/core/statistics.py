@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Percentiles(NamedTuple):
-    """Times in seconds that half, 95 % and 99 % of calls did not exceed: the nearest rank, of whole milliseconds."""
+    """Times in seconds that half, 95% and 99% of calls did not exceed: the nearest rank, of whole milliseconds."""
 
     p50_s: float
     p95_s: float

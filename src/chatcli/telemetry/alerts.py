@@ -187,7 +187,7 @@ def _change(reading: AlertReading, now_s: float) -> AlertChange | None:
 
 
 def condition(rule: AlertRule) -> str:
-    """Return what the rule watches: ``success rate below 90 % over 15 min, model gpt-5``."""
+    """Return what the rule watches: ``success rate below 90% over 15 min, model gpt-5``."""
     side = "below" if rule.is_about_low_values else "above"
     limit = f"{_LABELS[rule.metric]} {side} {shown_value(rule.metric, rule.threshold)} over {_window(rule.window_s)}"
     return limit + _filters(rule)
@@ -207,14 +207,14 @@ def message(change: AlertChange) -> str:
 
 
 def shown_reading(metric: str, value: float) -> str:
-    """Return the metric with its value: ``success rate 60 %``, ``errors 12``."""
+    """Return the metric with its value: ``success rate 60%``, ``errors 12``."""
     return f"{_LABELS.get(metric, metric)} {shown_value(metric, value)}"
 
 
 def shown_value(metric: str, value: float) -> str:
     """Return a value of a metric with its unit. It never looks as good as a threshold it is beyond."""
     if metric == "success_rate":
-        return f"{math.floor(round(value * 1000, 6)) / 10:g} %"
+        return f"{math.floor(round(value * 1000, 6)) / 10:g}%"
     if metric == "cost_usd":
         return dollars(value)
     if metric.endswith("_s"):

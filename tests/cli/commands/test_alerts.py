@@ -58,8 +58,8 @@ def test_check_prints_what_fires_and_exits_with_11(command, calls):
     for _ in range(2):
         code, screen = command("alerts", "check")
         assert code == ExitCode.ALERT == 11
-        assert screen.out.startswith("alert success: success rate 20 % (5 calls), firing for ")
-        assert screen.out.endswith(", over at 95 %\n")
+        assert screen.out.startswith("alert success: success rate 20% (5 calls), firing for ")
+        assert screen.out.endswith(", over at 95%\n")
         assert screen.out.count("\n") == 1
         assert screen.err == ""
 
@@ -76,7 +76,7 @@ def test_a_recovery_is_told_once(command, calls):
     calls(*[GOOD] * 200)
     code, screen = command("alerts", "check")
     assert (code, screen.out) == (ExitCode.DONE, "")
-    assert screen.err == "alert success is over: success rate 97.5 % over 15 min (205 calls)\n"
+    assert screen.err == "alert success is over: success rate 97.5% over 15 min (205 calls)\n"
     assert command("alerts", "check")[1].err == ""
 
 
@@ -88,10 +88,10 @@ def test_the_list_shows_values_states_and_what_happened(command, calls):
     heads, success, first_token, _, event = screen.out.splitlines()
     assert heads.split() == ["NAME", "STATE", "NOW", "FIRES", "AT"]
     assert "firing for " in success
-    assert "0 %, 5 calls" in success
-    assert success.endswith("success rate below 90 % over 15 min")
+    assert "0%, 5 calls" in success
+    assert success.endswith("success rate below 90% over 15 min")
     assert "too few calls" in first_token
-    assert event.endswith("success fired: success rate 0 % (5 calls)")
+    assert event.endswith("success fired: success rate 0% (5 calls)")
 
 
 def test_programs_get_everything_but_arguments_and_addresses(command, calls, config):
@@ -296,9 +296,9 @@ def test_the_list_fits_the_terminal_and_cuts_no_value(command, calls, columns, m
     assert code == ExitCode.DONE
     lines = screen.out.splitlines()
     assert max(map(width, lines)) <= columns
-    assert any(line.split()[:2] == ["success", "firing"] and " 0 %" in line for line in lines)
+    assert any(line.split()[:2] == ["success", "firing"] and " 0%" in line for line in lines)
     assert "…" not in screen.out
-    assert "success fired: success rate 0 % (5" in " ".join(screen.out.split())
+    assert "success fired: success rate 0% (5" in " ".join(screen.out.split())
 
 
 def test_the_list_is_read_aloud_as_sentences(command, calls, config):
@@ -308,10 +308,10 @@ def test_the_list_is_read_aloud_as_sentences(command, calls, config):
     _, screen = command("alerts", "list", is_terminal=True)
     success, first_token, _, event = screen.out.splitlines()
     assert re.fullmatch(
-        r"success: firing for \d+ s, 0 %, 5 calls, success rate below 90 % over 15 min\.", success
+        r"success: firing for \d+ s, 0%, 5 calls, success rate below 90% over 15 min\.", success
     )
     assert first_token == "first-token: too few calls, 0 calls, p95 first token above 20 s over 15 min."
-    assert event.endswith("success fired: success rate 0 % (5 calls).")
+    assert event.endswith("success fired: success rate 0% (5 calls).")
 
 
 def test_a_damaged_file_of_calls_is_no_silent_all_clear(command, calls, tmp_path):

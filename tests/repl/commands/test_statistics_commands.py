@@ -130,7 +130,7 @@ class TestStatus:
             assert AlertMonitor(DEFAULT_RULES, store, AlertFile(folder / ALERTS_FILE)).check().changes
         repl.frontend.output.clear()
         (line,) = [line for line in await shown(repl, "/status") if line.startswith("alert")]
-        assert line.split(maxsplit=1)[1].startswith("success rate 0 %, firing for ")
+        assert line.split(maxsplit=1)[1].startswith("success rate 0%, firing for ")
 
     async def test_it_takes_nothing(self, start_repl):  # noqa: F811
         assert any("/status takes nothing" in row for row in await shown(start_repl(), "/status now"))
