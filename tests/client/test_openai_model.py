@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -571,8 +572,17 @@ async def test_a_lone_surrogate_becomes_the_replacement_character_and_a_pair_its
     assert body_of(route)["messages"][0]["content"] == "a\ufffdb 😀 \ufeff😀\ufffd"
 
 
-@pytest.mark.parametrize("request_", [Request("sm\udcffall", ()), asked(extra={"user": "\udcff"})])
-async def test_a_value_without_utf_8_is_refused_before_anything_is_sent(chat, streams, request_):
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request("sm\udcffall", ()),
+        asked(extra={"user": "\udcff"}),
+        asked(temperature=math.nan),
+        asked(extra={"top_k": math.inf}),
+        asked(extra={"stop": {"a set"}}),
+    ],
+)
+async def test_a_value_that_json_does_not_know_is_refused_before_anything_is_sent(chat, streams, request_):
     route = streams(delta("Paris"), end())
     _, error = await failure_of(chat, request_)
     assert type(error) is RequestRefused

@@ -254,16 +254,28 @@ def test_broken_rows_and_refused_requests_are_rows_with_an_error(program):
         {"neither": 1},
         [1],
         {"prompt": "x", "temperature": "hot"},
+        {"prompt": "x", "options": {"user": "half a pair: \ud800"}},
+        '{"prompt": "x", "temperature": NaN}',
+        '{"prompt": "x", "options": {"top_k": 1e999}}',
     )
     with serving_in_thread(choose=choose) as server:
         done = batch(program, server, "--retries", "0")
     assert done.exit_code == 12
     assert (
-        "6 rows failed; --retry-failed asks them again\n→ the first one: line 2 is not JSON\n" in done.stderr
+        "9 rows failed; --retry-failed asks them again\n→ the first one: line 2 is not JSON\n" in done.stderr
     )
     errors = [row["error"] and row["error"]["code"] for row in results(program)]
     assert errors == [
-        *(None, "invalid_row", "request_refused", "duplicate_id", "invalid_row", "invalid_row", "invalid_row")
+        *(
+            None,
+            "invalid_row",
+            "request_refused",
+            "duplicate_id",
+            "invalid_row",
+            "invalid_row",
+            "invalid_row",
+        ),
+        *("request_refused", "invalid_row", "invalid_row"),
     ]
     refused = results(program)[2]["error"]
     assert set(refused) == {"code", "message", "hint", "status", "request_id"}
@@ -611,6 +623,7 @@ def test_two_runs_do_not_write_the_same_file(program):
         (("in.jsonl", "--out", "o", "--prompt", "no place"), "names no value of the rows"),
         (("in.csv", "--out", "o", "--prompt", "{nothing}"), "no such column"),
         (("in.csv", "--out", "o"), "no column called prompt"),
+        (("in.jsonl", "--out", "-"), "results need a file"),
         (("-", "--out", "o", "--format", "csv"), "has no header"),
     ],
 )

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import codecs
 import csv
-import json
 from hashlib import blake2b
 from itertools import chain
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from chatcli.core.errors import UsageError
+from chatcli.core.strict_json import STRICT_JSON
 from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
@@ -303,6 +303,6 @@ _NO_JSON: Final = object()
 def _json(content: bytes) -> object:
     """Return the JSON value in ``content``, ``_NO_JSON`` if there is none."""
     try:
-        return json.loads(content)
+        return STRICT_JSON.decode(content.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return _NO_JSON

@@ -19,6 +19,7 @@ from chatcli.core.errors import UsageError
 from chatcli.core.json_values import as_object, optional_text
 from chatcli.core.messages import Message, TextPart, ToolCallPart, ToolResultPart, system
 from chatcli.core.request import LIMIT_FIELDS, Parameters, Request
+from chatcli.core.strict_json import STRICT_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -336,7 +337,7 @@ def _number(value: object) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value) if value.strip() else None
+        return STRICT_JSON.decode(value) if value.strip() else None
     except ValueError:
         return value
 

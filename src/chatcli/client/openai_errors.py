@@ -74,10 +74,7 @@ def as_chatcli_error(endpoint: Endpoint, error: Exception) -> EndpointError:
         case openai.APIConnectionError() | httpx2.TransportError():
             return not_reached(endpoint, error)
         case UnicodeEncodeError():
-            return RequestRefused(
-                f"{endpoint.host}: the request cannot be sent: {error.reason}",
-                hint="the model's name or an option contains an unpaired surrogate",
-            )
+            return unsendable(endpoint, error)
         case httpx2.DecodingError():
             return BadResponse(
                 f"{endpoint.host}: sent {error}",
@@ -85,6 +82,15 @@ def as_chatcli_error(endpoint: Endpoint, error: Exception) -> EndpointError:
             )
         case _:
             return BadResponse(f"{endpoint.host}: {error}", hint="run again with --debug and report this")
+
+
+def unsendable(endpoint: Endpoint, error: Exception) -> RequestRefused:
+    """Return the error for a request that could not be written as JSON."""
+    if isinstance(error, UnicodeEncodeError):
+        reason, hint = error.reason, "the model's name or an option contains an unpaired surrogate"
+    else:
+        reason, hint = str(error), "a parameter or an option has a value that JSON does not know, such as NaN"
+    return RequestRefused(f"{endpoint.host}: the request cannot be sent: {reason}", hint=hint)
 
 
 def status_error(endpoint: Endpoint, response: httpx2.Response) -> EndpointError:

@@ -7,7 +7,7 @@ building the package's object for each chunk costs about six times as much as pa
 from __future__ import annotations
 
 import json
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,6 +37,7 @@ from chatcli.client.openai_errors import (
     not_an_answer,
     request_id_of,
     stream_error,
+    unsendable,
 )
 from chatcli.client.received_answer import CONTINUE_HINT, ReceivedResponse, ShownAnswer
 from chatcli.client.wire_messages import whole_reply
@@ -215,7 +216,8 @@ class OpenAIModel:
 
         endpoint = self._endpoint
         connections = await call.connections()
-        content = _encoded(self._body(request))
+        with self._writing():
+            content = _encoded(self._body(request))
         _note_sent(request, len(content), streamed=False)
         outer = _name_call(request)
         try:
@@ -242,13 +244,14 @@ class OpenAIModel:
     async def _open_response(self, request: Request, stack: AsyncExitStack, call: Call) -> httpx2.Response:
         """Send ``request`` and return the response once its headers have arrived."""
         endpoint, dialect, streamed = self._endpoint, self._dialect, self._is_streamed(request)
-        if endpoint.api_version is None:
-            content = dialect.encoded_body(request, streamed=streamed, endpoint=endpoint)
-            send = partial(call.post, dialect.path, content)
-        else:
-            body = dialect.body(request, streamed=streamed, endpoint=endpoint)
-            content = _encoded(body)  # to be measured; the package encodes it again
-            send = partial(call.post_body, dialect.path, body)
+        with self._writing():
+            if endpoint.api_version is None:
+                content = dialect.encoded_body(request, streamed=streamed, endpoint=endpoint)
+                send = partial(call.post, dialect.path, content)
+            else:
+                body = dialect.body(request, streamed=streamed, endpoint=endpoint)
+                content = _encoded(body)  # to be measured; the package encodes it again
+                send = partial(call.post_body, dialect.path, body)
         _note_sent(request, len(content), streamed=streamed)
         outer = _name_call(request)
         try:
@@ -271,6 +274,14 @@ class OpenAIModel:
         self._has_answered = True
         call.learn(response.headers)
         return response
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Translate what is wrong with the values of a request; rows and options may hold any."""
+        try:
+            yield
+        except (ValueError, TypeError, RecursionError) as error:
+            raise unsendable(self._endpoint, error) from error
 
     def _note_headers(self, request: Request, response: ResponseHead) -> None:
         if (trace := request.trace) is not None and trace.log.least <= INFO:
@@ -406,7 +417,7 @@ def _note_sent(request: Request, sent_bytes: int, *, streamed: bool) -> None:
             trace.note(DEBUG, "attempt", attempt=trace.attempts, sent_bytes=sent_bytes)
 
 
-_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def _encoded(body: dict[str, Any]) -> bytes:

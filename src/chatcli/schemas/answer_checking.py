@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.core.json_values import as_object
 from chatcli.core.request import CheckedAnswer
+from chatcli.core.strict_json import STRICT_JSON
 from chatcli.schemas.schema_source import missing_extra
-from chatcli.schemas.strict_json import STRICT_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -13,9 +13,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from chatcli.core.errors import ConfigurationError, LocalIOError, UsageError
+from chatcli.core.strict_json import STRICT_JSON
 from chatcli.core.typed_paths import typed_path
 from chatcli.schemas.short_form import is_field_name, read_short_form
-from chatcli.schemas.strict_json import STRICT_JSON
 from chatcli.storage.private_files import read_regular_or_pipe
 from chatcli.text.hints import did_you_mean
 

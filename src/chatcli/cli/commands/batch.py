@@ -131,6 +131,8 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
         raise UsageError("--force and --resume cannot be combined", hint="--force starts over")
     if options.out is None and not options.dry_run:
         raise UsageError("--out is missing", hint="name the file for the results: --out results.jsonl")
+    if options.out == _STDIN:
+        raise UsageError("results need a file, to be resumed and put in order", hint="--out results.jsonl")
     gc.set_threshold(_COLLECT_AFTER)
     context = run_context(terminal)
     template, template_settings = None, None
