@@ -243,6 +243,14 @@ class TestTheFileOfAnAnswer:
         assert (done.exit_code, missing.exit_code) == (8, 8)
         assert server.requests == []
 
+    def test_a_dash_is_standard_output(self, program):
+        with serving_in_thread(PARIS) as server:
+            done = program.run("--out", "-", "Hi", server=server)
+        exported = program.run("sessions", "export", "--out", "-", "--all", "--format", "json")
+        assert done.stdout == "Paris.\n"
+        assert "Paris." in exported.stdout
+        assert not (program.working_folder / "-").exists()
+
     def test_a_full_disk_costs_neither_the_earlier_file_nor_the_session(self, program):
         earlier = program.working_folder / "answer.txt"
         earlier.write_text("Rome.\n", encoding="utf-8")

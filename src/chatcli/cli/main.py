@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.commands import COMMANDS_BY_NAME, actions_of, summary
 from chatcli.cli.option_groups import LOCAL, join_local_names
-from chatcli.cli.options import Parser, add_general_options, first_word, given_value, main_parser, parse
+from chatcli.cli.options import (
+    Parser,
+    add_general_options,
+    file_of_out,
+    first_word,
+    given_value,
+    main_parser,
+    parse,
+)
 from chatcli.cli.signals import Signalled, raising_signals
 from chatcli.cli.standard_streams import ClosedPipe, Terminal, redacted_reports
 from chatcli.core.errors import ChatcliError, ExitCode, LocalIOError, UsageError
@@ -117,7 +125,7 @@ def _write_failure(error: ChatcliError, arguments: Sequence[str], terminal: Term
     line = json_line(failure_object(error, kind, terminal.redactor.redact)) + "\n"
     out = given_value(parser, arguments, ("--out",))
     with suppress(ChatcliError, ClosedPipe):
-        if out is None:
+        if out is None or file_of_out(out) is None:
             terminal.stdout.write(line)
             return
         with closing(OutputFile(out)) as file:

@@ -287,10 +287,17 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def file_of_out(name: str) -> str | None:
+    """Return the file of ``--out``, ``None`` for standard output."""
+    return None if name == "-" else name
+
+
 def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument("-o", "--output", choices=OUTPUT_FORMATS, help="markdown on a terminal, else text")
-    group.add_argument("--out", metavar="FILE", help="write the answer to a file")
+    group.add_argument(
+        "--out", metavar="FILE", type=file_of_out, help="write the answer to a file; - is stdout"
+    )
     group.add_argument(
         "-x", "--extract", action="store_true", help="only the first code block; none: all, exit 10"
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.cli.actions import Action
 from chatcli.cli.commands.sessions.listing import warn_of_damage, warn_of_unreadable
+from chatcli.cli.options import file_of_out
 from chatcli.cli.output_file import OutputFile, refuse_existing
 from chatcli.cli.setup import learn_keys
 from chatcli.core.errors import ExitCode, LocalIOError, UsageError
@@ -89,7 +90,10 @@ def _export_arguments(parser: Parser) -> None:
     parser.add_argument("--all", action="store_true", help="every session")
     parser.add_argument("--format", choices=list(_FORMATS_BY_NAME), help="by default markdown")
     parser.add_argument(
-        "--out", metavar="FILE|FOLDER", help="where to; several sessions need a folder, or a .json"
+        "--out",
+        metavar="FILE|FOLDER",
+        type=file_of_out,
+        help="where to; several sessions need a folder, or a .json",
     )
     parser.add_argument("--whole-tree", action="store_true", help="all branches, not only the current one")
     parser.add_argument("--force", action="store_true", help="overwrite files")
