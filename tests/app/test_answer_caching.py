@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from chatcli.app.answer_caching import cache_in_use, statistics_rows
+from chatcli.app.answer_caching import cache_in_use, statistics_rows, unavailable
 from chatcli.app.run_context import RunContext
 from chatcli.config.paths import Paths
 from chatcli.config.settings import Settings
-from chatcli.storage.answer_store import StoreStatistics
+from chatcli.storage.answer_store import StoreBusy, StoreStatistics, StoreUnavailable
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,8 @@ def test_what_was_saved_fits_into_a_narrow_terminal():
     )
     assert ("saved", "$12,345.6789") in rows
     assert max(len("answers  ") + len(words) for _, words in rows) <= 40
+
+
+def test_a_store_in_use_is_worth_another_try():
+    assert unavailable(StoreBusy("answers-1.sqlite is in use")).hint == "try again in a moment"
+    assert "config show" in unavailable(StoreUnavailable("disk I/O error")).hint

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wcwidth import width
 
-from chatcli.render.text_columns import hanging, labelled, numbered, table
+from chatcli.render.text_columns import hanging, labelled, numbered, sentences, table
 
 SETTINGS = [
     ("base_url", "https://llm.example.com/v1/of/some/length", "config.toml, profile work"),
@@ -110,3 +110,8 @@ def test_a_value_that_is_to_stay_whole_is_in_one_row_on_every_terminal(columns, 
     assert any(
         row.endswith(value) for row in labelled([("file", value)], columns, whole=["file"]).split("\n")
     )
+
+
+def test_a_row_without_a_subject_is_read_out_behind_the_one_before():
+    rows = [("saved", "$0.50"), ("", "20 tokens in"), ("", "3 out"), ("ahead", "none")]
+    assert sentences(rows) == "saved: $0.50, 20 tokens in, 3 out.\nahead: none."

@@ -94,9 +94,12 @@ def store_opener(settings: Settings, context: RunContext) -> Callable[[], Answer
 
 def unavailable(error: StoreUnavailable) -> LocalIOError:
     """Return the error for a command that needs the store."""
+    from chatcli.storage.answer_store import StoreBusy  # noqa: PLC0415 - as above
+
+    is_busy = isinstance(error, StoreBusy)
     return LocalIOError(
         f"the cache of answers cannot be used: {error}",
-        hint="chatcli config show tells which one is set",
+        hint="try again in a moment" if is_busy else "chatcli config show tells which one is set",
     )
 
 

@@ -91,13 +91,18 @@ class _Column:
 
 
 def sentences(rows: Iterable[Sequence[str]]) -> str:
-    """Return ``rows`` as sentences to be read aloud: a subject and its details."""
-    lines = []
+    """Return ``rows`` as sentences to be read aloud: a subject and its details.
+
+    A row without a subject has further details of the one before.
+    """
+    lines: list[str] = []
     for first, *rest in rows:
-        details = ", ".join(filter(None, map(sanitize_line, rest)))
-        line = f"{sanitize_line(first)}: {details}" if details else sanitize_line(first)
-        lines.append(line if line.endswith((".", "!", "?", ELLIPSIS)) else f"{line}.")
-    return "\n".join(lines)
+        subject, details = sanitize_line(first), ", ".join(filter(None, map(sanitize_line, rest)))
+        if lines and not subject:
+            lines[-1] += f", {details}"
+        else:
+            lines.append(f"{subject}: {details}" if details else subject)
+    return "\n".join(line if line.endswith((".", "!", "?", ELLIPSIS)) else f"{line}." for line in lines)
 
 
 def labelled(rows: Sequence[tuple[str, str]], columns: int, *, whole: Collection[str] = ()) -> str:
