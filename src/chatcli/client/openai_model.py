@@ -7,7 +7,7 @@ building the package's object for each chunk costs about six times as much as pa
 from __future__ import annotations
 
 import json
-from contextlib import AsyncExitStack, aclosing, contextmanager
+from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -216,8 +216,10 @@ class OpenAIModel:
 
         endpoint = self._endpoint
         connections = await call.connections()
-        with self._writing():
+        try:
             content = _encoded(self._body(request))
+        except _UNWRITABLE as error:
+            raise unsendable(endpoint, error) from error
         _note_sent(request, len(content), streamed=False)
         outer = _name_call(request)
         try:
@@ -244,7 +246,7 @@ class OpenAIModel:
     async def _open_response(self, request: Request, stack: AsyncExitStack, call: Call) -> httpx2.Response:
         """Send ``request`` and return the response once its headers have arrived."""
         endpoint, dialect, streamed = self._endpoint, self._dialect, self._is_streamed(request)
-        with self._writing():
+        try:
             if endpoint.api_version is None:
                 content = dialect.encoded_body(request, streamed=streamed, endpoint=endpoint)
                 send = partial(call.post, dialect.path, content)
@@ -252,6 +254,8 @@ class OpenAIModel:
                 body = dialect.body(request, streamed=streamed, endpoint=endpoint)
                 content = _encoded(body)  # to be measured; the package encodes it again
                 send = partial(call.post_body, dialect.path, body)
+        except _UNWRITABLE as error:
+            raise unsendable(endpoint, error) from error
         _note_sent(request, len(content), streamed=streamed)
         outer = _name_call(request)
         try:
@@ -274,14 +278,6 @@ class OpenAIModel:
         self._has_answered = True
         call.learn(response.headers)
         return response
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Translate what is wrong with the values of a request; rows and options may hold any."""
-        try:
-            yield
-        except (ValueError, TypeError, RecursionError) as error:
-            raise unsendable(self._endpoint, error) from error
 
     def _note_headers(self, request: Request, response: ResponseHead) -> None:
         if (trace := request.trace) is not None and trace.log.least <= INFO:
@@ -416,6 +412,9 @@ def _note_sent(request: Request, sent_bytes: int, *, streamed: bool) -> None:
         if trace.log.least <= DEBUG:
             trace.note(DEBUG, "attempt", attempt=trace.attempts, sent_bytes=sent_bytes)
 
+
+_UNWRITABLE: Final = (ValueError, TypeError, RecursionError)
+"""What comes of values that JSON cannot hold: rows, options and programs may give any."""
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
