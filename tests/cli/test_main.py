@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import py_compile
@@ -257,6 +258,19 @@ def test_a_program_that_cannot_be_imported_says_what_to_do():
     assert ended.returncode == 1
     assert ended.stderr.startswith("chatcli: the installation is damaged: ModuleNotFoundError: ")
     assert ended.stderr.count("\n") == 2
+
+
+def test_a_module_that_cannot_be_opened_among_many_files_is_no_damaged_installation(tmp_path):
+    class Crowded(Buggy):
+        def __getattr__(self, name):
+            if name == "stdin":
+                raise OSError(errno.EMFILE, "Too many open files", main.__code__.co_filename)
+            return super().__getattr__(name)
+
+    crowded = Crowded(tmp_path)
+    assert main(["hi"], crowded) == 1
+    assert crowded.terminal.err.startswith("chatcli: the system lets it open no more files: ")
+    assert "→ raise the limit with ulimit -n" in crowded.terminal.err
 
 
 def test_a_missing_file_of_the_person_is_no_damaged_installation(tmp_path):

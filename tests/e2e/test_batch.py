@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -20,7 +21,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from batch_provider import BatchProvider
-from e2e.program import ended
+from e2e.program import command, ended
 from scripted_server import HOLD, Answer, json_answer, serving_in_thread
 
 SLOW_DOWN = json_answer({"error": {"message": "slow down", "code": "rate_limit_exceeded"}}, status=429)
@@ -599,6 +600,28 @@ def closing_all(*descriptors):
     yield
     for descriptor in descriptors:
         os.close(descriptor)
+
+
+@posix
+def test_no_more_requests_are_sent_at_once_than_files_may_be_open(program):
+    import resource  # noqa: PLC0415 - Windows has none
+
+    write_rows(program, *prompts(120))
+    with serving_in_thread(choose=echo) as server:
+        done = subprocess.run(
+            command("batch", "in.jsonl", "--out", "out.jsonl", "--concurrency", "500"),
+            env=program.environment(server),
+            cwd=program.working_folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)),
+        )
+    assert done.returncode == 0, done.stderr
+    assert "36 requests at once, not 500: the system allows no more open files" in done.stderr
+    assert len(results(program)) == 120
 
 
 @posix

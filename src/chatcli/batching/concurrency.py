@@ -33,12 +33,21 @@ class Concurrency:
     def __init__(self, fixed: int | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.is_adaptive = fixed is None
         self.limit = _FIRST if fixed is None else fixed
+        self._most = _ADAPTIVE_MOST if fixed is None else fixed
         self._clock = clock
         self._is_starting = True
         self._best_s: float | None = None
         self._answered = 0
         self._answered_s = 0.0
         self._lowered_at_s: float | None = None
+
+    def fit_open_files(self) -> str | None:
+        """Let the process open a file for each request; return what to say if the system allows fewer than were asked for."""
+        wanted, self._most = self._most, _allowed_connections(self._most)
+        self.limit = min(self.limit, self._most)
+        if self.is_adaptive or self._most == wanted:
+            return None
+        return f"{self._most:,} requests at once, not {wanted:,}: the system allows no more open files (ulimit -n)"
 
     def answered(self, latency_s: float, *, is_busy: bool) -> None:
         """Note an answer without a retry; ``is_busy``: the limit was reached, so that a higher one would be used."""
@@ -56,7 +65,7 @@ class Concurrency:
         elif round_s > self._best_s * _SLOWER:
             self._is_starting = False
         elif is_busy:
-            self.limit = min(_ADAPTIVE_MOST, self.limit * 2 if self._is_starting else self.limit + 1)
+            self.limit = min(self._most, self.limit * 2 if self._is_starting else self.limit + 1)
 
     def refused(self) -> None:
         """Note that the endpoint refused or failed a request: a 429, a 5xx, a time-out."""
@@ -71,15 +80,17 @@ class Concurrency:
         self.limit = max(1, self.limit // 2)
 
 
-def allow_open_files(connections: int) -> None:
-    """Let the process open a file for each connection, where the system has a lower limit for a start."""
+def _allowed_connections(wanted: int) -> int:
+    """Let the process open a file for each connection, where the system has a lower limit for a start; return how many it may."""
     if sys.platform == "win32":
-        return
+        return wanted
     import resource  # noqa: PLC0415 - Windows has none
 
-    least = connections + _FILES_BESIDE
+    least = wanted + _FILES_BESIDE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < least:
         with suppress(OSError, ValueError):
             highest = least if hard == resource.RLIM_INFINITY else min(least, hard)
             resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
+            soft = highest
+    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - _FILES_BESIDE))

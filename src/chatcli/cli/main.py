@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import itertools
 import os
 import sys
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from chatcli.cli.commands import CommandModule, Subcommand
 
 _BUG: Final = ("a bug", "run it again with --debug and report what it prints")
+_CROWDED: Final = ("the system lets it open no more files", "raise the limit with ulimit -n, then try again")
 _BROKEN: Final = (
     "the installation is damaged",
     "install chatcli again (in a checkout: remove .venv, then start scripts/chat), or see more with --debug",
@@ -61,7 +63,7 @@ def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = Non
     except Signalled as signalled:
         return signalled.code
     except Exception as error:  # noqa: BLE001 - the last place that can say something
-        what, hint = _BROKEN if _is_broken_installation(error) else _BUG
+        what, hint = _verdict(error)
         terminal.warn(f"chatcli: {what}: {type(error).__name__}: {sanitize_line(str(error))}")
         terminal.warn(f"→ {hint}")
         with suppress(Exception):
@@ -89,6 +91,13 @@ def _names_model(word: str, terminal: Terminal, *, is_quiet: bool) -> bool:
     if resembles_model(word) and not is_quiet:
         terminal.warn(f'chatcli: "{sanitize_line(word)}" is part of the question; for a model, --local=NAME')
     return False
+
+
+def _verdict(error: Exception) -> tuple[str, str]:
+    """Return what an error that nobody expected is, and what to do."""
+    if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+        return _CROWDED
+    return _BROKEN if _is_broken_installation(error) else _BUG
 
 
 def _is_broken_installation(error: Exception) -> bool:

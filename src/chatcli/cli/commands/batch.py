@@ -17,7 +17,7 @@ from chatcli.app.batch_wiring import PROVIDER_SHARE, OpenBatch, open_batch
 from chatcli.app.run_context import ChatOptions
 from chatcli.app.threads import in_thread, iterated_in_thread
 from chatcli.batching.batch_run import BatchProgress, BatchRun
-from chatcli.batching.concurrency import MOST_AT_ONCE, Concurrency, allow_open_files
+from chatcli.batching.concurrency import MOST_AT_ONCE, Concurrency
 from chatcli.batching.input_rows import FORMATS, InputRecords
 from chatcli.batching.provider_batch import ProviderRun, SentParts
 from chatcli.batching.result_file import ResultFile
@@ -129,10 +129,9 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
     resumes = options.resume or options.retry_failed
     if options.force and resumes:
         raise UsageError("--force and --resume cannot be combined", hint="--force starts over")
-    if options.out is None and not options.dry_run:
-        raise UsageError("--out is missing", hint="name the file for the results: --out results.jsonl")
-    if options.out == _STDIN:
-        raise UsageError("results need a file, to be resumed and put in order", hint="--out results.jsonl")
+    if options.out in {None, _STDIN} and not options.dry_run:
+        what = "--out is missing" if options.out is None else "the results need a file, to be put in order"
+        raise UsageError(what, hint="name the file for the results: --out results.jsonl")
     gc.set_threshold(_COLLECT_AFTER)
     context = run_context(terminal)
     template, template_settings = None, None
@@ -303,7 +302,8 @@ class _Batch:
             progress.total = await in_thread(partial(self._count_rows, output))
             rows = self._rows(batch)
         progress.earlier = output.done.count
-        allow_open_files(self._concurrency.limit if not self._concurrency.is_adaptive else MOST_AT_ONCE)
+        if (lowered := self._concurrency.fit_open_files()) is not None:
+            self._display.say(lowered)
         to_ask = (row for row in rows if not output.done.is_done(row.index, row.digest))
         gc.freeze()
         run = self._run = BatchRun(batch.resolved.model, self._concurrency, progress=progress)
