@@ -41,13 +41,14 @@ class Concurrency:
         self._answered_s = 0.0
         self._lowered_at_s: float | None = None
 
-    def fit_open_files(self) -> str | None:
-        """Let the process open a file for each request; return what to say if the system allows fewer than were asked for."""
+    def fit_open_files(self, say: Callable[[str], object]) -> None:
+        """Let the process open a file for each request, and ``say`` if the system allows fewer than were asked for."""
         wanted, self._most = self._most, _allowed_connections(self._most)
         self.limit = min(self.limit, self._most)
-        if self.is_adaptive or self._most == wanted:
-            return None
-        return f"{self._most:,} requests at once, not {wanted:,}: the system allows no more open files (ulimit -n)"
+        if not self.is_adaptive and self._most < wanted:
+            say(
+                f"{self._most:,} requests at once, not {wanted:,}: the system allows no more open files (ulimit -n)"
+            )
 
     def answered(self, latency_s: float, *, is_busy: bool) -> None:
         """Note an answer without a retry; ``is_busy``: the limit was reached, so that a higher one would be used."""

@@ -302,8 +302,7 @@ class _Batch:
             progress.total = await in_thread(partial(self._count_rows, output))
             rows = self._rows(batch)
         progress.earlier = output.done.count
-        if (lowered := self._concurrency.fit_open_files()) is not None:
-            self._display.say(lowered)
+        self._concurrency.fit_open_files(self._display.say)
         to_ask = (row for row in rows if not output.done.is_done(row.index, row.digest))
         gc.freeze()
         run = self._run = BatchRun(batch.resolved.model, self._concurrency, progress=progress)
