@@ -65,6 +65,12 @@ def recording(recorded, clock):
     return Recording(ENDPOINT, lambda: recorded, "work", clock, lambda: 1_000.0)
 
 
+@pytest.fixture
+def embedded(recording):
+    endpoint = Endpoint("http://127.0.0.1:50123/v1", embedded=True, loopback=True)
+    return recording._replace(endpoint=endpoint)
+
+
 class Sending:
     """A model that asks ``inner`` in one attempt, as the one that sends requests notes it; each event takes a second."""
 
@@ -223,12 +229,16 @@ async def test_the_model_named_is_the_one_asked_where_none_answered(recorded, cl
     assert [call.model for call in recorded] == ["small"]
 
 
-async def test_the_embedded_model_has_one_name_in_all_runs(recorded, clock, recording):
-    embedded = recording._replace(
-        endpoint=Endpoint("http://127.0.0.1:50123/v1", embedded=True, loopback=True)
-    )
+async def test_the_embedded_model_has_one_name_in_all_runs(recorded, clock, embedded):
     await events_of(RecordedModel(Sending(ScriptedModel(ANSWER), clock), embedded))
     assert [call.endpoint for call in recorded] == ["embedded"]
+
+
+async def test_what_is_stopped_at_the_embedded_model_costs_nothing(recorded, clock, embedded):
+    model = RecordedModel(Sending(ScriptedModel([TextDelta("Pa"), *ANSWER]), clock), embedded)
+    async with aclosing(model.stream(QUESTION)) as events:
+        await anext(events)
+    assert [(call.outcome, call.cost_usd) for call in recorded] == [("cancelled", 0.0)]
 
 
 def test_an_answer_from_a_cache_reached_no_endpoint(recorded, recording):

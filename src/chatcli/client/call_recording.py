@@ -106,7 +106,7 @@ class RunningCall:
         self.request = replace(request, trace=self.trace, operation=named)
         self._recording = recording
         self._has_failed_at_endpoint = False
-        self._cost_usd: float | None = None
+        self._cost_usd = 0.0 if recording.endpoint.embedded else None
         self._at_s = recording.now()
         self._began_s = recording.clock()
         self._ttft_s: float | None = None
@@ -160,7 +160,8 @@ class RunningCall:
             self._has_failed_at_endpoint = True
             # A request that was answered by nothing but an error status is charged by nobody.
             is_answered = self._ttft_s is not None
-            self._cost_usd = 0.0 if not is_answered and (error.status or 0) >= _ERROR_STATUS else None
+            if not is_answered and (error.status or 0) >= _ERROR_STATUS:
+                self._cost_usd = 0.0
         if isinstance(error, ChatcliError) and not isinstance(error, BudgetReached):
             self._outcome = error.code
         elif not isinstance(error, CancelledError | GeneratorExit | BudgetReached):

@@ -64,6 +64,12 @@ class TestWithCalls:
         assert "Calls by latency" in screen.out
         assert screen.err == ""
 
+    def test_an_alias_stands_for_its_model(self, command, tmp_path):
+        (tmp_path / "config").mkdir()
+        (tmp_path / "config" / "config.toml").write_text('[aliases]\nmini = "gpt-5-mini"\n')
+        _, screen = command("stats", "-o", "json", "-m", "mini")
+        assert json.loads(screen.out)["total"]["calls"] == 9
+
     def test_lines_in_a_pipe_have_no_escapes_and_are_whole(self, command):
         _, screen = command("stats")
         assert "\x1b" not in screen.out
@@ -204,6 +210,7 @@ def test_without_a_call_a_program_gets_its_form_all_the_same(command):
         (("--watch", "--html"), "--watch and -o html cannot be combined"),
         (("--watch", "--out", "week.txt"), "--watch and --out cannot be combined"),
         (("--prometheus", "--since", "1h"), "--prometheus and --since cannot be combined"),
+        (("--prometheus", "--by", "day"), "--prometheus and --by cannot be combined"),
         (("--prometheus", "--watch"), "--prometheus and --watch cannot be combined"),
         (("-o", "picture"), "-o"),
         (("yesterday",), "yesterday"),

@@ -32,9 +32,7 @@ def add_arguments(parser: Parser) -> None:
         "--since", metavar="TIME", help="15m, 24h, 7d, 2w, a date, or a date and time; by default 7d"
     )
     parser.add_argument("--until", metavar="TIME", help="its end in the same words, by default now")
-    parser.add_argument(
-        "--by", choices=GROUPINGS, default="model", help="what calls are grouped by, by default model"
-    )
+    parser.add_argument("--by", choices=GROUPINGS, help="what calls are grouped by, by default model")
     parser.add_argument("-m", "--model", dest="of_model", metavar="NAME", help="only calls of this model")
     parser.add_argument("--endpoint", dest="of_endpoint", metavar="HOST", help="only calls of this endpoint")
     parser.add_argument(
@@ -88,8 +86,9 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
         refuse_existing([out], force=options.force)
     context = run_context(terminal)
     settings = settings_of(options, context, terminal, mentions_untrusted=False)
+    model = settings.aliases.get(options.of_model or "", options.of_model)
     display = StatisticsDisplay(
-        StatisticsQuery(options.since, options.until, options.by, options.of_model, options.of_endpoint),
+        StatisticsQuery(options.since, options.until, options.by or "model", model, options.of_endpoint),
         context.paths.data,
         terminal,
         form,
@@ -127,6 +126,7 @@ def _refuse_choices(options: Namespace) -> None:
     names = {
         "since": "--since",
         "until": "--until",
+        "by": "--by",
         "of_model": "-m",
         "of_endpoint": "--endpoint",
         "watch": "--watch",
