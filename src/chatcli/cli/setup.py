@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,6 +25,7 @@ from chatcli.text.sanitizer import sanitize_line
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from chatcli.cli.standard_streams import Terminal
     from chatcli.config.settings import Settings, TemplateSettings
@@ -48,6 +49,11 @@ def run_context(terminal: Terminal) -> RunContext:
         log=terminal.log,
         key_commands=KeyCommands(terminal.environment, reads_terminal=terminal.stdin_is_terminal),
     )
+
+
+def opened_run_context(terminal: Terminal) -> AbstractContextManager[RunContext]:
+    """Return the context for the actions of a command that need nothing else."""
+    return nullcontext(run_context(terminal))
 
 
 def chat_options(options: Namespace, *, priority: int = SINGLE) -> ChatOptions:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 from chatcli.app.alert_actions import AlertActions
 from chatcli.app.alerting import opened_monitor, rules_of, sequence_of
 from chatcli.cli.actions import Action, Family, add_examples
-from chatcli.cli.setup import run_context, settings_of
+from chatcli.cli.setup import opened_run_context, settings_of
 from chatcli.config.key_commands import program_of
 from chatcli.core.alert_rules import BELL, DESKTOP, FIRING, RECOVERED, TOOLBAR
 from chatcli.core.errors import ExitCode, UsageError
@@ -147,22 +146,23 @@ def _test(options: Namespace, context: RunContext, terminal: Terminal) -> ExitCo
         )
     if not rules and not options.quiet:
         terminal.warn(_NO_RULES)
-    tests = [
-        _tested(_made_up(rule), settings, context, terminal)
-        for rule in rules
-        if options.name in {None, rule.name}
-    ]
+    tests: list[dict[str, Any]] = []
+    for rule in rules:
+        if options.name in {None, rule.name}:
+            tests.append(_tested(_made_up(rule), settings, context, terminal))
+            if options.output == "text":  # at once: a command may take seconds
+                _show_test(tests[-1], terminal)
     if options.output == "json":
         terminal.stdout.write(json.dumps(tests, ensure_ascii=False, indent=2) + "\n")
-    for test in tests if options.output == "text" else ():
-        terminal.stdout.write(f"{sanitize_line(test['message'])}\n")
-        for action in test["actions"]:
-            to = f" {action['name']}" if action["name"] else ""
-            terminal.stdout.write(
-                f"  {sanitize_line(action['kind'] + to)}: {sanitize_line(action['result'])}\n"
-            )
     failed = {action["kind"] for test in tests for action in test["actions"] if not action["ok"]}
     return ExitCode.NETWORK if "webhook" in failed else ExitCode.LOCAL_IO if failed else ExitCode.DONE
+
+
+def _show_test(test: dict[str, Any], terminal: Terminal) -> None:
+    terminal.stdout.write(f"{sanitize_line(test['message'])}\n")
+    for action in test["actions"]:
+        to = f" {action['name']}" if action["name"] else ""
+        terminal.stdout.write(f"  {sanitize_line(action['kind'] + to)}: {sanitize_line(action['result'])}\n")
 
 
 def _made_up(rule: AlertRule) -> AlertChange:
@@ -293,11 +293,6 @@ def _fields(reading: AlertReading) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _opened_context(terminal: Terminal) -> Iterator[RunContext]:
-    yield run_context(terminal)
-
-
 _FAMILY: Final = Family(
     "alerts",
     (
@@ -306,7 +301,7 @@ _FAMILY: Final = Family(
         Action("test", "do what they do when they fire, with a made-up value", _test, _test_arguments),
     ),
     "list, check, test",
-    _opened_context,
+    opened_run_context,
 )
 actions = _FAMILY.actions
 add_arguments = _FAMILY.add_arguments

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import AbstractContextManager, AsyncExitStack, closing, nullcontext
+from contextlib import AsyncExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,7 +15,7 @@ from chatcli.cli.actions import Action, Family, add_examples
 from chatcli.cli.alert_lines import tell_last_alerts
 from chatcli.cli.option_groups import add_model_options, add_parameter_options
 from chatcli.cli.progress_bar import can_be_redrawn, progress_bar
-from chatcli.cli.setup import run_context, settings_of
+from chatcli.cli.setup import opened_run_context, settings_of
 from chatcli.cli.signals import until_signalled
 from chatcli.core.errors import ConfigurationError, ExitCode, LocalIOError, UsageError
 from chatcli.render.status import error_reference
@@ -255,10 +255,6 @@ def _report(warming: Warming, options: Namespace, terminal: Terminal) -> None:
     terminal.warn(" · ".join(filter(None, facts)))
 
 
-def _opened_context(terminal: Terminal) -> AbstractContextManager[RunContext]:
-    return nullcontext(run_context(terminal))
-
-
 _FAMILY: Final = Family(
     "cache",
     (
@@ -267,7 +263,7 @@ _FAMILY: Final = Family(
         Action("warm", "ask the questions of a file ahead of time", _warm, _warm_arguments),
     ),
     "stats, clear, warm",
-    _opened_context,
+    opened_run_context,
 )
 actions = _FAMILY.actions
 add_arguments = _FAMILY.add_arguments
