@@ -86,10 +86,11 @@ class BatchProvider:
         number = int(self.batches[number]["input_file_id"].rpartition("-")[2])
         lines = self.uploads[number]
         is_over = status in ("completed", "failed", "expired", "cancelled")
+        good, bad = self._results(number) if is_over else ([], [])
         state: dict[str, Any] = {
             "id": f"batch-{number}",
             "status": status,
-            "request_counts": {"total": len(lines), "completed": len(lines) if is_over else 0, "failed": 0},
+            "request_counts": {"total": len(lines), "completed": len(good), "failed": len(bad)},
         }
         if is_over and self.problem is None:
             state |= {"output_file_id": f"out-{number}", "error_file_id": f"err-{number}"}
@@ -99,8 +100,15 @@ class BatchProvider:
 
     def _content(self, file: str) -> Answer:
         kind, _, number = file.partition("-")
-        results = [result for line in self.uploads[int(number)] if (result := self.outcome(line)) is not None]
-        is_good = [(result["response"] or {}).get("status_code") == 200 for result in results]
-        chosen = [result for result, good in zip(results, is_good, strict=True) if good is (kind == "out")]
+        good, bad = self._results(int(number))
+        chosen = good if kind == "out" else bad
         content = "".join(json.dumps(result) + "\n" for result in reversed(chosen)).encode()
         return Answer([content[:7], content[7:]], 200, {"content-type": "application/octet-stream"})
+
+    def _results(self, number: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return the results of a file: the answers, and the others."""
+        if self.problem is not None:
+            return [], []
+        results = [result for line in self.uploads[number] if (result := self.outcome(line)) is not None]
+        good = [result for result in results if (result["response"] or {}).get("status_code") == 200]
+        return good, [result for result in results if result not in good]

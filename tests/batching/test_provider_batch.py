@@ -10,14 +10,23 @@ import pytest
 
 from batch_provider import BatchProvider, answered, expired, refused
 from chatcli.batching.batch_run import BatchProgress
-from chatcli.batching.provider_batch import ProviderRun, ProviderTerms, SentParts
+from chatcli.batching.provider_batch import ProviderRun, ProviderTerms
 from chatcli.batching.result_file import ResultFile
+from chatcli.batching.results import BatchResult
 from chatcli.batching.row_requests import BatchRow
+from chatcli.batching.sent_parts import SentPart, SentParts
 from chatcli.client.batch_api import BatchApi
 from chatcli.client.chat_completions import ChatCompletions
 from chatcli.client.endpoint import Endpoint
 from chatcli.client.openai_model import OpenAIModel
-from chatcli.core.errors import BadResponse, BudgetReached, LocalIOError, RequestRefused, UsageError
+from chatcli.core.errors import (
+    BadResponse,
+    BudgetReached,
+    EndpointError,
+    LocalIOError,
+    RequestRefused,
+    UsageError,
+)
 from chatcli.core.messages import question
 from chatcli.core.request import Request
 from client.wire import entry_at
@@ -85,6 +94,7 @@ async def finished(
                 SentParts.beside(path, "here"),
                 progress=BatchProgress(),
                 terms=ProviderTerms(terms.admit, terms.book),
+                retries_failed=retries_failed,
                 sleep=sleep or wait,
                 **limits,
             ).run()
@@ -209,6 +219,12 @@ async def test_results_of_another_input_are_not_taken_and_not_lost(tmp_path):
         await finished(provider, path, rows(2), sleep=leave)
     first, second = rows(2)
     changed = replace(second, digest=second.digest + 1)
+    for others in ([first, changed], [first], [second, first]):
+        with pytest.raises(UsageError, match="works on other rows: rows 0 to 1 changed"):
+            await finished(provider, path, others, resumes=True)
+    noted = json.loads(sent_of(path).read_text())
+    del noted["parts"][0]["digest"]  # as earlier versions noted it
+    sent_of(path).write_text(json.dumps(noted))
     with pytest.raises(UsageError, match="row 1 is another one"):
         await finished(provider, path, [first, changed], resumes=True)
     found, _ = await finished(provider, path, [first, second], resumes=True)
@@ -308,20 +324,98 @@ async def test_a_batch_that_is_refused_was_not_sent(tmp_path):
     assert json.loads(sent_of(path).read_text())["parts"] == []
 
 
-@pytest.mark.parametrize("missing", ["/batches/", "/content"])
-async def test_rows_of_a_batch_the_provider_forgot_are_errors(tmp_path, missing):
-    class Forgetful(BatchProvider):
-        def choose(self, request):
-            if missing in request.path and "-0" in request.path:
-                return json_answer({"error": {"message": "not found"}}, status=404)
-            return super().choose(request)
+class Forgetful(BatchProvider):
+    """It does not know what is ``forgotten`` of its first batch, the first ``times`` that it is asked."""
 
-    found, _ = await finished(Forgetful(), tmp_path / "out.jsonl", rows(4), most_rows=2)
+    def __init__(self, forgotten, times=10**6, **options):
+        super().__init__(**options)
+        self.forgotten, self.times = forgotten, times
+
+    def choose(self, request):
+        if self.forgotten in request.path and "-0" in request.path and self.times > 0:
+            self.times -= 1
+            return json_answer({"error": {"message": "not found"}}, status=404)
+        return super().choose(request)
+
+
+async def test_rows_whose_results_the_provider_has_no_more_are_errors(tmp_path):
+    found, _ = await finished(Forgetful("/content"), tmp_path / "out.jsonl", rows(4), most_rows=2)
     assert [row["text"] for row in found] == ["", "", "<Say 2>", "<Say 3>"]
     for row in found[:2]:
         assert "batch-0 any more" in row["error"]["message"]
         assert row["error"]["hint"] == "--retry-failed asks again"
     assert not sent_of(tmp_path / "out.jsonl").exists()
+
+
+@pytest.mark.parametrize("forgotten", ["/batches/", "/content"])
+async def test_what_the_provider_does_not_know_for_a_moment_is_asked_for_again(tmp_path, forgotten):
+    found, _ = await finished(Forgetful(forgotten, times=2), tmp_path / "out.jsonl", rows(2))
+    assert [row["text"] for row in found] == ["<Say 0>", "<Say 1>"]
+
+
+async def test_a_batch_that_another_key_may_know_is_given_up_only_by_the_person(tmp_path):
+    path, provider = tmp_path / "out.jsonl", Forgetful("/batches/", times=8)
+    with pytest.raises(RequestRefused, match="batch-0, of rows 0 to 1") as caught:
+        await finished(provider, path, rows(2))
+    assert "the key and the project" in caught.value.hint
+    assert json.loads(sent_of(path).read_text())["parts"]
+    found, _ = await finished(provider, path, rows(2), resumes=True, retries_failed=True)
+    assert [row["text"] for row in found] == ["<Say 0>", "<Say 1>"]
+    assert len(provider.batches) == 2
+
+
+async def test_results_that_the_provider_counts_are_waited_for(tmp_path):
+    class Late(BatchProvider):
+        """Its batches are over before their files are there; a connection to the first ones breaks unnoticed."""
+
+        def choose(self, request):
+            answer = super().choose(request)
+            if "/batches/" in request.path and self.asked < 3:
+                state = json.loads(b"".join(answer.script))
+                return json_answer({**state, "output_file_id": None})
+            if "out-0" in request.path and self.asked < 5:
+                return Answer([b"".join(answer.script)[:-9]], 200, answer.headers)
+            return answer
+
+    provider, terms = Late(), Terms()
+    found, pauses = await finished(provider, tmp_path / "out.jsonl", rows(3), terms=terms)
+    assert [row["text"] for row in found] == ["<Say 0>", "<Say 1>", "<Say 2>"]
+    assert (len(pauses), len(terms.booked), len(provider.batches)) == (4, 3, 1)
+
+
+async def test_results_that_are_counted_and_never_come_are_errors(tmp_path):
+    class Short(BatchProvider):
+        def choose(self, request):
+            answer = super().choose(request)
+            return Answer([], 200, answer.headers) if "out-0" in request.path else answer
+
+    found, _ = await finished(Short(), tmp_path / "out.jsonl", rows(1))
+    assert found[0]["error"]["code"] == "batch_completed"
+
+
+async def test_a_row_between_those_the_provider_works_on_is_asked_again_if_it_failed(tmp_path):
+    path, provider = tmp_path / "out.jsonl", BatchProvider(("in_progress", "completed"))
+    output = ResultFile(path)
+    output.open()
+    failed = EndpointError("no", hint="again")
+    output.append([BatchResult("r1", 1, "yes", digest=2), BatchResult("r2", 2, error=failed, digest=3)])
+    output.close()
+    with pytest.raises(Interrupted):
+        await finished(provider, path, rows(4), sleep=leave, resumes=True)
+    found, _ = await finished(provider, path, rows(4), resumes=True, retries_failed=True)
+    assert [row["text"] for row in found] == ["<Say 0>", "yes", "<Say 2>", "<Say 3>"]
+    assert [[line["custom_id"][0] for line in upload] for upload in provider.uploads] == [["0", "3"], ["2"]]
+
+
+async def test_failed_rows_stay_if_the_input_is_another_one(tmp_path):
+    path, provider = tmp_path / "out.jsonl", BatchProvider(outcome=refused)
+    await finished(provider, path, rows(1))
+    provider.statuses = ("in_progress",)
+    with pytest.raises(Interrupted):
+        await finished(provider, path, rows(2), sleep=leave, resumes=True)
+    with pytest.raises(UsageError, match="row 1 changed"):
+        await finished(provider, path, rows(1), resumes=True, retries_failed=True)
+    assert [row["error"]["status"] for row in results(path)] == [400]
 
 
 async def test_a_status_nobody_knows_is_mentioned_and_not_waited_for_without_end(tmp_path):
@@ -381,10 +475,16 @@ async def test_an_endpoint_without_batches_is_asked_about_that(tmp_path):
     assert caught.value.hint == "does this endpoint have a batch API?"
 
 
-def test_batches_of_another_endpoint_are_not_asked_for_here(tmp_path):
-    sent = SentParts.beside(tmp_path / "out.jsonl", "http://one/v1")
+def test_batches_of_another_endpoint_or_api_are_not_asked_for_here(tmp_path):
+    sent = SentParts.beside(tmp_path / "out.jsonl", "http://one/v1", "responses")
+    sent.save()
+    SentParts.beside(tmp_path / "out.jsonl", "http://two/v1")  # there is nothing to ask for
+    sent.parts = [SentPart("batch-0", 0, 1)]
     sent.save()
     with pytest.raises(LocalIOError, match="http://one/v1"):
-        SentParts.beside(tmp_path / "out.jsonl", "http://two/v1")
+        SentParts.beside(tmp_path / "out.jsonl", "http://two/v1", "responses")
+    with pytest.raises(LocalIOError, match="another API") as caught:
+        SentParts.beside(tmp_path / "out.jsonl", "http://one/v1")
+    assert caught.value.hint == "--api responses takes their results"
     SentParts.beside(tmp_path / "out.jsonl", "http://two/v1", starts_over=True)
     assert not sent.path.exists()

@@ -30,6 +30,7 @@ def written(path, *results, format_=None, in_order=True, **options):
     file = ResultFile(path, format_)
     file.open(**options)
     try:
+        file.drop_failed()
         file.append(results)
         file.finish(in_order=in_order)
     finally:
@@ -89,6 +90,8 @@ def test_failed_rows_are_dropped_in_one_step(tmp_path):
     path.chmod(0o640)
     file = ResultFile(path)
     file.open(resumes=True, retries_failed=True)
+    assert indexes(path) == [0, 1, 2]  # the run may still be refused
+    file.drop_failed()
     assert indexes(path) == [0, 2]
     assert [file.done.is_done(index, index + 1) for index in range(3)] == [True, False, True]
     assert file.done.failed == 0

@@ -7,6 +7,7 @@ from io import BytesIO
 from chatcli.batching.input_rows import InputRecords
 from chatcli.cli.row_prompts import RowPrompt
 from chatcli.core.messages import TextPart
+from chatcli.core.request import ResponseFormat
 from chatcli.templates.template import read_template
 
 
@@ -29,3 +30,12 @@ def test_rows_asked_with_other_words_are_other_rows():
     assert words("a {{ b }}", "b=1") != words("a {{ b }}", "b=2")
     assert words('a {{ b = "1" }}') != words('a {{ b = "2" }}')
     assert RowPrompt("Say {text}", None, ()).words == "Say {text}"
+
+
+def test_rows_with_another_system_prompt_or_form_of_the_answer_are_other_rows():
+    def words(system=None, schema=None):
+        form = None if schema is None else ResponseFormat("answer", schema)
+        return RowPrompt("Say {text}", None, (), system, form).words
+
+    asked = [words(), words("a"), words("b"), words(schema={"type": "object"}), words(schema={})]
+    assert len(set(asked)) == len(asked)

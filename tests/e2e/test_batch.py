@@ -366,9 +366,24 @@ def test_another_input_is_not_taken_for_the_same(program):
         assert done.exit_code == 2
         assert "row 1 is another one" in done.stderr
         write_rows(program, *prompts(5))
+        for options in (["--schema", "born int"], ["-S", "Be brief"]):
+            done = batch(program, server, "--resume", *options)
+            assert (done.exit_code, "row 0 is another one" in done.stderr) == (2, True)
         assert batch(program, server, "--resume").exit_code == 0
     assert len(results(program)) == 5
     assert len(server.requests) == 5
+
+
+def test_failed_rows_keep_their_line_if_the_run_is_refused(program):
+    write_rows(program, *prompts(2))
+    with serving_in_thread(choose=lambda _: json_answer({"error": {"message": "no"}}, status=400)) as server:
+        assert batch(program, server).exit_code == 12
+        parts = [{"id": "batch-0", "first": 2, "last": 3}]
+        note = {"endpoint": f"{server.base_url}", "api": "chat", "parts": parts}
+        (program.working_folder / "out.jsonl.batch.json").write_text(json.dumps(note))
+        done = batch(program, server, "--retry-failed")
+    assert (done.exit_code, "answered by the provider" in done.stderr) == (2, True)
+    assert len(results(program)) == 2
 
 
 def test_a_dry_run_counts_and_sends_nothing(program):

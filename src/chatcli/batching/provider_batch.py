@@ -1,8 +1,7 @@
 """A batch run by the provider itself, within a day and at half the price: files up, wait, files down.
 
-What was sent is kept beside the results, in ``OUT.batch.json``, after every step: the run may be interrupted at any time
-and goes on with ``--resume``. A batch is started from a file that is noted before, by which it is found among the provider's
-batches if the run is killed before its id is noted.
+The run may be interrupted at any time and goes on with ``--resume``. A batch is started from a file that is noted before, by
+which it is found among the provider's batches if the run is killed before its id is noted.
 """
 
 from __future__ import annotations
@@ -12,13 +11,14 @@ import json
 import re
 from collections import Counter
 from contextlib import aclosing, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from dataclasses import replace as replace_fields
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.batching.result_file import other_input
 from chatcli.batching.results import BatchResult
 from chatcli.batching.row_answers import RowAnswer
+from chatcli.batching.sent_parts import GatheredPart
 from chatcli.core.errors import (
     BadResponse,
     ChatcliError,
@@ -30,7 +30,6 @@ from chatcli.core.errors import (
 )
 from chatcli.core.events import Completion, Notice, TextDelta
 from chatcli.core.json_values import as_object, as_text
-from chatcli.core.ports import ProviderBatchState
 from chatcli.core.request import Request
 from chatcli.storage.private_files import replace
 from chatcli.text.wording import counted
@@ -42,8 +41,9 @@ if TYPE_CHECKING:
     from chatcli.batching.batch_run import BatchProgress
     from chatcli.batching.result_file import ResultFile
     from chatcli.batching.row_requests import BatchRow
+    from chatcli.batching.sent_parts import SentPart, SentParts
     from chatcli.core.events import Usage
-    from chatcli.core.ports import ProviderBatches
+    from chatcli.core.ports import ProviderBatches, ProviderBatchState
 
 MOST_ROWS: Final = 50_000
 MOST_BYTES: Final = 200_000_000
@@ -53,91 +53,15 @@ _FIRST_POLL_S: Final = 5.0
 _SLOWEST_POLL_S: Final = 60.0
 _SLOWER: Final = 1.3
 _RESULTS_AT_ONCE: Final = 200
-_SUFFIX: Final = ".batch.json"
 _MOST_UNKNOWN: Final = 20
-"""So many times in succession a status that is not known is taken for one of waiting: a quarter of an hour."""
+"""So many times in succession a status that is not known is taken for one of waiting: a quarter of an hour.
+
+So often files that lack results which the provider counts are asked for, too.
+"""
+_MOST_MISSED: Final = 3
+"""So many times in succession a batch may be missing, as one may be that has just begun."""
 _NOT_FOUND: Final = 404
 _CUSTOM_ID: Final = re.compile(r"([0-9]{1,18})-[0-9a-f]{16}")
-
-
-@dataclass(slots=True)
-class SentPart:
-    """The rows from ``first`` to ``last``, sent as the provider's batch ``id`` of an ``input_file``.
-
-    The ``id`` is empty as long as it is not known whether the provider has begun the batch.
-    """
-
-    id: str
-    first: int
-    last: int
-    input_file: str = ""
-
-
-def _stored_part(stored: Any) -> SentPart:
-    """Raise ``TypeError`` or ``KeyError`` if it is none."""
-    part = SentPart(**stored)
-    if [type(value) for value in asdict(part).values()] != [str, int, int, str]:
-        raise TypeError(stored)
-    return part
-
-
-@dataclass(slots=True)
-class SentParts:
-    """What was sent to the provider, in the file ``path``; ``endpoint`` is where. No two ``parts`` overlap."""
-
-    path: Path
-    endpoint: str
-    parts: list[SentPart] = field(default_factory=list)
-
-    @classmethod
-    def beside(cls, output: Path, endpoint: str, *, starts_over: bool = False) -> SentParts:
-        """Return what an earlier run sent, or forget it if this one ``starts_over``.
-
-        Raise ``LocalIOError`` if its file cannot be read, or is about another endpoint.
-        """
-        sent = cls(output.with_name(output.name + _SUFFIX), endpoint)
-        if starts_over:
-            sent.delete()
-        try:
-            stored = json.loads(sent.path.read_bytes())
-            sent.parts = [_stored_part(part) for part in stored["parts"]]
-        except FileNotFoundError:
-            return sent
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-            raise LocalIOError(
-                f"cannot read {sent.path}", hint="delete it to send everything again"
-            ) from error
-        if stored.get("endpoint") != endpoint:
-            raise LocalIOError(
-                f"{sent.path} is about batches at {stored.get('endpoint')}",
-                hint="name the same endpoint, or delete the file to send everything again",
-            )
-        return sent
-
-    def save(self) -> None:
-        stored = {
-            "endpoint": self.endpoint,
-            "parts": [asdict(part) for part in self.parts],
-        }
-        try:
-            replace(self.path, json.dumps(stored).encode() + b"\n", durably=True)
-        except OSError as error:
-            raise LocalIOError(
-                f"cannot write {self.path}: {error.strerror or error}", hint="check the disk and the folder"
-            ) from error
-
-    @property
-    def is_at_work(self) -> bool:
-        """Whether the provider works on any of it."""
-        return any(part.id for part in self.parts)
-
-    def holds(self, index: int) -> bool:
-        """Return whether the row was sent, and its result is not back."""
-        return any(part.first <= index <= part.last for part in self.parts)
-
-    def delete(self) -> None:
-        with suppress(OSError):
-            self.path.unlink()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +75,8 @@ class ProviderTerms:
 class ProviderRun:
     """Has the rows that ``rows()`` yields answered by ``provider``, and writes ``output``.
 
-    ``rows`` is called several times, and always yields the same. Of the rows, at most one part is in memory.
+    ``rows`` is called several times, and always yields the same. Of the rows, at most one part is in memory. If it ``retries_failed``,
+    it sends the rows of a batch anew that the provider does not know.
     """
 
     def __init__(
@@ -163,6 +88,7 @@ class ProviderRun:
         *,
         progress: BatchProgress,
         terms: ProviderTerms,
+        retries_failed: bool = False,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         most_rows: int = MOST_ROWS,
         most_bytes: int = MOST_BYTES,
@@ -176,19 +102,28 @@ class ProviderRun:
         self._sleep = sleep
         self._most_rows = most_rows
         self._most_bytes = most_bytes
+        self._retries_failed = retries_failed
         self._unknown: Counter[str] = Counter()
+        self._missed: Counter[str] = Counter()
+        self._short: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Send what was not sent, wait, and write the results. Raise a ``ChatcliError``; calling it again goes on."""
+        self._sent.check(self._rows())
+        self._output.drop_failed()
         await self._settle()
         await self._send()
         poll_s = _FIRST_POLL_S
         while self._sent.parts:
             for part in list(self._sent.parts):
-                if await self._is_taken(part):
+                is_taken = await self._is_taken(part)
+                is_lost = not is_taken and self._is_lost(part)
+                if is_taken or is_lost:
                     self._sent.parts.remove(part)
                     self._sent.save()
                     poll_s = _FIRST_POLL_S
+                if is_lost:
+                    await self._send()
             if self._sent.parts:
                 await self._sleep(poll_s)
                 poll_s = min(_SLOWEST_POLL_S, poll_s * _SLOWER)
@@ -201,7 +136,7 @@ class ProviderRun:
                 found = await self._provider.find(part.input_file)
             except RequestRefused as error:
                 raise RequestRefused(
-                    f"cannot find out whether rows {part.first:,} to {part.last:,} were sent: {error.clause}",
+                    f"cannot find out whether {part.words} {'was' if part.first == part.last else 'were'} sent: {error.clause}",
                     hint=f"look for a batch of the file {part.input_file} at the provider; "
                     f"delete {self._sent.path} to send them again",
                     status=error.status,
@@ -217,25 +152,22 @@ class ProviderRun:
     async def _send(self) -> None:
         """Send the rows that have no result and were not sent: all, or those that were added, or failed and are to be asked again."""
         upload = self._output.path.with_name(f".{self._output.path.name}.upload.jsonl")
-        part: list[bytes] = []
-        first = last = size_bytes = 0
+        part = GatheredPart()
         try:
             for row in self._rows():
                 if self._output.done.is_done(row.index, row.digest):
                     continue
                 was_sent = row.request is not None and self._sent.holds(row.index)
                 line = None if was_sent else await self._line(row)
-                is_full = len(part) >= self._most_rows or size_bytes + len(line or b"") > self._most_bytes
-                if part and (was_sent or is_full):
-                    await self._submit(upload, part, first, last)
-                    part, size_bytes = [], 0
                 if line is None:
                     continue
-                first, last = first if part else row.index, row.index
-                part.append(line)
-                size_bytes += len(line)
-            if part:
-                await self._submit(upload, part, first, last)
+                is_full = len(part.lines) >= self._most_rows or part.size_bytes + len(line) > self._most_bytes
+                if part.lines and is_full:
+                    await self._submit(upload, part)
+                    part = GatheredPart()
+                part.add(row, line)
+            if part.lines:
+                await self._submit(upload, part)
         finally:
             with suppress(OSError):
                 upload.unlink()
@@ -252,15 +184,15 @@ class ProviderRun:
         self._write([BatchResult(row.id, row.index, error=error, digest=row.digest, values=row.values)])
         return None
 
-    async def _submit(self, upload: Path, lines: list[bytes], first: int, last: int) -> None:
-        self._progress.phase = f"sending {counted(len(lines), 'row')}"
+    async def _submit(self, upload: Path, gathered: GatheredPart) -> None:
+        self._progress.phase = f"sending {counted(len(gathered.lines), 'row')}"
         try:
-            replace(upload, b"".join(lines))
+            replace(upload, b"".join(gathered.lines))
         except OSError as error:
             raise LocalIOError(
                 f"cannot write {upload}: {error.strerror or error}", hint="check the disk"
             ) from error
-        part = SentPart("", first, last, await self._provider.upload(upload))
+        part = gathered.sent_as(await self._provider.upload(upload))
         self._sent.parts.append(part)
         self._sent.save()
         try:
@@ -275,24 +207,39 @@ class ProviderRun:
         """Return whether the results of a part are written; it is not over, or out of reach for now, otherwise."""
         try:
             state = await self._state(part)
-            if state.is_over:
-                await self._take(part, state)
+            return state is not None and state.is_over and await self._take(part, state)
         except EndpointError as error:
             if not error.retryable:
                 raise
             self._progress.phase = f"{error.clause}, asking again"
             return False
-        return state.is_over
 
-    async def _state(self, part: SentPart) -> ProviderBatchState:
+    def _is_lost(self, part: SentPart) -> bool:
+        """Return whether the rows of a batch the provider does not know are to be sent anew. Raise ``RequestRefused`` if not.
+
+        With another key it may know it: nothing that may have been paid for is given up unasked.
+        """
+        if self._missed[part.id] <= _MOST_MISSED:
+            return False
+        if not self._retries_failed:
+            raise RequestRefused(
+                f"the provider does not know its batch {part.id}, of {part.words}",
+                hint="use the key and the project it was sent with; --retry-failed sends these rows anew",
+                status=_NOT_FOUND,
+            )
+        return True
+
+    async def _state(self, part: SentPart) -> ProviderBatchState | None:
+        """Return the state of a part, ``None`` if the provider does not know it."""
         try:
             state = await self._provider.state(part.id)
         except RequestRefused as error:
             if error.status != _NOT_FOUND:
                 raise
-            return ProviderBatchState(
-                "expired", problem=f"the provider does not know its batch {part.id} any more"
-            )
+            self._missed[part.id] += 1
+            self._progress.phase = f"the provider does not know its batch {part.id}, asking again"
+            return None
+        del self._missed[part.id]
         self._bear(state, part)
         many = (
             f", {counted(len(self._sent.parts), 'batch', 'batches')} left"
@@ -319,8 +266,11 @@ class ProviderRun:
                 f"{words}, which chatcli does not know", hint="ask the provider what became of the batch"
             )
 
-    async def _take(self, part: SentPart, state: ProviderBatchState) -> None:
-        """Write the results of a part, and an error for every row that has none."""
+    async def _take(self, part: SentPart, state: ProviderBatchState) -> bool:
+        """Write the results of a part, and an error for every row that has none.
+
+        Return whether that is all: the files may lack results that the provider counts, for a while or where a connection broke unnoticed.
+        """
         # Of the rows only what their results need: prompts may be long.
         waiting = {
             row.index: replace_fields(
@@ -333,18 +283,24 @@ class ProviderRun:
                 ),
             )
             for row in self._rows()
-            if part.first <= row.index <= part.last
+            if part.holds(row.index)
             and row.request is not None
             and not self._output.done.is_done(row.index, row.digest)
         }
         problem = state.problem or f"the provider's batch is {state.status}, and has no result of this row"
+        found, is_missing = 0, False
         for file in state.files:
             try:
-                await self._take_file(file, waiting)
+                found += await self._take_file(file, waiting)
             except RequestRefused as error:
                 if error.status != _NOT_FOUND:
                     raise
+                is_missing = True
                 problem = f"the provider does not have the results of its batch {part.id} any more"
+        if waiting and (is_missing or found < state.completed) and self._short[part.id] < _MOST_UNKNOWN:
+            self._short[part.id] += 1
+            self._progress.phase = f"{found:,} of {state.completed:,} results are there, asking again"
+            return False
         results = [
             BatchResult(
                 row.id,
@@ -357,18 +313,21 @@ class ProviderRun:
             for row in waiting.values()
         ]
         self._write(results)
+        return True
 
-    async def _take_file(self, file: str, waiting: dict[int, BatchRow]) -> None:
-        """Write the results in a file, and remove their rows from ``waiting``.
+    async def _take_file(self, file: str, waiting: dict[int, BatchRow]) -> int:
+        """Write the results in a file, and remove their rows from ``waiting``. Return how many there are, with those of other rows.
 
         Raise ``UsageError`` for the result of a row that was another one when it was sent.
         """
         results: list[BatchResult] = []
+        count = 0
         try:
             async with aclosing(self._provider.lines(file)) as lines:
                 async for line in lines:
                     fields = _object(line)
                     custom_id = as_text(fields.get("custom_id"))
+                    count += custom_id != ""
                     found = waiting.get(_index_in(custom_id))
                     if found is None:
                         continue
@@ -381,6 +340,7 @@ class ProviderRun:
                         results = []
         finally:
             self._write(results)
+        return count
 
     async def _result(self, row: BatchRow, fields: dict[str, Any]) -> BatchResult:
         answer, request = RowAnswer(), row.request

@@ -34,6 +34,9 @@ _BINARY: Final[int] = getattr(os, "O_BINARY", 0)
 _APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | _BINARY
 _CHUNK_BYTES: Final = 1 << 20
 
+SAME_INPUT: Final = "name the same input, and ask with the same --prompt, -S and --schema, or name another --out; --force starts over"
+"""What to do where rows are not those of the results."""
+
 
 class DoneRows:
     """The rows that have a result, by index, with the digests of their input; 0 is none."""
@@ -64,8 +67,8 @@ class DoneRows:
 def other_input(index: int) -> UsageError:
     """Return the error for a row that has changed since it was asked."""
     return UsageError(
-        f"this is not the input of the results: row {index:,} is another one",
-        hint="name the same input and --prompt, or another --out; --force starts over",
+        f"the results are of other rows: row {index:,} is another one, or is asked with something else",
+        hint=SAME_INPUT,
         code="other_input",
     )
 
@@ -90,9 +93,12 @@ class ResultFile:
         self._notify = notify
         self._redact = redact
         self._descriptor = -1
+        self._is_to_drop = False
 
     def open(self, *, resumes: bool = False, replaces: bool = False, retries_failed: bool = False) -> None:
         """Open the file; read which rows are done if it ``resumes``, without the failed ones if it ``retries_failed``.
+
+        They leave the file with ``drop_failed``, so that it stays as it is if the run is refused.
 
         An existing file is refused otherwise, unless it ``replaces`` it. Raise ``UsageError`` for that, and for a file
         that holds something else.
@@ -102,7 +108,7 @@ class ResultFile:
             if replaces:
                 os.ftruncate(self._descriptor, 0)
             elif resumes:
-                self._read(drops_failed=retries_failed)
+                self._read(retries_failed=retries_failed)
             else:
                 self._refuse_content()
             if self._format.header and not os.fstat(self._descriptor).st_size:
@@ -113,6 +119,15 @@ class ResultFile:
         except BaseException:
             self.close()
             raise
+
+    def drop_failed(self) -> None:
+        """Remove the failed rows that are to be asked again, all in one step."""
+        if self._is_to_drop:
+            self._is_to_drop = False
+            try:
+                self._replace(record for record in self._stored_records() if not self._has_failed(record))
+            except OSError as error:
+                raise self._failed(error) from error
 
     def append(self, results: Iterable[BatchResult]) -> None:
         """Append the results; they are with the operating system when this returns."""
@@ -163,8 +178,8 @@ class ResultFile:
                 code="output_exists",
             )
 
-    def _read(self, *, drops_failed: bool) -> None:
-        """Note the rows that are done. Cut off a last record that is torn; the failed rows, if they are to be dropped."""
+    def _read(self, *, retries_failed: bool) -> None:
+        """Note the rows that are done, and cut off a last record that is torn."""
         header = self._format.header
         if self._has_no_rows():
             return
@@ -190,14 +205,11 @@ class ResultFile:
                 end_bytes += len(record)
                 lines += record.count(b"\n")
                 failed += row.has_failed
-                if not (row.has_failed and drops_failed):
+                if not (row.has_failed and retries_failed):
                     self.done.add(row.position, row.digest)
         os.ftruncate(self._descriptor, end_bytes)
-        if drops_failed and failed:
-            # In one step: whenever the run is killed, the file has the old results or those that are kept.
-            self._replace(record for record in self._stored_records() if not self._has_failed(record))
-        else:
-            self.done.failed = failed
+        self._is_to_drop = retries_failed and failed > 0
+        self.done.failed = 0 if retries_failed else failed
 
     def _has_no_rows(self) -> bool:
         """Return whether there is at most the header, which may be torn: it is written anew."""

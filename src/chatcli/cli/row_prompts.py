@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatcli.app.row_templates import filled_by_columns
@@ -14,22 +15,31 @@ if TYPE_CHECKING:
 
     from chatcli.batching.input_rows import InputRecords
     from chatcli.batching.row_requests import RowTemplate
+    from chatcli.core.request import ResponseFormat
     from chatcli.templates.template import Template
 
 
 class RowPrompt(NamedTuple):
-    """The ``text`` of ``--prompt``, or the ``template`` of ``-T`` with its ``variables``, each ``NAME=VALUE``."""
+    """The ``text`` of ``--prompt``, or the ``template`` of ``-T`` with its ``variables``, each ``NAME=VALUE``.
+
+    With it goes the ``system`` prompt, and the ``form`` of the answers.
+    """
 
     text: str | None
     template: Template | None
     variables: Sequence[str]
+    system: str | None = None
+    form: ResponseFormat | None = None
 
     @property
     def words(self) -> str:
-        """What all rows are asked with: with other words they are other rows."""
-        if self.template is None:
-            return self.text or ""
-        return repr((self.template.segments, self.template.matter.defaults, self.variables))
+        """What all rows are asked with: with other words they are other rows, and so are those whose answers have another form."""
+        words = self.text or ""
+        if self.template is not None:
+            words = repr((self.template.segments, self.template.matter.defaults, self.variables))
+        if self.system is None and self.form is None:
+            return words
+        return repr((words, self.system, None if self.form is None else json.dumps(self.form.schema)))
 
     def row_template(self, records: InputRecords) -> RowTemplate | None:
         """Return the template of the rows, ``None`` if each says what it asks. Raise ``UsageError`` if it does not fit."""

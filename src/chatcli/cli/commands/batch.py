@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import os
-import stat
 from argparse import RawDescriptionHelpFormatter
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import aclosing
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -19,12 +17,14 @@ from chatcli.app.threads import in_thread, iterated_in_thread
 from chatcli.batching.batch_run import BatchProgress, BatchRun
 from chatcli.batching.concurrency import MOST_AT_ONCE, Concurrency
 from chatcli.batching.input_rows import FORMATS, InputRecords
-from chatcli.batching.provider_batch import ProviderRun, SentParts
+from chatcli.batching.provider_batch import ProviderRun
 from chatcli.batching.result_file import ResultFile
 from chatcli.batching.results import JsonLines, ResultTable
 from chatcli.batching.row_requests import RowReader
+from chatcli.batching.sent_parts import SentParts
 from chatcli.cli.alert_lines import tell_alerts, tell_last_alerts
 from chatcli.cli.batch_display import BatchDisplay
+from chatcli.cli.batch_input import STDIN, is_at, opened_input
 from chatcli.cli.batch_metrics import BatchMetrics, add_metrics_option
 from chatcli.cli.option_groups import (
     add_model_options,
@@ -38,7 +38,7 @@ from chatcli.cli.questions import chosen_schema, chosen_template, hints_of
 from chatcli.cli.row_prompts import RowPrompt
 from chatcli.cli.setup import run_context, settings_of
 from chatcli.cli.signals import until_signalled
-from chatcli.core.errors import ChatcliError, ExitCode, LocalIOError, UsageError
+from chatcli.core.errors import ChatcliError, ExitCode, UsageError
 from chatcli.core.typed_paths import typed_path
 from chatcli.render.status import error_lines, error_reference, for_the_shell
 from chatcli.text.sanitizer import sanitize_line
@@ -47,7 +47,6 @@ from chatcli.text.wording import counted
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
-    from pathlib import Path
 
     from chatcli.app.run_context import RunContext
     from chatcli.batching.results import ResultFormat
@@ -80,7 +79,6 @@ temperature, top_p, max_tokens, seed, reasoning, options) if you like; a line of
 format; or values for the {placeholders} of --prompt. Every row gets one line in the output.
 Exit code 12: some rows failed. Ctrl-C finishes what is in flight; a second one stops at once.
 """
-_STDIN: Final = "-"
 _AUTO: Final = "auto"
 _PROVIDER: Final = "provider"
 _TABLES: Final = {".csv": ",", ".tsv": "\t"}
@@ -129,7 +127,7 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
     resumes = options.resume or options.retry_failed
     if options.force and resumes:
         raise UsageError("--force and --resume cannot be combined", hint="--force starts over")
-    if options.out in {None, _STDIN} and not options.dry_run:
+    if options.out in {None, STDIN} and not options.dry_run:
         what = "--out is missing" if options.out is None else "the results need a file, to be put in order"
         raise UsageError(what, hint="name the file for the results: --out results.jsonl")
     gc.set_threshold(_COLLECT_AFTER)
@@ -143,7 +141,7 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
             terminal.warn("a batch keeps whole answers: extract in the template does not count")
             options.extract = False
     settings = settings_of(options, context, terminal, template=template_settings)
-    with _opened(options.input, terminal) as file:
+    with opened_input(options.input, terminal) as file:
         batch = _Batch(options, settings, context, terminal, file=file, template=template)
         try:
             return asyncio.run(until_signalled(batch.run(), interrupt=batch.interrupt))
@@ -165,7 +163,10 @@ class _Batch:
         template: Template | None,
     ) -> None:
         self._options = options
-        self._prompt = RowPrompt(options.prompt, template, options.variables or ())
+        self._response_format = chosen_schema(options, context, template)
+        self._prompt = RowPrompt(
+            options.prompt, template, options.variables or (), settings.system, self._response_format
+        )
         self._settings = settings
         self._context = context
         self._terminal = terminal
@@ -184,7 +185,6 @@ class _Batch:
         self._path = typed_path(options.out or "")
         self._delimiter = _TABLES.get(self._path.suffix.lower())
         self._columns: tuple[str, ...] = ()
-        self._response_format = chosen_schema(options, context, template)
 
     def interrupt(self) -> None:
         """Finish what is in flight; at the second call, break it off."""
@@ -225,7 +225,7 @@ class _Batch:
         ) as batch:
             if options.dry_run:
                 return self._estimated(batch)
-            if _is_at(self._path, self._file):
+            if is_at(self._path, self._file):
                 raise UsageError(f"{self._path} is INPUT itself", hint="name another --out")
             # What is wrong with the options shows here, before a file is made.
             # A pipe may be silent for long: signals have their turn meanwhile.
@@ -261,7 +261,7 @@ class _Batch:
     def _records(self) -> InputRecords:
         if self._start is not None:
             self._file.seek(self._start)
-        name = "" if self._options.input == _STDIN else self._options.input
+        name = "" if self._options.input == STDIN else self._options.input
         return InputRecords(
             self._file,
             name,
@@ -301,6 +301,7 @@ class _Batch:
         if self._start is not None:
             progress.total = await in_thread(partial(self._count_rows, output))
             rows = self._rows(batch)
+        output.drop_failed()
         progress.earlier = output.done.count
         self._concurrency.fit_open_files(self._display.say)
         to_ask = (row for row in rows if not output.done.is_done(row.index, row.digest))
@@ -320,7 +321,10 @@ class _Batch:
     def _sent(self, batch: OpenBatch, output: ResultFile) -> SentParts:
         """Return what is at the provider. Raise ``UsageError`` if this run would ask it again."""
         sent = SentParts.beside(
-            output.path, batch.resolved.endpoint.base_url, starts_over=self._options.force
+            output.path,
+            batch.resolved.endpoint.base_url,
+            self._settings.api,
+            starts_over=self._options.force,
         )
         if self._options.via is None and sent.parts:
             raise UsageError(
@@ -343,6 +347,7 @@ class _Batch:
             sent,
             progress=self._progress,
             terms=batch.provider_terms(),
+            retries_failed=self._options.retry_failed,
         )
         try:
             with self._display.shown():
@@ -411,40 +416,3 @@ def _concurrency(given: str) -> int | None:
             hint="leave it out: as many requests as go well are sent at once",
         )
     return int(given)
-
-
-def _opened(name: str, terminal: Terminal) -> Any:
-    if name == _STDIN:
-        if terminal.stdin is None or terminal.stdin_is_terminal:
-            raise UsageError("there is nothing on stdin", hint="name a file, or pipe the rows in")
-        return _unshared(terminal.stdin)
-    path = typed_path(name)
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
-        return path.open("rb")
-    except OSError as error:
-        raise LocalIOError(
-            f"cannot read {name}: {error.strerror or error}", hint="check the path and its permissions"
-        ) from error
-
-
-def _is_at(path: Path, file: BinaryIO) -> bool:
-    with suppress(OSError, ValueError):
-        status = os.fstat(file.fileno())
-        return stat.S_ISREG(status.st_mode) and os.path.samestat(path.stat(), status)
-    return False
-
-
-@contextmanager
-def _unshared(stdin: BinaryIO) -> Iterator[BinaryIO]:
-    """Yield a reader of the same input that nobody closes.
-
-    A thread may still wait in it at the end, and Python aborts if it then has to close its own ``sys.stdin``.
-    """
-    try:
-        descriptor = stdin.fileno()
-    except (OSError, ValueError):  # not a file of the system
-        yield stdin
-        return
-    yield open(descriptor, "rb", closefd=False)  # noqa: SIM115 - a descriptor has no path
