@@ -242,6 +242,25 @@ async def test_a_reached_budget_keeps_what_was_sent_before(tmp_path):
     assert [row["index"] for row in found] == list(range(5))
 
 
+async def test_what_was_sent_is_noted_beside_the_results_wherever_they_are(tmp_path):
+    path, provider = (
+        tmp_path / "out.jsonl",
+        BatchProvider(("in_progress", "in_progress", "completed", "in_progress")),
+    )
+
+    async def replaced(_):
+        if provider.asked > 2:
+            raise Interrupted
+        path.rename(tmp_path / "moved.jsonl")
+        path.write_text("another file\n")
+
+    with pytest.raises(Interrupted):
+        await finished(provider, path, rows(4), sleep=replaced, most_rows=2)
+    (beside,) = tmp_path.glob("out.*.jsonl")
+    assert [part["id"] for part in json.loads(sent_of(beside).read_text())["parts"]] == ["batch-1"]
+    assert not sent_of(path).exists()
+
+
 async def test_a_provider_that_is_away_for_a_while_is_asked_again(tmp_path):
     provider, states = BatchProvider(), []
 
@@ -381,6 +400,23 @@ async def test_results_that_the_provider_counts_are_waited_for(tmp_path):
     found, pauses = await finished(provider, tmp_path / "out.jsonl", rows(3), terms=terms)
     assert [row["text"] for row in found] == ["<Say 0>", "<Say 1>", "<Say 2>"]
     assert (len(pauses), len(terms.booked), len(provider.batches)) == (4, 3, 1)
+
+
+async def test_failures_do_not_make_up_for_answers_that_are_missing(tmp_path):
+    class Cut(BatchProvider):
+        """A connection breaks unnoticed, once, before the answers that are written last."""
+
+        def choose(self, request):
+            answer = super().choose(request)
+            if "out-0" in request.path and self.asked == 1:
+                return Answer([b"".join(answer.script).splitlines(keepends=True)[0]], 200, answer.headers)
+            return answer
+
+    def outcome(line):
+        return refused(line) if line["custom_id"][0] in "12" else answered(line)
+
+    found, _ = await finished(Cut(outcome=outcome), tmp_path / "out.jsonl", rows(4))
+    assert [row["text"] for row in found] == ["<Say 0>", "", "", "<Say 3>"]
 
 
 async def test_results_that_are_counted_and_never_come_are_errors(tmp_path):

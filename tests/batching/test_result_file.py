@@ -224,3 +224,28 @@ def test_another_input_is_noticed():
     assert not done.is_done(1_000_000, 1)
     with pytest.raises(UsageError, match="row 5 is another one"):
         done.is_done(5, 78)
+
+
+def test_results_of_rows_that_the_input_has_no_more_are_not_among_its_own():
+    done = DoneRows()
+    for index in (0, 2, 7):
+        done.add(index, 77)
+    assert [done.count_within(total) for total in (0, 3, 5, 9, None)] == [0, 2, 2, 3, 3]
+
+
+def test_zeros_after_a_power_cut_are_a_torn_line(tmp_path):
+    path = tmp_path / "out.jsonl"
+    written(path, result(0), result(1))
+    path.write_bytes(path.read_bytes() + bytes(500))
+    written(path, result(2), resumes=True)
+    assert indexes(path) == [0, 1, 2]
+
+
+def test_a_damaged_line_is_to_be_removed_and_not_the_whole_file(tmp_path):
+    path = tmp_path / "out.jsonl"
+    written(path, result(0), result(1), result(2))
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[1][:20] + b"\n" + lines[2])
+    with pytest.raises(UsageError, match="line 2: not a result") as caught:
+        ResultFile(path).open(resumes=True)
+    assert caught.value.hint.startswith("remove that line")

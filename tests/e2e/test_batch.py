@@ -262,9 +262,7 @@ def test_broken_rows_and_refused_requests_are_rows_with_an_error(program):
     with serving_in_thread(choose=choose) as server:
         done = batch(program, server, "--retries", "0")
     assert done.exit_code == 12
-    assert (
-        "9 rows failed; --retry-failed asks them again\n→ the first one: line 2 is not JSON\n" in done.stderr
-    )
+    assert "9 rows failed; --retry-failed asks again\n→ the first one: line 2 is not JSON\n" in done.stderr
     errors = [row["error"] and row["error"]["code"] for row in results(program)]
     assert errors == [
         *(

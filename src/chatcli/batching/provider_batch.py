@@ -61,6 +61,7 @@ So often files that lack results which the provider counts are asked for, too.
 _MOST_MISSED: Final = 3
 """So many times in succession a batch may be missing, as one may be that has just begun."""
 _NOT_FOUND: Final = 404
+_OK: Final = range(200, 300)
 _CUSTOM_ID: Final = re.compile(r"([0-9]{1,18})-[0-9a-f]{16}")
 
 
@@ -288,7 +289,8 @@ class ProviderRun:
             and not self._output.done.is_done(row.index, row.digest)
         }
         problem = state.problem or f"the provider's batch is {state.status}, and has no result of this row"
-        found, is_missing = 0, False
+        found: Counter[bool] = Counter()
+        is_missing = False
         for file in state.files:
             try:
                 found += await self._take_file(file, waiting)
@@ -297,9 +299,13 @@ class ProviderRun:
                     raise
                 is_missing = True
                 problem = f"the provider does not have the results of its batch {part.id} any more"
-        if waiting and (is_missing or found < state.completed) and self._short[part.id] < _MOST_UNKNOWN:
+        # Some providers count failures among what is completed.
+        is_short = found[True] < state.completed and found.total() < min(
+            state.completed + state.failed, state.total or state.completed
+        )
+        if waiting and (is_missing or is_short) and self._short[part.id] < _MOST_UNKNOWN:
             self._short[part.id] += 1
-            self._progress.phase = f"{found:,} of {state.completed:,} results are there, asking again"
+            self._progress.phase = f"{found[True]:,} of {state.completed:,} results are there, asking again"
             return False
         results = [
             BatchResult(
@@ -315,19 +321,23 @@ class ProviderRun:
         self._write(results)
         return True
 
-    async def _take_file(self, file: str, waiting: dict[int, BatchRow]) -> int:
-        """Write the results in a file, and remove their rows from ``waiting``. Return how many there are, with those of other rows.
+    async def _take_file(self, file: str, waiting: dict[int, BatchRow]) -> Counter[bool]:
+        """Write the results in a file, and remove their rows from ``waiting``.
+
+        Return how many there are, also of other rows, by whether they are answers.
 
         Raise ``UsageError`` for the result of a row that was another one when it was sent.
         """
         results: list[BatchResult] = []
-        count = 0
+        found_by_success: Counter[bool] = Counter()
         try:
             async with aclosing(self._provider.lines(file)) as lines:
                 async for line in lines:
                     fields = _object(line)
                     custom_id = as_text(fields.get("custom_id"))
-                    count += custom_id != ""
+                    if custom_id:
+                        status = as_object(fields.get("response")).get("status_code")
+                        found_by_success[not fields.get("error") and status in _OK] += 1
                     found = waiting.get(_index_in(custom_id))
                     if found is None:
                         continue
@@ -340,7 +350,7 @@ class ProviderRun:
                         results = []
         finally:
             self._write(results)
-        return count
+        return found_by_success
 
     async def _result(self, row: BatchRow, fields: dict[str, Any]) -> BatchResult:
         answer, request = RowAnswer(), row.request
@@ -369,6 +379,7 @@ class ProviderRun:
     def _write(self, results: Iterable[BatchResult]) -> None:
         written = list(results)
         self._output.append(written)
+        self._sent.follow(self._output.path)
         for result in written:
             self._progress.count(result)
 

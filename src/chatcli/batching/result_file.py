@@ -46,6 +46,13 @@ class DoneRows:
         self.count = 0
         self.failed = 0
 
+    def count_within(self, total: int | None) -> int:
+        """Return how many of the first ``total`` rows have a result, of all if nobody knows their number."""
+        if total is None:
+            return self.count
+        within = self._digests[:total]
+        return len(within) - within.count(0)
+
     def add(self, index: int, digest: int) -> None:
         if index >= len(self._digests):
             self._digests.frombytes(bytes(8 * (max(index + 1, 2 * len(self._digests)) - len(self._digests))))
@@ -186,7 +193,7 @@ class ResultFile:
         if self._beginning() != header:
             raise UsageError(
                 f"{self.path} does not have the columns of these results",
-                hint="name the same input, or another --out; --force starts over",
+                hint="name the same input, --schema and --web-search, or another --out; --force starts over",
                 code="not_results",
             )
         end_bytes, failed, lines = len(header), 0, header.count(b"\n")
@@ -199,7 +206,9 @@ class ResultFile:
                 if row is None:
                     raise UsageError(
                         f"{self.path}, line {lines + 1:,}: not a result of chatcli batch",
-                        hint="--force writes a new file in its place",
+                        hint="remove that line, and its row is asked again; --force starts over and drops all results"
+                        if self.done.count
+                        else "name another --out; --force writes a new file in its place",
                         code="not_results",
                     )
                 end_bytes += len(record)

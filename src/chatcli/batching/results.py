@@ -140,7 +140,9 @@ class JsonLines:
         return _sound(index, digest, has_failed=error is not None)
 
     def is_torn(self, record: bytes) -> bool:
-        is_begun = record.startswith(_BEGINNING) or _BEGINNING.startswith(record)
+        # A power cut leaves zeros where the file had grown.
+        begun = record.rstrip(b"\0")
+        is_begun = begun.startswith(_BEGINNING) or _BEGINNING.startswith(begun)
         return is_begun and not record.endswith(b"\n") and len(record) < LONGEST_LINE_BYTES
 
 

@@ -64,6 +64,10 @@ def _stored_part(stored: Any) -> SentPart:
     return part
 
 
+def _beside(output: Path) -> Path:
+    return output.with_name(output.name + _SUFFIX)
+
+
 class PartDigest:
     """Stands for the content of the rows that were added, in their order."""
 
@@ -117,7 +121,7 @@ class SentParts:
 
         Raise ``LocalIOError`` if its file cannot be read, or is about another endpoint or API.
         """
-        sent = cls(output.with_name(output.name + _SUFFIX), endpoint, api)
+        sent = cls(_beside(output), endpoint, api)
         if starts_over:
             sent.delete()
         try:
@@ -140,6 +144,14 @@ class SentParts:
                 hint="name the same endpoint, or delete the file to send everything again",
             )
         return sent
+
+    def follow(self, output: Path) -> None:
+        """Go where the results are, if that is another file by now."""
+        if (path := _beside(output)) != self.path:
+            left, self.path = self.path, path
+            self.save()
+            with suppress(OSError):
+                left.unlink()
 
     def save(self) -> None:
         stored = {

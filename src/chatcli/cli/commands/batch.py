@@ -302,7 +302,7 @@ class _Batch:
             progress.total = await in_thread(partial(self._count_rows, output))
             rows = self._rows(batch)
         output.drop_failed()
-        progress.earlier = output.done.count
+        progress.earlier = output.done.count_within(progress.total)
         self._concurrency.fit_open_files(self._display.say)
         to_ask = (row for row in rows if not output.done.is_done(row.index, row.digest))
         gc.freeze()
@@ -339,7 +339,7 @@ class _Batch:
 
     async def _by_provider(self, batch: OpenBatch, output: ResultFile, sent: SentParts) -> ExitCode:
         self._progress.total = await in_thread(partial(self._count_rows, output))
-        self._progress.earlier = output.done.count
+        self._progress.earlier = output.done.count_within(self._progress.total)
         run = ProviderRun(
             batch.provider(),
             lambda: self._rows(batch),
@@ -352,8 +352,8 @@ class _Batch:
         try:
             with self._display.shown():
                 await run.run()
-        except (ChatcliError, asyncio.CancelledError):
-            if sent.is_at_work:
+        except (ChatcliError, asyncio.CancelledError) as error:
+            if sent.is_at_work and not isinstance(error, UsageError):
                 self._display.say(
                     "→ the provider works on; the same command with --resume takes the results", always=True
                 )
@@ -374,8 +374,8 @@ class _Batch:
         display, progress = self._display, self._progress
         display.take_notices()
         display.say(display.summary())
-        if progress.total is not None and progress.earlier > progress.total:
-            display.say(f"{output.path} has {progress.earlier - progress.total:,} rows more than the input")
+        if more := output.done.count - output.done.count_within(progress.total):
+            display.say(f"{output.path} has {counted(more, 'row')} more than the input")
         stopped_by = None if run is None else run.stopped_by
         if stopped_by is not None:
             for line in error_lines(stopped_by, verbose=self._options.verbose):
@@ -394,7 +394,7 @@ class _Batch:
             return stopped_by.exit_code
         if output.done.failed:
             failed = counted(output.done.failed, "row")
-            display.say(f"{failed} failed; --retry-failed asks them again", always=True)
+            display.say(f"{failed} failed; --retry-failed asks again", always=True)
             if progress.first_error is not None:
                 many = "the first one: " if progress.failed > 1 else ""
                 reference = error_reference(progress.first_error, verbose=self._options.verbose)
