@@ -798,7 +798,7 @@ def test_a_running_batch_can_be_watched_by_prometheus(program):
             assert found[("chatcli_batch_rows", "in_flight")] == 10
             assert found[("chatcli_batch_rows", "waiting")] == 0
             host = server.base_url.split("/")[2]
-            series = (host, "batch", "small-1")
+            series = (host, "batch", "small")
             assert found[("chatcli_calls_total", *sorted((*series, "ok")))] == 10
             assert found[("chatcli_tokens_total", *sorted((*series, "input")))] == 50
             assert found[("chatcli_call_duration_seconds_count", *sorted(series))] == 10
