@@ -512,3 +512,37 @@ async def test_a_status_that_is_none_of_http_is_reported_with_its_words(chat, co
 def test_a_wait_of_two_seconds_is_worth_telling_with_its_end(asked_s, hint):
     wording = wait_hint(asked_s, datetime(2026, 11, 24, 21, 5, tzinfo=UTC))
     assert wording is None if hint is None else wording.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {
+            "message": "Invalid model name passed in model=smal. Call `/v1/models` to view available models."
+        },  # LiteLLM
+        {"message": "Invalid model: smal", "type": "invalid_model", "code": "1500"},  # Mistral
+        {"message": "invalid model ID", "type": "invalid_request_error"},  # OpenAI
+        {"message": "maker/smal is not a valid model ID", "code": 400},  # OpenRouter
+        {"message": "Model Not Exist", "type": "invalid_request_error"},  # DeepSeek
+        {"message": "The model `smal` does not exist", "code": "model_not_found"},
+    ],
+)
+async def test_a_400_about_the_name_of_the_model_says_where_the_names_are(chat, completions, error):
+    completions.respond(400, json={"error": error})
+    _, seen = await failure_of(chat)
+    assert (seen.code, seen.refuses_question) == ("request_refused", False)
+    assert seen.hint == "check the model's name: chatcli models lists those of this endpoint"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Invalid model parameter: temperature",
+        "The model does not support tools",
+        "Unknown parameter: 'model'",
+    ],
+)
+async def test_other_words_about_a_model_are_no_wrong_name(chat, completions, words):
+    completions.respond(400, json={"error": {"message": words}})
+    _, seen = await failure_of(chat)
+    assert seen.hint == "change the request; sending it again will not help"

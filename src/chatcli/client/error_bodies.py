@@ -16,6 +16,7 @@ from chatcli.client.error_kinds import (
     QUOTA,
     RATE_LIMIT,
     REFUSAL,
+    UNKNOWN_MODEL,
     WRONG_KEY,
     digits_of,
     http_status,
@@ -33,6 +34,7 @@ from chatcli.client.error_kinds import (
 from chatcli.client.stated_delays import span_in, stated_s
 from chatcli.client.wire_messages import wire_text
 from chatcli.core.frozen import frozen
+from chatcli.core.json_values import objects_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -147,6 +149,10 @@ class ErrorDetails:
         return self._is(FLAGGED)
 
     @property
+    def is_unknown_model(self) -> bool:
+        return self._is(UNKNOWN_MODEL)
+
+    @property
     def is_refusal(self) -> bool:
         return self._is(REFUSAL)
 
@@ -164,14 +170,18 @@ def error_body(content: bytes) -> object:
 def error_in(body: object, mark: str) -> object | None:
     """Return ``body`` if it contains an error despite status 200, else ``None``.
 
-    That is a body with an error, or one with a message and without the ``mark`` of every answer.
+    That is a body with an error, or one with a message and without the ``mark`` of every answer, or one whose choice
+    has an error (OpenRouter).
     """
     if isinstance(body, list):
         return next((one for one in body[:1] if isinstance(one, dict) and _has_error(one)), None)
     if not isinstance(body, dict):
         return None
     complains = body.get(mark) is None and any(isinstance(body.get(name), str | list) for name in _COMPLAINTS)
-    return body if _has_error(body) or (complains and words_of(body)) else None
+    if _has_error(body) or (complains and words_of(body)):
+        return body
+    errors = (choice.get("error") for choice in objects_in(body.get("choices")))
+    return next(({"error": error} for error in errors if error and isinstance(error, str | dict)), None)
 
 
 def error_details(body: object, *, key: str | None = None) -> ErrorDetails:

@@ -122,6 +122,17 @@ FLAGGED: Final = _kind(
     |\brequires\ moderation\b[^.]{0,80}\bflagged\b
     """,
 )
+UNKNOWN_MODEL: Final = _kind(
+    "DeploymentNotFound invalid_model model_not_exist model_not_found unknown_model",
+    # With status 400: LiteLLM "Invalid model name passed in model=", Mistral "Invalid model: x", OpenAI "invalid model ID",
+    # OpenRouter "x is not a valid model ID", DeepSeek "Model Not Exist".
+    r"""
+    \binvalid\ model(?:\ (?:name|id))?(?::|\ passed\ in\ model|\Z)
+    |\bis\ not\ a\ valid\ model\b
+    |\A(?:unknown\ model\b|model\ not\ (?:exist|found)\b)
+    |\bmodel\ [`'"][^`'"]{1,200}[`'"]\ (?:does\ not\ exist|(?:is\ |was\ )?not\ found)
+    """,
+)
 REFUSAL: Final = _kind(
     """
     bad_request bad_request_error content_filter data_inspection_failed invalid_argument invalid_parameter invalid_request

@@ -25,6 +25,7 @@ from chatcli.core.errors import (
     RateLimited,
     RequestRefused,
     ServerFailed,
+    UnknownModel,
 )
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.times import in_hours
@@ -256,6 +257,12 @@ _KINDS: Final[tuple[tuple[Callable[[int | None, ErrorDetails], bool], type[Endpo
         "today's limit of this account for this model is used up: try another model, or wait until tomorrow",
     ),
     (_is_rate_limit, RateLimited, _LATER_HINT),
+    (
+        # A 404 may as well come from another address.
+        lambda status, details: details.is_unknown_model and status != httpx2.codes.NOT_FOUND,
+        UnknownModel,
+        "check the model's name: chatcli models lists those of this endpoint",
+    ),
     (lambda status, details: status is None and details.is_overload, ServerFailed, _LATER_HINT),
     (
         lambda status, details: status is None and not details.is_refusal,

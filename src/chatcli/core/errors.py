@@ -239,6 +239,14 @@ class RequestRefused(EndpointError):
         return self.status in _REFUSING_STATUSES or super().refuses_question
 
 
+class UnknownModel(RequestRefused):
+    """The endpoint has no model of this name: another model may take the question."""
+
+    @property
+    def refuses_question(self) -> bool:
+        return False
+
+
 class QuotaExceeded(RequestRefused):
     code = "quota_exceeded"
 
