@@ -61,6 +61,11 @@ class Comparison:
             )
         return self._opened.remembering(events, self._turns.connected)
 
+    @property
+    def reply_ids(self) -> list[str | None]:
+        """The ids of the answers, in the order in which their models were asked."""
+        return [journal.reply_id for journal in self._journals]
+
     def settle(self, ends: Iterable[TurnEnd] = ()) -> None:
         """Continue the conversation after the first whole answer, without one after the first that has any text.
 
@@ -68,7 +73,7 @@ class Comparison:
         asked before, was sent to nobody, or is one that no budget had room for.
         """
         session = self._opened.session
-        ids = [journal.reply_id for journal in self._journals if journal.reply_id is not None]
+        ids = filter(None, self.reply_ids)
         answers = [record for reply_id in ids if (record := session.message(reply_id)) is not None]
         whole = [record for record in answers if record.reply and record.reply.finish_reason != INTERRUPTED]
         errors = [end.result.error for end in ends]

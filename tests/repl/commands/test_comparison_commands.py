@@ -53,6 +53,14 @@ async def test_models_are_asked_at_once_and_the_first_answer_goes_on(comparing):
     ]
 
 
+async def test_models_that_answer_under_one_name_are_listed_as_they_were_asked(start_repl):  # noqa: F811
+    async with serving(Answer(event_stream("Paris.", model="served"))) as server:
+        repl = start_repl(server, context_window=4096)
+        shown = await output_of(repl, "/compare east,west Capital of France?")
+        await repl.connection.close()
+    assert "1 east (goes on) · 2 west; /alt N" in shown
+
+
 async def test_one_model_is_compared_with_the_one_in_use(comparing):
     _, _, shown = await comparing("/compare alpha Capital?")
     assert "small: Paris, I think." in shown

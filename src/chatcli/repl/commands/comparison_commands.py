@@ -15,7 +15,7 @@ from chatcli.sessions.titles import beginning_of
 from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from chatcli.app.compared_models import ComparedModel
     from chatcli.chat import Conversation
@@ -120,7 +120,8 @@ async def _ask(
         ends = await play_together(list(zip(turns, observers, strict=True)))
     finally:
         comparison.settle(ends)
-        _say_what_goes_on(repl)
+        asked_now = [model.name for model in models if model.resolved is not None]
+        _say_what_goes_on(repl, dict(zip(comparison.reply_ids, asked_now, strict=False)))
     repl.between_turns.begin(chat, lambda: None)
     errors = [end.result.error for end in ends if end.result.error is not None]
     if errors:
@@ -128,11 +129,15 @@ async def _ask(
         repl.frontend.hold()
 
 
-def _say_what_goes_on(repl: ReplSession) -> None:
+def _say_what_goes_on(repl: ReplSession, asked: Mapping[str | None, str]) -> None:
+    """List the answers; those to the models ``asked`` just now by the names above them: two may answer as the same one."""
     place = repl.chat.branches.alternatives()
     if place is None or place.later_turns:
         return
-    names = [f"{number} {_model_of(exchange)}" for number, exchange in enumerate(place.exchanges, start=1)]
+    names = [
+        f"{number} {asked.get(exchange.id) or _model_of(exchange)}"
+        for number, exchange in enumerate(place.exchanges, start=1)
+    ]
     names[place.at] += " (goes on)"
     repl.frontend.remark(f"{' · '.join(names)}; /alt N chooses another, /diff compares")
 
