@@ -69,7 +69,7 @@ async def test_a_warning_says_what_to_do_once_behind_all_of_its_kind():
         ContextFitted(980, 1008, 0),
         TextDelta("Hi"),
         Notice("outgoing_link", "a link in the answer: it repeats your text"),
-        FINISHED,
+        FINISHED[-1],
     )
     assert lines[:5] == [
         "warning: a.txt, line 1: it orders",
@@ -85,7 +85,7 @@ async def test_a_warning_stands_out_and_quiet_leaves_it_out():
     (line,) = await status_lines(event, look=COLORED)
     (remark,) = await status_lines(Notice("model", "using x"), look=COLORED)
     assert line.split("warning")[0] != remark.split("using")[0]
-    assert await status_lines(event, FINISHED, quiet=True) == []
+    assert await status_lines(event, FINISHED[-1], quiet=True) == []
 
 
 @pytest.mark.parametrize(
@@ -157,6 +157,17 @@ async def test_notices_about_an_answer_are_below_its_last_line():
         "the model refused to answer: No.",
     ]
     assert await status_lines(notice, CANCELLED[-1], quiet=True) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["answers_left_out", "outgoing_link", "prompt_cut_by_server", "spending_unwritten", "usage_doubted"],
+)
+async def test_what_is_found_at_the_end_of_an_answer_is_not_said_in_the_middle_of_its_text(code):
+    found = Notice(code, "this is odd")
+    assert await status_lines(TextDelta("Par"), found) == []
+    lines = await status_lines(TextDelta("Par"), found, TurnFinished(TurnResult("Par", "m", "stop")))
+    assert lines[0].removeprefix("warning: ") == "this is odd"
 
 
 async def test_a_stopped_turn_is_one_line():

@@ -42,7 +42,17 @@ _CUT_BEFORE: Final = "cut at the token limit before the answer began: raise max_
 _CONTINUE: Final = lazy_pattern(
     r"→ /continue .*|; /continue gets the rest|; the partial answer is kept \(/continue\)"
 )
-_AFTER_ANSWER: Final = {"refusal", "tool_calls", "media_not_shown", "no_finish_reason"}
+_AFTER_ANSWER: Final = {
+    "refusal",
+    "tool_calls",
+    "media_not_shown",
+    "no_finish_reason",
+    "answers_left_out",
+    "prompt_cut_by_server",
+    "usage_doubted",
+    "spending_unwritten",
+    "outgoing_link",
+}
 """Notices that wait for the end of the turn, as the last lines of the answer may not be printed yet."""
 WARNING: Final = "warning: "
 _SHORTEST_TEXT_S: Final = 0.05
@@ -101,7 +111,9 @@ class StatusRenderer:
             self._write_hints(event)
             if isinstance(event, TurnFinished | TurnFailed | TurnCancelled):
                 for notice in self._waiting:
+                    self._write_hints(notice)
                     self._write_dimmed(_remark(notice))
+                self._write_hints(event)
             self._write_dimmed(_remark(event))
             if self._lists_sources and isinstance(event, TurnFinished):
                 for line in source_lines(event.result.sources):
