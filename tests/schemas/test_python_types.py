@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, make_dataclass
 from datetime import date, datetime, time
 from enum import Enum
@@ -137,6 +138,56 @@ def test_a_whole_number_may_be_written_with_a_point(folder):
     assert answered(City, folder, {"name": "Rome", "people": 3.0}) == City("Rome", 3)
 
 
+@dataclass
+class Cat:
+    kind: Literal["cat"]
+    name: str
+
+
+@dataclass
+class Dog:
+    kind: Literal["dog"]
+    name: str
+
+
+@dataclass
+class Place:
+    name: str
+
+
+@dataclass
+class Shop:
+    name: str
+    closes: time
+
+
+class Sized(pydantic.BaseModel):
+    size: int
+
+
+class Worded(pydantic.BaseModel):
+    size: str
+
+
+@pytest.mark.parametrize(
+    ("choice", "value", "instance"),
+    [
+        (Cat | Dog, {"kind": "dog", "name": "Rex"}, Dog("dog", "Rex")),
+        (Place | Shop, {"name": "Ann's", "closes": "18:00"}, Shop("Ann's", time(18))),
+        (Place | Shop, {"name": "Rome"}, Place("Rome")),
+        (Sized | Worded, {"size": "5"}, Worded(size="5")),
+        (list[str] | str, "abc", "abc"),
+        (set[str] | Literal["none"], "none", "none"),
+        (list[str] | dict[str, int], {"a": 1}, {"a": 1}),
+        (list[int] | list[date], ["2020-02-29"], [date(2020, 2, 29)]),
+        (Literal[1] | date, "2020-02-29", date(2020, 2, 29)),
+    ],
+    ids=str,
+)
+def test_a_value_becomes_the_one_of_several_types_that_it_fits(folder, choice, value, instance):
+    assert answered(make_dataclass("Asked", [("it", choice)]), folder, {"it": value}).it == instance
+
+
 class Box(pydantic.BaseModel, Generic[T]):
     value: T
 
@@ -185,6 +236,9 @@ def test_json_schemas_and_the_short_form_give_plain_values(folder):
         {"type": 5},
         {"a": object()},
         Literal[Mood.GOOD],
+        pydantic.BaseModel,
+        pydantic.create_model("Called", it=Callable[[int], int]),
+        list[pydantic.create_model("Unknown", it="Nowhere")],
         Enum("Odd", {"NAN": float("nan")}),
     ],
 )

@@ -94,7 +94,7 @@ class AnswerChecker:
 
     def fits(self, value: object) -> str:
         """Return the problem of a value, empty if it fits."""
-        self._work.begin(0)
+        self._work.begin(len(json.dumps(value)))
         return self._problem(value)
 
     @property

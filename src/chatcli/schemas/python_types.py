@@ -31,6 +31,7 @@ from typing import (
 from chatcli.core.errors import UsageError
 from chatcli.core.json_values import as_object
 from chatcli.core.request import CheckedAnswer, ResponseFormat
+from chatcli.schemas.answer_checking import AnswerChecker, pointed_at
 from chatcli.schemas.schema_source import (
     NamedSchema,
     SchemaFolder,
@@ -96,7 +97,7 @@ def typed_format(schema: object, folder: SchemaFolder, *, is_list: bool = False)
         def build(value: Any) -> Any:
             return model.model_validate_json(json.dumps(value))
 
-        made = model.model_json_schema()
+        made = _schema_of_model(model)
     else:
         reader = _Types()
         made = reader.whole(schema)
@@ -116,7 +117,7 @@ def typed_format(schema: object, folder: SchemaFolder, *, is_list: bool = False)
         try:
             build(found.data)
         except Exception as error:  # noqa: BLE001 - of the person's own class
-            return CheckedAnswer(problem=" ".join(str(error).split()) or type(error).__name__)
+            return CheckedAnswer(problem=_in_one_line(error))
         return found
 
     return TypedFormat(form._replace(check=checked_and_built), build)
@@ -139,6 +140,21 @@ def _is_pydantic(schema: object) -> bool:
     return isinstance(schema, type) and hasattr(schema, "model_json_schema")
 
 
+def _schema_of_model(model: Any, **options: str) -> dict[str, Any]:
+    try:
+        return dict(model.model_json_schema(**options))
+    except Exception as error:  # of pydantic, which is not imported here, or of the person's own model
+        raise UsageError(
+            f"pydantic makes no schema of {model.__name__}: {_in_one_line(error):.200}",
+            hint="use fields that JSON has a form for, whose types are defined",
+            code="invalid_schema",
+        ) from error
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class _Types:
     """The schemas of types, each dataclass once, and their instances."""
 
@@ -146,6 +162,7 @@ class _Types:
         self._definitions: dict[str, dict[str, Any]] = {}
         self._names: dict[type, str] = {}
         self._hints: dict[type, dict[str, Any]] = {}
+        self._checkers: dict[str, AnswerChecker] = {}
 
     def whole(self, wanted: object) -> dict[str, Any]:
         made = self._schema(wanted)
@@ -191,14 +208,35 @@ class _Types:
 
     def _built_choice(self, choices: Sequence[Any], value: Any, depth: int) -> Any:
         problem: Exception = ValueError("it is none of the types there are")
-        for choice in choices:
-            if not self._may_be(choice, value):
-                continue
+        for choice in self._likely(choices, value):
             try:
                 return self.built(choice, value, depth + 1)
             except (TypeError, ValueError, KeyError, AttributeError) as error:
                 problem = error
         raise problem
+
+    def _likely(self, choices: Sequence[Any], value: Any) -> Sequence[Any]:
+        """Return the types whose schema a value fits, first those that have a place for all its keys."""
+        likely = [each for each in choices if self._may_be(each, value)]
+        if len(likely) > 1:
+            likely = [each for each in likely if not self._checker(each).fits(value)]
+        return sorted(likely, key=lambda each: self._left_over(each, value))
+
+    def _checker(self, wanted: Any) -> AnswerChecker:
+        schema = self.whole(wanted)
+        written = json.dumps(schema)
+        if written not in self._checkers:
+            self._checkers[written] = AnswerChecker(schema)
+        return self._checkers[written]
+
+    def _left_over(self, wanted: Any, value: Any) -> int:
+        """Return how many keys of a value a type has no place for."""
+        if not isinstance(value, dict):
+            return 0
+        schema = self.whole(wanted)
+        if isinstance(reference := schema.get("$ref"), str):
+            schema = as_object(pointed_at(schema, reference))
+        return len(value.keys() - as_object(schema.get("properties")).keys())
 
     def _may_be(self, wanted: Any, value: Any) -> bool:
         """Return whether a value of JSON may stand for a type, by its kind alone."""
@@ -258,7 +296,7 @@ class _Types:
     def _pydantic(self, model: Any) -> dict[str, Any]:
         prefix = ""
         while True:
-            made = dict(model.model_json_schema(ref_template=f"#/$defs/{prefix}{{model}}"))
+            made = _schema_of_model(model, ref_template=f"#/$defs/{prefix}{{model}}")
             inner = {f"{prefix}{name}": each for name, each in as_object(made.pop("$defs", None)).items()}
             if all(self._definitions.get(name, each) == each for name, each in inner.items()):
                 self._definitions |= inner
