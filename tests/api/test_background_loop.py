@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -36,6 +37,7 @@ import atexit, chatcli
 {ASK}
 atexit.register(lambda: print({ASK}))
 """
+LIMITED_EXIT = WARM_EXIT.replace('"context_window"', '"requests_per_minute": 1000, "context_window"')
 COLD_EXIT = f"""
 import atexit, chatcli
 atexit.register(lambda: print({ASK}))
@@ -73,12 +75,13 @@ def run(tmp_path):
         WARM_THREAD,
         POOL,
         WARM_EXIT,
+        LIMITED_EXIT,
         pytest.param(
             COLD_EXIT,
             marks=pytest.mark.skipif(sys.version_info >= (3, 12), reason="no thread starts at the exit"),
         ),
     ],
-    ids=["thread", "warm thread", "pool", "warm exit", "cold exit"],
+    ids=["thread", "warm thread", "pool", "warm exit", "exit with limits", "cold exit"],
 )
 def test_a_question_is_answered_though_the_main_thread_has_ended(run, script):
     _, ended = run(script)
@@ -119,3 +122,37 @@ except chatcli.UsageError as error:
 """
     _, ended = run(refused)
     assert ended.stdout == "None None\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_child_of_a_fork_shares_the_limits_of_its_parent(run):
+    forked = f"""
+import chatcli, os
+def ask(): return {ASK.replace('"context_window"', '"requests_per_minute": 1000, "context_window"')}
+print(ask().notices == (), flush=True)
+child = os.fork()
+print(ask().notices == (), flush=True)
+if child: os.waitpid(child, 0)
+"""
+    _, ended = run(forked)
+    assert (ended.stdout, ended.stderr) == ("True\n" * 3, "")
+
+
+@pytest.mark.parametrize("end", ["SystemExit(3)", "KeyboardInterrupt()"])
+def test_a_class_that_exits_does_so_where_the_question_was_asked_and_ends_no_other_question(run, end):
+    exiting = f"""
+import chatcli
+from dataclasses import dataclass
+@dataclass
+class Exiting:
+    n: int
+    def __post_init__(self):
+        raise {end}
+try:
+    {ASK.replace('model="small"', 'model="small", schema=Exiting')}
+except BaseException as error:
+    print(repr(error))
+print({ASK})
+"""
+    _, ended = run(exiting, Answer(event_stream('{"n": 1}')))
+    assert (ended.stdout, ended.stderr) == (f'{end}\n{{"n": 1}}\n', "")

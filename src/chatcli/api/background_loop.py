@@ -72,7 +72,7 @@ def _background() -> _BackgroundLoop:
             loop = asyncio.new_event_loop()
             # The executor of asyncio refuses work as soon as the main thread has ended.
             loop.run_in_executor = _run_in_daemon_thread  # type: ignore[method-assign, assignment]
-            thread = threading.Thread(target=loop.run_forever, name="chatcli", daemon=True)
+            thread = threading.Thread(target=partial(_keep_running, loop), name="chatcli", daemon=True)
             try:
                 thread.start()
             except RuntimeError:  # as in ``atexit`` functions, from Python 3.12 on
@@ -81,6 +81,15 @@ def _background() -> _BackgroundLoop:
             _started.append(_BackgroundLoop(loop, thread))
         _refuse_ended(_started[0])
         return _started[0]
+
+
+def _keep_running(loop: asyncio.AbstractEventLoop) -> None:
+    is_left = True
+    while is_left:
+        # What a class of the person's own exits with is raised where the question was asked, and by asyncio here as well.
+        with suppress(SystemExit, KeyboardInterrupt):
+            loop.run_forever()
+            is_left = False
 
 
 def _run_in_daemon_thread(_executor: object, work: Callable[..., _T], *arguments: Any) -> asyncio.Future[_T]:

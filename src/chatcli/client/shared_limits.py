@@ -13,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -122,7 +122,7 @@ class SharedLimits:
 
     def later(self, change: Callable[[dict[str, Any], float], object]) -> None:
         """Apply a change without waiting for it."""
-        self._thread.submit(self._apply, change)
+        self._begin(change)
 
     def close(self) -> None:
         """Finish all changes and close the store."""
@@ -130,7 +130,7 @@ class SharedLimits:
         self._store.close()
 
     async def _changed(self, change: Callable[[dict[str, Any], float], _Result]) -> _Result | None:
-        changed = asyncio.wrap_future(self._thread.submit(self._apply, change))
+        changed = asyncio.wrap_future(self._begin(change))
         # A server that sends a byte now and then never fails by itself.
         done, _ = await asyncio.wait({changed}, timeout=self._patience_s)
         if done:
@@ -138,6 +138,14 @@ class SharedLimits:
         self.failure = f"no answer within {self._patience_s:g} seconds"
         Thread(target=self._store.close, daemon=True).start()  # it may have to wait for the change
         return None
+
+    def _begin(self, change: Callable[[dict[str, Any], float], _Result]) -> Future[_Result | None]:
+        try:
+            return self._thread.submit(self._apply, change)
+        except RuntimeError:  # once the main thread has ended, no executor takes anything
+            done: Future[_Result | None] = Future()
+            done.set_result(self._apply(change))
+            return done
 
     def _apply(self, change: Callable[[dict[str, Any], float], _Result]) -> _Result | None:
         if self.failure is not None:
@@ -196,12 +204,29 @@ class SharedAdmission:
         count(state, now_s, requests=1, tokens=self._tokens, at_s=self.sent_at_s)
 
 
-@cache
+_opened: dict[tuple[str, str], SharedLimits] = {}
+_of_the_parent: list[SharedLimits] = []
+"""Kept, as closing the connections of a process from its child would disturb it."""
+
+
 def shared_limits(place: str, scope: str) -> SharedLimits:
     """Return the limits of ``scope`` in a file, or on a Redis server if ``place`` is a URL."""
     from chatcli.storage.shared_state import RedisState, SQLiteState  # noqa: PLC0415 - sqlite3 takes a while
 
-    return SharedLimits(RedisState(place) if "://" in place else SQLiteState(Path(place)), scope)
+    if (place, scope) not in _opened:
+        state = RedisState(place) if "://" in place else SQLiteState(Path(place))
+        _opened.setdefault((place, scope), SharedLimits(state, scope))
+    return _opened[place, scope]
+
+
+def _leave_to_the_parent() -> None:
+    """Forget all limits in a child of a fork, which does not have their threads."""
+    _of_the_parent.extend(_opened.values())
+    _opened.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
 def admit(state: dict[str, Any], now_s: float, ticket: Ticket) -> Wait:
