@@ -127,7 +127,12 @@ class TestSeveralModels:
             )
         assert sum(request.json["max_tokens"] for request in asked(server)) <= 1_000
 
-    @pytest.mark.parametrize("models", ["alpha", [], [1], None])
+    def test_may_be_named_by_any_iterable(self):
+        with serving_in_thread(choose=self.serve) as server:
+            answers = chatcli.compare("Who?", (name for name in ["beta"]), base_url=server.base_url)
+        assert [str(each) for each in answers] == ["I am beta."]
+
+    @pytest.mark.parametrize("models", ["alpha", [], iter([]), [1], 1, b"alpha", None])
     def test_are_named_in_a_list(self, models):
         with pytest.raises(chatcli.UsageError):
             chatcli.compare("Who?", models, base_url="http://127.0.0.1:9/v1")

@@ -67,6 +67,7 @@ def test_no_message_of_a_conversation_names_a_flag_or_a_command():
             'try again, or allow more with settings={"timeout_s": …}',
         ),
         ("raise --max-tokens", "raise max_tokens="),
+        ("model must be text in the terminal's encoding", "model must be valid Unicode"),
         (
             "--max-cost changes the limit; /continue gets the rest",
             'settings={"max_cost": …} changes the limit; partial is what had arrived',

@@ -61,6 +61,7 @@ def test_white_space_around_and_slashes_behind_a_url_do_not_count():
         "https://ａpi.openai.com/v1",
         "https://münchen.example/v1",
         "https://host.example/v1\x1b[31m",
+        "https://host.example/" + "x" * 100_000,
     ],
 )
 def test_any_other_url_is_refused(url):

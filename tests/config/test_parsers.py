@@ -51,6 +51,8 @@ def test_a_whole_number_may_be_open_above():
     assert parsers.whole_number(1)("1000000000000") == 10**12
     with pytest.raises(ValueError, match="of at least 1, not 0"):
         parsers.whole_number(1)(0)
+    with pytest.raises(ValueError, match="from 1 to 9223372036854775807, not 1000"):
+        parsers.whole_number(1)(10**400)
 
 
 @given(st.floats(0, 2))

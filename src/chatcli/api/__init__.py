@@ -9,13 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import (  # noqa: TC003 - found by whoever reads the annotations
-    AsyncGenerator,
-    AsyncIterable,
-    Iterable,
-    Mapping,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Unpack
 
@@ -77,7 +71,7 @@ def ask(
 
 def compare(
     prompt: str | Message,
-    models: Sequence[str],
+    models: Iterable[str],
     *,
     schema: object = None,
     template: TemplateForScript | None = None,
@@ -90,7 +84,8 @@ def compare(
     options are those of ``ask``; limits of costs hold for all together. Raise a ``UsageError`` for a wrong call, and
     ``RuntimeError`` where ``ask`` does.
     """
-    if isinstance(models, str) or not models or not all(isinstance(name, str) for name in models):
+    names = [*models] if isinstance(models, Iterable) and not isinstance(models, str) else []
+    if not names or not all(isinstance(name, str) for name in names):
         raise UsageError(
             f"models must be names, not {models!r:.80}", hint='as in models=["gpt-5-mini", "gpt-5-nano"]'
         )
@@ -102,7 +97,7 @@ def compare(
             "use: await asyncio.gather(*(chat.ask(...) for chat in chats)), with a chatcli.open_chat() for each model"
         )
     return background_loop.run(
-        _compare(prompt, models, options, schema=schema, template=template, variables=variables)
+        _compare(prompt, names, options, schema=schema, template=template, variables=variables)
     )
 
 
@@ -177,7 +172,7 @@ async def _ask(
 
 async def _compare(
     prompt: str | Message,
-    models: Sequence[str],
+    models: list[str],
     options: AskOptions,
     *,
     schema: object,

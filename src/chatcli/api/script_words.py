@@ -54,6 +54,7 @@ _PHRASES: Final = (
     (r"\bcommand /config\b", "settings"),
     (r"\bcommand /(\w+)", r"\1"),
     (r"--(context|long|api) ([\w-]+)", r'settings={"\1": "\2"}'),
+    (r"\btext in the terminal's encoding\b", "valid Unicode"),
     (r" \(-m\)", ""),
     (r"\(-m, ", "(model=, "),
     # What only a conversation in the terminal can do is left out.

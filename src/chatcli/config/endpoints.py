@@ -13,6 +13,8 @@ from chatcli.text.lazy_pattern import lazy_pattern
 OPENAI_URL = "https://api.openai.com/v1"
 
 _LAST_PORT = 65_535
+_LONGEST_URL = 8_192
+"""Longer ones are refused by servers, and by libraries in words of their own."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # URL parsers disagree about backslashes, white space and letters that normalize to others, so the host
 # that was checked could differ from the host that is called.
@@ -133,6 +135,8 @@ def refuse_key_in_clear(url: str, *, accepted: bool) -> None:
 def _split(url: str) -> SplitResult:
     if not _PLAIN_URL.fullmatch(url):
         raise ValueError("must be a URL of plain ASCII characters, like https://host.example/v1")
+    if len(url) > _LONGEST_URL:
+        raise ValueError(f"must be a URL of at most {_LONGEST_URL:,} characters")
     try:
         return urlsplit(url)
     except ValueError as error:

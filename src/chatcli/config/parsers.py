@@ -44,6 +44,8 @@ _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 _COMMAND_HINT = 'no shell reads it; write a list of texts, like ["pass", "show", "openai"]'
 _MOST_USD = 1_000_000
+_LARGEST_WHOLE = 2**63 - 1
+"""What endpoints, databases and arithmetic with fractions take."""
 _SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
 
 
@@ -191,6 +193,8 @@ def whole_number(low: int, high: int | None = None) -> Parser:
 
     def parse(value: object) -> int:
         number = _integer(value)
+        if number is not None and number > _LARGEST_WHOLE:
+            _refuse(f"a whole number {_span(low, high or _LARGEST_WHOLE)}", value)
         if number is None or number < low or (high is not None and number > high):
             _refuse(f"a whole number {_span(low, high)}", value)
         return number
