@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -156,3 +157,25 @@ print({ASK})
 """
     _, ended = run(exiting, Answer(event_stream('{"n": 1}')))
     assert (ended.stdout, ended.stderr) == (f'{end}\n{{"n": 1}}\n', "")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no such signal")
+def test_what_a_signal_handler_raises_ends_the_question_even_a_timeout(run):
+    interrupted = f"""
+import chatcli, os, signal
+from dataclasses import dataclass
+def refuse(*_):
+    raise TimeoutError("enough")
+signal.signal(signal.SIGUSR1, refuse)
+@dataclass
+class Late:
+    n: int
+    def __post_init__(self):
+        os.kill(os.getpid(), signal.SIGUSR1)
+try:
+    {ASK.replace('model="small"', 'model="small", schema=Late')}
+except TimeoutError as error:
+    print(error)
+"""
+    _, ended = run(interrupted, Answer(event_stream('{"n": 1}')))
+    assert (ended.stdout, ended.stderr) == ("enough\n", "")

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import threading
+from concurrent.futures import wait
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -52,10 +53,11 @@ def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
     future = asyncio.run_coroutine_threadsafe(running(), background.loop)
     try:
         while not future.done():
-            # With a limit, as Ctrl-C ends no endless wait on Windows, and the thread may end.
-            with suppress(TimeoutError):
-                return future.result(timeout=_LOOK_AGAIN_S)
-            _refuse_ended(background)
+            # With a limit, as Ctrl-C ends no endless wait on Windows, and the thread may end. Not ``result``: its TimeoutError
+            # could be that of a signal handler.
+            wait((future,), timeout=_LOOK_AGAIN_S)
+            if not future.done():
+                _refuse_ended(background)
         return future.result()
     except BaseException:
         future.cancel()
