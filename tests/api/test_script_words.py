@@ -93,6 +93,11 @@ def test_flags_and_commands_become_arguments(text, words):
     assert for_script(text) == words
 
 
+def test_a_long_message_takes_no_longer_than_its_length():
+    long = "refused " * 20_000
+    assert for_script(f"{long}; wait, or choose one with /model") == f"{long}; wait"
+
+
 def test_an_error_and_a_notice_keep_all_but_their_words():
     error = TimedOut("slow --timeout", hint="try again", status=504, request_id="r")
     worded = error_for_script(error, str)

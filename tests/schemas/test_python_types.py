@@ -132,6 +132,15 @@ def test_what_a_class_refuses_is_a_problem(folder):
     assert answered(Even, folder, {"n": 4}) == Even(4)
 
 
+def test_what_a_model_refuses_of_a_long_list_is_told_in_short(folder):
+    class Numbers(pydantic.BaseModel):
+        all: list[Annotated[int, pydantic.AfterValidator(lambda n: Even(n).n)]]
+
+    problem = answered(Numbers, folder, {"all": [1] * 1_000})
+    assert "1 is odd" in problem
+    assert len(problem) < 1_000
+
+
 def test_a_whole_number_may_be_written_with_a_point(folder):
     (n,) = (answered(int, folder, {"value": 5.0}),)
     assert (n, type(n)) == (5, int)

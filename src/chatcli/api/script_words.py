@@ -29,11 +29,11 @@ _BY_FLAG: Final[Mapping[str, str]] = {
 }
 _COMMANDS: Final = "clear|drop|edit|keys|model|note|pin|retry|undo|unpin"
 _PHRASES: Final = (
-    (r".*\bconfig login\b.*", "pass api_key=, or set OPENAI_API_KEY"),
+    (r"(?m)^.*\bconfig login\b.*", "pass api_key=, or set OPENAI_API_KEY"),
     (r" \((?:/continue|others: chatcli --help)\)", ""),
     # A budget that is used up refuses the same question.
     (r"(changes the limit); /continue\b.*", r"\1; partial is what had arrived"),
-    (r".*/continue\b.*", "ask again; partial is what had arrived"),
+    (r"(?m)^.*/continue\b.*", "ask again; partial is what had arrived"),
     (r"\[budget\] (\w+) in config\.toml", r'settings={"budget": {"\1": …}}'),
     (r"(?:set )?\[prices\.\"([^\"]+)\"\] in config\.toml", r'settings={"prices": {"\1": …}}'),
     (r"take the budget out of config\.toml", 'leave out settings={"budget": …}'),
@@ -60,7 +60,8 @@ _PHRASES: Final = (
     # What only a conversation in the terminal can do is left out.
     (rf"(?:; |, or |, |^)[^;,]*(?<![\w/.:])/(?:{_COMMANDS})\b(?![\w/.])[^;,]*", ""),
 )
-"""Patterns, and what a script reads in place of what they match; the first ones first."""
+"""Patterns, and what a script reads in place of what they match; the first ones first. None begins with a repetition that is not
+anchored: a message may hold a long text of others."""
 _FLAG: Final = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _REPLACED: Final = tuple((re.compile(pattern), words) for pattern, words in _PHRASES)
 _JOINTS: Final = "; ,"

@@ -75,6 +75,7 @@ _MADE_AS: Final[Mapping[object, Callable[[Iterable[Any]], Any]]] = {
     frozenset: frozenset,
 }
 _DEEPEST: Final = 100
+_LONGEST_PROBLEM: Final = 600
 
 
 class TypedFormat(NamedTuple):
@@ -152,7 +153,9 @@ def _schema_of_model(model: Any, **options: str) -> dict[str, Any]:
 
 
 def _in_one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    # Of a long list, pydantic names every value it refuses.
+    return text if len(text) <= _LONGEST_PROBLEM else f"{text[:_LONGEST_PROBLEM]}…"
 
 
 class _Types:
