@@ -30,7 +30,7 @@ MADE = "<!-- Made by scripts/reference.py from the program's own tables. -->"
 EXIT_CODES = {
     ExitCode.DONE: "done",
     ExitCode.BUG: "a bug in chatcli, or a damaged installation",
-    ExitCode.USAGE: "wrong usage, or an input refused as too long",
+    ExitCode.USAGE: "wrong usage, a file of `-f` or `-S` that cannot be read, or an input refused as too long",
     ExitCode.CONFIGURATION: "configuration: no key, a bad file",
     ExitCode.KEY_REFUSED: "the key was refused (401)",
     ExitCode.PROVIDER_REFUSED: "the provider refused the request (400, 403, 404, 413, 422, quota, context)",
