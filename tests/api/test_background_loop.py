@@ -127,8 +127,10 @@ except chatcli.UsageError as error:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_child_of_a_fork_shares_the_limits_of_its_parent(run):
+    # Python 3.12 and later warn of threads at a fork.
     forked = f"""
-import chatcli, os
+import chatcli, os, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
 def ask(): return {ASK.replace('"context_window"', '"requests_per_minute": 1000, "context_window"')}
 print(ask().notices == (), flush=True)
 child = os.fork()
