@@ -100,7 +100,7 @@ def test_no_rules_are_written_as_off_or_an_empty_list(off):
     ("table", "reason"),
     [
         ({"treshold": 1}, "rule 1 has no 'treshold'; did you mean threshold?"),
-        ({"metric": "latency"}, "rule 1 metric must be success_rate or p95_latency_s or"),
+        ({"metric": "latency"}, "rule 1 metric must be success_rate, p95_latency_s,"),
         ({"metric": 7}, "rule 1 metric must be"),
         ({"threshold": -1}, "rule 1 threshold must be a number from 0"),
         ({"threshold": True}, "rule 1 threshold must be a number"),

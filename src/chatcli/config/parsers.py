@@ -378,7 +378,7 @@ def _span(low: float, high: float | None) -> str:
 
 
 def _either(words: tuple[str, ...]) -> str:
-    return " or ".join(words)
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _refuse(allowed: str, value: object) -> NoReturn:
