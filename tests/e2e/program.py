@@ -28,6 +28,8 @@ NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 """For a process that may write no more than so much: Python would leave modules cut short for all after it."""
 
 _TIMEOUT_S = 240
+PATIENT = {"CHATCLI_CACHE_PATIENCE_MS": "10000"}
+"""The cache of answers is waited for, however busy the machine is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from batch_provider import BatchProvider
-from e2e.program import command, ended
+from e2e.program import PATIENT, command, ended
 from scripted_server import HOLD, Answer, json_answer, serving_in_thread
 
 SLOW_DOWN = json_answer({"error": {"message": "slow down", "code": "rate_limit_exceeded"}}, status=429)
@@ -419,7 +419,7 @@ def test_a_reached_budget_leaves_the_rest_for_later(program):
 def test_equal_rows_are_answered_from_the_cache(program):
     write_rows(program, *[{"id": number, "prompt": "Say it"} for number in range(6)])
     with serving_in_thread(choose=echo) as server:
-        done = batch(program, server, "--cache", "--concurrency", "3")
+        done = batch(program, server, "--cache", "--concurrency", "3", **PATIENT)
     assert done.exit_code == 0, done.stderr
     assert len(server.requests) == 1
     found = results(program)

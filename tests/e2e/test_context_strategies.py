@@ -91,7 +91,7 @@ def test_where_nothing_may_be_left_out_a_question_that_does_not_fit_is_refused(g
 def test_a_strategy_nobody_knows_is_refused_with_those_there_are(program):
     done = program.run("--context", "forget", "hi")
     assert done.exit_code == 2
-    assert "truncate or summarize or middle-out or recall or none" in done.stderr
+    assert "truncate, summarize, middle-out, recall or none" in done.stderr
 
 
 def test_a_turn_comes_back_by_its_meaning_where_a_model_for_embeddings_is_set(program, go_on):

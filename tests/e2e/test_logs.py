@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from e2e.program import ended
+from e2e.program import PATIENT, ended
 from scripted_server import CUT, Answer, event_stream, json_answer, serving_in_thread, text_events
 
 KEY = "tok-Zq8vLw2nR5xT7yB1cD3fG6hJ"
@@ -130,6 +130,7 @@ def test_no_word_of_a_conversation_is_in_the_log(program, usual_log):
             program.run(
                 *("--log-level", "debug", "--cache", "-S", "lighthouse keeper", "-f", "notes.md", QUESTION),
                 server=server,
+                **PATIENT,
             )
     logged = usual_log.read_text()
     assert {line["event"] for line in lines(usual_log)} >= {

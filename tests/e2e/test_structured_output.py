@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from e2e.program import PATIENT
 from scripted_server import Answer, event_stream, json_answer, serving_in_thread
 
 FIELDS = "name, age? int, tags list: the words on the label"
@@ -317,7 +318,7 @@ def test_a_dry_run_shows_the_schema(program):
 def test_another_schema_is_another_answer_for_the_cache(program):
     with serving_in_thread(streamed('{"name": "Ann"}'), streamed('{"age": 5}')) as server:
         for fields in ("name str", "age int", "name str"):
-            ended = program.run("--cache", "--schema", fields, "-o", "json", "Ann", server=server)
+            ended = program.run("--cache", "--schema", fields, "-o", "json", "Ann", server=server, **PATIENT)
         assert len(server.requests) == 2
     assert json.loads(ended.stdout)["data"] == {"name": "Ann"}
     assert json.loads(ended.stdout)["cached"] is True
@@ -325,8 +326,8 @@ def test_another_schema_is_another_answer_for_the_cache(program):
 
 def test_an_answer_that_does_not_fit_is_not_kept_in_the_cache(program):
     with serving_in_thread(streamed("no"), streamed("no"), streamed('{"name": "Ann"}')) as server:
-        assert program.run("--cache", "--schema", "name str", "Ann", server=server).exit_code == 10
-        assert program.run("--cache", "--schema", "name str", "Ann", server=server).exit_code == 0
+        assert program.run("--cache", "--schema", "name str", "Ann", server=server, **PATIENT).exit_code == 10
+        assert program.run("--cache", "--schema", "name str", "Ann", server=server, **PATIENT).exit_code == 0
         assert len(server.requests) == 3
 
 

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from chatcli.telemetry.call_store import FILE_NAME, CallStore
-from e2e.program import MODEL
+from e2e.program import MODEL, PATIENT
 from scripted_server import CUT, Answer, event_stream, json_answer, serving_in_thread, text_events
 
 SECRET = "the-secret-word-of-the-question"
@@ -114,7 +114,7 @@ def test_every_row_of_a_batch_is_a_call_and_their_figures_are_the_truth(program)
 def test_an_answer_from_the_cache_is_a_hit_and_no_call(program):
     with serving_in_thread(Answer(event_stream("Paris."))) as server:
         for _ in range(2):
-            assert program.run("--cache", "sqlite", "Capital?", server=server).exit_code == 0
+            assert program.run("--cache", "sqlite", "Capital?", server=server, **PATIENT).exit_code == 0
         assert len(server.requests) == 1
     found = figures(program)
     assert (found.calls, found.cache_hits) == (1, 1)

@@ -25,7 +25,6 @@ from chatcli.core.errors import (
     RateLimited,
     RequestRefused,
     ServerFailed,
-    UnknownModel,
 )
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.times import in_hours
@@ -164,6 +163,8 @@ def _with_details(
         error.hint = hint
     if isinstance(error, ContextOverflow):
         error.window_tokens = details.window_tokens
+    if isinstance(error, RequestRefused):
+        error.is_about_model = details.is_unknown_model
     return error
 
 
@@ -260,7 +261,7 @@ _KINDS: Final[tuple[tuple[Callable[[int | None, ErrorDetails], bool], type[Endpo
     (
         # A 404 may as well come from another address.
         lambda status, details: details.is_unknown_model and status != httpx2.codes.NOT_FOUND,
-        UnknownModel,
+        RequestRefused,
         "check the model's name: chatcli models lists those of this endpoint",
     ),
     (lambda status, details: status is None and details.is_overload, ServerFailed, _LATER_HINT),

@@ -231,20 +231,17 @@ class KeyRefused(EndpointError):
 
 
 class RequestRefused(EndpointError):
+    """``is_about_model``: the endpoint has no model of this name, and another may take the question."""
+
     code = "request_refused"
     exit_code = ExitCode.PROVIDER_REFUSED
+    is_about_model: bool = False
 
     @property
     def refuses_question(self) -> bool:
+        if self.is_about_model:
+            return False
         return self.status in _REFUSING_STATUSES or super().refuses_question
-
-
-class UnknownModel(RequestRefused):
-    """The endpoint has no model of this name: another model may take the question."""
-
-    @property
-    def refuses_question(self) -> bool:
-        return False
 
 
 class QuotaExceeded(RequestRefused):
