@@ -131,6 +131,7 @@ class FileDownload:
                         if done_bytes > self.size_bytes:
                             raise self._wrong_size(endpoint, f"more than {self.size_bytes:,}")
                         file.write(block)
+                        file.flush()  # what was received is resumed from, however this run ends
                         report(done_bytes)
         if done_bytes < self.size_bytes:
             raise BadResponse(f"{endpoint.host}: the download ended early", hint="try again", retryable=True)
