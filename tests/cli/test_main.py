@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import importlib
 import json
+import os
 import py_compile
 import re
 import subprocess
@@ -258,6 +259,30 @@ def test_a_program_that_cannot_be_imported_says_what_to_do():
     assert ended.returncode == 1
     assert ended.stderr.startswith("chatcli: the installation is damaged: ModuleNotFoundError: ")
     assert ended.stderr.count("\n") == 2
+
+
+def test_work_that_is_interrupted_before_it_begins_is_no_warning(tmp_path):
+    interrupted_in_run = """
+import asyncio, sys
+from chatcli.cli.main import main
+
+def run(work):
+    raise KeyboardInterrupt
+
+asyncio.run = run
+sys.exit(main(["--no-save", "--model", "a-model", "Hi"]))
+"""
+    home = {"HOME": str(tmp_path), "OPENAI_API_KEY": "a-key", "PATH": os.environ["PATH"]}
+    ended = subprocess.run(
+        [sys.executable, "-c", interrupted_in_run],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=home,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
 def test_a_module_that_cannot_be_opened_among_many_files_is_no_damaged_installation(tmp_path):

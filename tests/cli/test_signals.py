@@ -39,6 +39,31 @@ async def work():
 os._exit(asyncio.run(until_signalled(work())))
 """
 
+IN_A_FINALIZER = """
+import signal, sys, time
+from chatcli.__main__ import raise_signal_again
+from chatcli.cli.signals import Signalled, raising_signals
+
+class Finalized:
+    def __del__(self):
+        signal.raise_signal(signal.{name})
+
+sys.unraisablehook = raise_signal_again
+with raising_signals():
+    try:
+        Finalized()
+        time.sleep(60)
+    except (KeyboardInterrupt, Signalled) as error:
+        print(type(error).__name__)
+"""
+
+
+@pytest.mark.parametrize(("name", "error"), [("SIGINT", "KeyboardInterrupt"), ("SIGTERM", "Signalled")])
+def test_a_signal_that_python_drops_in_a_callback_is_raised_again(name, error):
+    with started(IN_A_FINALIZER.format(name=name)) as process:
+        stdout, stderr = process.communicate(timeout=30)
+    assert (stdout.decode(), stderr) == (f"{error}\n", b"")
+
 
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
@@ -115,7 +140,9 @@ def test_nobody_waits_for_a_thread_that_asks_a_name_server():
 
 @contextmanager
 def started(program):
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         try:
             yield process
         finally:

@@ -6,7 +6,7 @@ from chatcli.client.catalog import OfferedModel, offered_models
 from chatcli.client.endpoint import Endpoint
 from chatcli.core.errors import BadResponse, EndpointError, KeyRefused, RateLimited, RequestRefused, TimedOut
 from client.wire import entry_at
-from scripted_server import raw, serving
+from scripted_server import SILENCE, raw, serving
 
 ENDPOINT = Endpoint("https://models.example/v1", key="sk-here")
 
@@ -112,3 +112,10 @@ async def test_a_list_that_arrives_byte_by_byte_ends_in_time():
     async with serving(dripping) as server, entry_at(Endpoint(server.base_url)) as entry:
         with pytest.raises(TimedOut):
             await offered_models(entry, timeout_s=0.1)
+
+
+async def test_a_list_that_does_not_come_names_the_time_it_was_given():
+    async with serving(SILENCE) as server, entry_at(Endpoint(server.base_url)) as entry:
+        with pytest.raises(TimedOut, match=r"no answer within 0\.1 s") as raised:
+            await offered_models(entry, timeout_s=0.1)
+    assert "--timeout" not in raised.value.hint

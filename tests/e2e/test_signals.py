@@ -136,6 +136,11 @@ class TestARunInAPipe:
         ):
             time.sleep(delay_s)
             process.send_signal(signal.SIGINT)
+            try:
+                process.wait(timeout=PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                # Before any line of the program runs, Python may drop the signal in a callback of its own.
+                process.send_signal(signal.SIGINT)
             done = ended(process)
         # In the first moments the interpreter is not yet there to answer: it dies of the signal or, while it opens its
         # streams or imports its own modules, says so.

@@ -8,6 +8,7 @@ import itertools
 import os
 import sys
 import traceback
+import warnings
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -58,10 +59,10 @@ def main(arguments: Sequence[str] | None = None, terminal: Terminal | None = Non
         return _after_traceback(error.exit_code, arguments, terminal)
     except ClosedPipe:
         return ExitCode.CLOSED_PIPE
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
-    except Signalled as signalled:
-        return signalled.code
+    except (KeyboardInterrupt, Signalled) as error:
+        # Work that had not begun is dropped with the error, and Python would warn of it.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return error.code if isinstance(error, Signalled) else ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last place that can say something
         what, hint = _verdict(error)
         terminal.warn(f"chatcli: {what}: {type(error).__name__}: {sanitize_line(str(error))}")

@@ -34,11 +34,15 @@ PATIENCE_S: Final = 0.3
 
 
 class Signalled(BaseException):
-    """A signal asked the process to end; a ``BaseException``, so that no handler of errors swallows it."""
+    """A signal asked the process to end; a ``BaseException``, so that no handler of errors swallows it.
 
-    def __init__(self, code: ExitCode) -> None:
-        super().__init__(code)
-        self.code = code
+    ``number`` is that of the signal. ``chatcli.__main__`` reads it where Python drops the exception.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+        self.code = EXIT_CODES[number]
 
 
 @contextmanager
@@ -49,7 +53,7 @@ def raising_signals() -> Iterator[None]:
     """
 
     def end(number: int, _frame: FrameType | None) -> None:
-        raise Signalled(EXIT_CODES[number])
+        raise Signalled(number)
 
     with _Answering(end, [number for number in EXIT_CODES if number != signal.SIGINT]):
         yield

@@ -64,16 +64,33 @@ def timed_out(endpoint: Endpoint, error: Exception) -> TimedOut:
     """Return the error for a timeout: of the connection, else of the answer."""
     cause = error.__cause__ if isinstance(error, openai.APITimeoutError) else error
     if isinstance(cause, httpx2.ConnectTimeout):
+        limit_s = _limit_s(error, "connect", endpoint.connect_timeout_s)
         return TimedOut(
-            f"{endpoint.host}: no connection within {endpoint.connect_timeout_s:g} s{_through_proxy(endpoint)}",
+            f"{endpoint.host}: no connection within {limit_s:g} s{_through_proxy(endpoint)}",
             hint="check the address, the network and the proxy"
             if endpoint.proxy is None
             else f"check the network and {endpoint.proxy}",
         )
+    limit_s = _limit_s(error, "read", endpoint.timeout_s)
     return TimedOut(
-        f"{endpoint.host}: no answer within {endpoint.timeout_s:g} s{_through_proxy(endpoint)}",
-        hint="try again, or allow more with --timeout",
+        f"{endpoint.host}: no answer within {limit_s:g} s{_through_proxy(endpoint)}",
+        hint="try again, or allow more with --timeout"
+        if limit_s == endpoint.timeout_s
+        else "try again a little later",
     )
+
+
+def _limit_s(error: Exception, what: str, usual_s: float) -> float:
+    """Return the limit the request of ``error`` had: a list of models is given less time than an answer."""
+    try:
+        limits = error.request.extensions["timeout"]  # type: ignore[attr-defined]
+    except (
+        AttributeError,
+        RuntimeError,
+        KeyError,
+    ):  # httpx2 raises RuntimeError where the error has no request
+        return usual_s
+    return limits.get(what) or usual_s
 
 
 def stalled(host: str, limit_s: float) -> TimedOut:
