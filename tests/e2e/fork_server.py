@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import gc
 import importlib
 import io
 import json
@@ -27,7 +28,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Literal, Self
 
+from chatcli.core.frozen import _init_of, _late_init
 from chatcli.core.lazy_imports import import_packages_on_first_use
+from chatcli.text.lazy_pattern import _LazyPattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,13 +48,16 @@ _KNOWN_AT_START: Final = {"PYTHON_KEYRING_BACKEND"}
 _PRELOADED: Final = (
     "anyio._backends._asyncio",
     "asyncio",
+    "encodings.utf_8_sig",
     "h11",
     "httpcore2",
     "httpx2",
+    "importlib.resources.readers",
     "keyring.errors",
     "markdown_it",
     "openai",
     "pygments.lexers",
+    "pygments.lexers.python",
     "rich.console",
     "rich.table",
     "sqlite3",
@@ -60,23 +66,53 @@ _PRELOADED: Final = (
     "tomllib",
     "truststore",
     "chatcli.__main__",
+    "chatcli.app.alerting",
+    "chatcli.app.answer_caching",
+    "chatcli.app.batch_wiring",
+    "chatcli.app.name_resolution",
+    "chatcli.app.run_alerts",
+    "chatcli.cli.alert_lines",
+    "chatcli.cli.commands.batch",
     "chatcli.cli.commands.doctor",
     "chatcli.cli.commands.sessions.listing",
     "chatcli.cli.live_screen",
     "chatcli.cli.main",
     "chatcli.cli.one_shot",
+    "chatcli.cli.questions",
     "chatcli.cli.run_chat",
+    "chatcli.client.cache_access",
     "chatcli.client.chat_completions",
+    "chatcli.client.direct_http",
     "chatcli.client.openai_client",
     "chatcli.client.pipeline",
+    "chatcli.client.pool",
+    "chatcli.client.structured_output",
+    "chatcli.conversation.long_input.turn",
+    "chatcli.cost.budgeted_model",
     "chatcli.cost.model_table",
+    "chatcli.cost.pricing",
     "chatcli.render.code.highlighter",
+    "chatcli.render.code.languages",
+    "chatcli.render.json_output",
     "chatcli.render.live_answer",
+    "chatcli.render.notification",
     "chatcli.render.plain",
+    "chatcli.render.reasoning",
     "chatcli.repl.commands",
+    "chatcli.repl.frontend",
+    "chatcli.repl.model_connection",
+    "chatcli.repl.opening",
+    "chatcli.safety.injection",
+    "chatcli.storage.sqlite_answers",
+    "chatcli.telemetry.call_writer",
+    "chatcli.telemetry.log_file",
+    "chatcli.terminal.conversing",
+    "chatcli.terminal.pager",
     "chatcli.terminal.start",
+    "chatcli.terminal.terminal_frontend",
 )
 _LENGTH_BYTES: Final = 8
+_LATE_INIT: Final = _late_init(object).__name__
 
 
 def can_be_forked(environment: Mapping[str, str]) -> bool:
@@ -246,6 +282,9 @@ def _serve(address: str) -> int:
     import_packages_on_first_use()
     for name in _PRELOADED:
         importlib.import_module(name)
+    _compile_ahead()
+    gc.collect()
+    gc.freeze()  # a search for garbage in a run would copy all of it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that wait for a run
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
         listener.bind(address)
@@ -262,6 +301,18 @@ def _serve(address: str) -> int:
                 continue
             break
     return _attend(connection)
+
+
+def _compile_ahead() -> None:
+    """Compile what the program does on first use, which would be in every run."""
+    for value in gc.get_objects():
+        if type(value) is _LazyPattern:
+            assert value.pattern
+        elif (
+            issubclass(type(value), type)
+            and getattr(vars(value).get("__init__"), "__name__", "") == _LATE_INIT
+        ):
+            value.__init__ = _init_of(value)
 
 
 def _attend(connection: socket.socket) -> int:
@@ -297,7 +348,19 @@ def _attend(connection: socket.socket) -> int:
     sys.argv = ["chatcli", *arguments]
     from chatcli.__main__ import main  # noqa: PLC0415 - the tests import this file as well
 
-    return main()
+    code = main()
+    atexit.register(_leave, code)  # what is left to do comes after the interpreter has waited for the threads
+    return code
+
+
+def _leave(code: int) -> None:
+    """End as the interpreter would, but for freeing all that the server imported: most of what a short run takes."""
+    atexit.unregister(_leave)
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError, ValueError):  # the interpreter reports what cannot be written
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _lead_a_session(*, is_job: bool) -> None:
