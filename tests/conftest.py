@@ -6,18 +6,21 @@ import gc
 import ipaddress
 import os
 import signal
+import ssl
 import sys
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 from hypothesis import HealthCheck, settings
 
 from redis_server import REDIS, running_redis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # Several test processes on two busy cores: a deadline would measure the machine. Every run tries the same few examples,
 # so that it says the same on every machine; scripts/test --slow and scripts/fuzz look for new ones, at length.
@@ -60,23 +63,36 @@ sys.addaudithook(_refuse_the_network)
 gc.disable()
 
 
-def pytest_collection_finish() -> None:
-    """Leave ten thousand tests and all they import out of every search for garbage, which some tests make often."""
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Prepare the process for the tests, here and in no fixture: each would cost as much as a short test, in every test."""
+    _forget_the_settings_of_this_machine()
+    session.config.add_cleanup(_trust_an_authority_that_signs_nothing())
+    _take_signals_as_a_terminal_leaves_them()
+    # Ten thousand tests and all they import are left out of every search for garbage, which some tests make often.
     gc.enable()
     gc.collect()
     gc.freeze()
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _no_settings_of_this_machine() -> None:
+def _forget_the_settings_of_this_machine() -> None:
     for name in list(os.environ):
         if name.startswith(_FOREIGN_PREFIXES) or name in _FOREIGN_NAMES:
             del os.environ[name]
     os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _signals_as_a_terminal_leaves_them() -> None:
+def _trust_an_authority_that_signs_nothing() -> Callable[[], None]:
+    """Let the system trust no other, and return what undoes that: to read a hundred takes 20 ms for each connection."""
+    undoing = ExitStack()
+    file = undoing.enter_context(trustme.CA().cert_pem.tempfile())
+    paths = ssl.get_default_verify_paths()._replace(openssl_cafile=file, openssl_capath="")
+    undoing.enter_context(pytest.MonkeyPatch.context()).setattr(
+        ssl, "get_default_verify_paths", lambda: paths
+    )
+    return undoing.close
+
+
+def _take_signals_as_a_terminal_leaves_them() -> None:
     """Undo ``nohup`` and a shell's ``&``: a signal ignored here would be ignored in every program started here."""
     for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         number = getattr(signal, name, None)
