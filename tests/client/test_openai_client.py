@@ -4,13 +4,16 @@ import json
 import shutil
 import sys
 
+import h11
 import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chatcli.client.catalog import offered_models
 from chatcli.client.certificates import trust_source, trusting
 from chatcli.client.endpoint import Endpoint, Proxy
-from chatcli.client.openai_client import connect
+from chatcli.client.openai_client import _JoinedChunks, connect, transport_to
 from chatcli.core.errors import (
     ConfigurationError,
     NetworkError,
@@ -348,3 +351,85 @@ def test_a_folder_of_certificates_is_taken(tmp_path, bundle):
 )
 def test_it_is_reported_whom_is_believed(environment, ca_bundle, named):
     assert trust_source(environment, ca_bundle) == named
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+def chunk(content: bytes, size: str = "{:x}", end: bytes = b"\r\n") -> bytes:
+    return size.format(len(content)).encode() + b"\r\n" + content + end
+
+
+async def test_chunks_that_arrive_together_are_read_as_few():
+    tokens = [b"data: %d\n\n" % number for number in range(1000)]
+
+    async def answering(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD + b"".join(map(chunk, tokens)) + chunk(b""))
+
+    async with listening(answering) as port:
+        endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", loopback=True)
+        async with (
+            httpx2.AsyncClient(transport=transport_to(endpoint, {})) as client,
+            client.stream("GET", endpoint.base_url) as response,
+        ):
+            read = [piece async for piece in response.aiter_raw()]
+    assert b"".join(read) == b"".join(tokens)
+    assert len(read) < 100
+
+
+CHUNKS = st.lists(
+    st.one_of(
+        st.binary(min_size=1, max_size=20).map(chunk),
+        st.sampled_from(
+            [
+                chunk(b"x" * 300),
+                chunk(b"\r\n1\r\n\r\n"),
+                chunk(b"long", "000000000{:X}"),
+                chunk(b"more", "{:x}; name=value"),
+                chunk(b"wrong", "0x{:x}"),
+                chunk(b"wrong", "+{:x}"),
+                chunk(b"wrong", "{:x} 1"),
+                chunk(b"wrong", "{:x}_0"),
+                chunk(b"wrong", ""),
+                chunk(b"wrong", end=b"!!"),
+                chunk(b"wrong", end=b"\n"),
+                chunk(b"end", end=b"\r\n0\r\n\r\n"),
+                chunk(b"end", end=b"\r\n0\r\nname: value\r\n\r\n"),
+                chunk(b"and HTTP/1.1 200 OK", end=b"\r\n0\r\n\r\n"),
+            ]
+        ),
+    ),
+    max_size=12,
+)
+
+
+@given(CHUNKS, st.lists(st.integers(1, 80)))
+def test_joined_chunks_have_the_bytes_the_end_and_the_fault_of_those_read_one_by_one(chunks, lengths):
+    body = b"".join(chunks)
+    cuts = [sum(lengths[: at + 1]) for at in range(len(lengths))]
+    received = [body[start:end] for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+    assert read_by_h11(received, is_joined=True) == read_by_h11(received, is_joined=False)
+
+
+def read_by_h11(received: list[bytes], *, is_joined: bool):
+    """Return the bytes of a body, what came after them, and the bytes that nobody asked for."""
+    connection = h11.Connection(h11.CLIENT)
+    connection.send(h11.Request(method="GET", target="/", headers=[("host", "127.0.0.1")]))
+    connection.send(h11.EndOfMessage())
+    connection.receive_data(HEAD)
+    assert isinstance(connection.next_event(), h11.Response)
+    if is_joined:
+        connection._reader = _JoinedChunks(connection._reader)
+    read, end = b"", None
+    try:
+        for piece in (*filter(None, received), b""):
+            connection.receive_data(piece)
+            while isinstance(event := connection.next_event(), h11.Data):
+                read += event.data
+            if isinstance(event, h11.EndOfMessage):
+                end = event.headers.raw_items()
+                break
+    except h11.RemoteProtocolError as error:
+        end = str(error)
+    return read, end, connection.trailing_data[0]

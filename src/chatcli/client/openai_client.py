@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+import h11
 import httpcore2
 import httpx2
 import openai
@@ -252,7 +254,10 @@ class EarlyTransport(httpx2.AsyncHTTPTransport):
         for connection in self._pool.connections if self._opens_early else ():
             if connection.is_idle() and _has_more_than_its_response(connection):
                 await connection.aclose()
-        return await super().handle_async_request(request)
+        response = await super().handle_async_request(request)
+        for connection in self._pool.connections if self._opens_early else ():
+            _join_chunks(connection)
+        return response
 
     def _wait(self) -> None:
         if self.on_waiting is not None:
@@ -269,10 +274,58 @@ def _has_more_than_its_response(connection: httpcore2.AsyncConnectionInterface) 
 
     httpcore2 sees what waits in the socket, but not what it has read together with the last response.
     """
+    state = _h11_state(connection)
+    return state is not None and bool(state.trailing_data[0])
+
+
+def _h11_state(connection: httpcore2.AsyncConnectionInterface) -> Any:
+    """Return the ``h11.Connection`` of ``connection``, ``None`` before it is open, or if there is none."""
     inner: Any = connection
     while inner is not None and not hasattr(inner, "_h11_state"):
         inner = getattr(inner, "_connection", None)  # below the tunnel of a proxy
-    return inner is not None and bool(inner._h11_state.trailing_data[0])  # noqa: SLF001
+    return inner and inner._h11_state  # noqa: SLF001
+
+
+def _join_chunks(connection: httpcore2.AsyncConnectionInterface) -> None:
+    """Let the body that arrives on ``connection``, if it is in chunks, be read in fewer of them."""
+    state = _h11_state(connection)
+    # There is no public way; another version of h11 reads each chunk by itself again.
+    if (reader := getattr(state, "_reader", None)) is not None and type(reader).__name__ == "ChunkedReader":
+        state._reader = _JoinedChunks(reader)  # noqa: SLF001
+
+
+_NEXT_CHUNK: Final = re.compile(rb"\r\n([0-9a-fA-F]{1,8})\r\n")
+"""The end of a chunk and the beginning of the next one, without extensions."""
+
+
+class _JoinedChunks:
+    """A reader of h11 that takes all chunks that have arrived whole as one.
+
+    Model servers send a chunk for each token, and h11 takes ten times as long for a chunk as for finding its end. The
+    first chunk, and whatever is not simply one more chunk, is left to the ``reader`` of h11: it finds itself at the end
+    of a chunk, as before.
+    """
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+        self.read_eof = reader.read_eof
+
+    def __call__(self, buffer: Any) -> Any:
+        event = self._reader(buffer)
+        if not (isinstance(event, h11.Data) and event.chunk_end and buffer):
+            return event
+        waiting, chunks, at = bytes(buffer), [event.data], 0
+        while (found := _NEXT_CHUNK.match(waiting, at)) is not None:
+            start, length = found.end(), int(found[1], 16)
+            # A chunk of no bytes is the end of the body.
+            if not 0 < length <= len(waiting) - start:
+                break
+            at = start + length
+            chunks.append(waiting[start:at])
+        if at:
+            buffer.maybe_extract_at_most(at)
+            event = h11.Data(data=b"".join(chunks))
+        return event
 
 
 class _Backend(httpcore2.AsyncNetworkBackend):
