@@ -6,14 +6,18 @@ endpoint is known not to take, beside the fields it refuses; the first that is l
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.web_search import is_search_optional
+from chatcli.client.wire_messages import as_json
 from chatcli.core.errors import EndpointError, RequestRefused, ServerFailed
+from chatcli.core.json_values import as_object, as_text
 from chatcli.core.messages import TextPart
 from chatcli.text.lazy_pattern import lazy_pattern
+from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -174,3 +178,68 @@ def next_form(request: Request, without: frozenset[str]) -> str:
         TOOL: "a tool",
         JSON_MODE: "JSON mode",
     }.get(form or WORDS, WORDS)
+
+
+class ToolAnswer:
+    """The answer in the arguments of the tool ``name``. Where its call ``is_forced``, text beside it is no part of the answer.
+
+    A model that calls no tool has answered in the text, which is held back until that is certain.
+    """
+
+    def __init__(self, name: str, *, is_forced: bool) -> None:
+        self._name = name
+        self._is_forced = is_forced
+        self._calls: dict[object, tuple[str, bool]] = {}
+        """The id of the newest call at each place, and whether it is the first of all."""
+        self._arguments = TextBuffer()
+        self._taken: list[str] = []
+        self._beside: list[str] = []
+        self.held = 0
+        self.count = 0
+        """The number of calls: only the first one is the answer."""
+
+    @property
+    def was_called(self) -> bool:
+        return self.count > 0
+
+    def is_answer(self, call: Mapping[str, Any]) -> bool:
+        """Return whether a delta of a tool call belongs to a call of the tool; the arguments of the first are taken."""
+        function, place, identity = as_object(call.get("function")), call.get("index"), call.get("id")
+        name, place = function.get("name"), place if isinstance(place, int | str) else None
+        if name not in (self._name, None, "") or (name != self._name and place not in self._calls):
+            return False
+        known, is_first = self._calls.get(place, ("", False))
+        if place not in self._calls or self._is_other(known, identity, is_first=is_first):
+            is_first = not self.was_called
+            self.count += 1
+            self._calls[place] = as_text(identity), is_first
+        arguments = function.get("arguments")
+        if is_first and isinstance(arguments, str | dict):
+            text = as_json(arguments) if isinstance(arguments, dict) else arguments
+            self._taken.append(text)
+            self._arguments.append(text)
+        return True
+
+    def take(self, text: str) -> str:
+        """Take the text of a delta whose calls have been through ``is_answer``; return what of it is the answer."""
+        arguments, self._taken = "".join(self._taken), []
+        if not self._is_forced:
+            return text + arguments
+        if text and not self.was_called:
+            self._beside.append(text)
+            self.held += len(text)
+        return arguments
+
+    def _is_other(self, known: str, identity: object, *, is_first: bool) -> bool:
+        """Return whether a delta at the place of a call begins another one: it has another id, and the call is whole."""
+        if not known or not isinstance(identity, str) or identity in ("", known):
+            return False
+        try:
+            json.loads(self._arguments.text if is_first else "{}")
+        except (ValueError, RecursionError):
+            return False  # some servers send a new id with each delta
+        return True
+
+    def rest(self) -> str:
+        """Return the text of a model that did not call the tool."""
+        return "" if self.was_called else "".join(self._beside)

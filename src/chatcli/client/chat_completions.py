@@ -5,11 +5,10 @@ Reference: https://platform.openai.com/docs/api-reference/chat.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from chatcli.client.answer_forms import TOOL, chat_fields, form_in_force, with_words
+from chatcli.client.answer_forms import TOOL, ToolAnswer, chat_fields, form_in_force, with_words
 from chatcli.client.error_bodies import error_in
 from chatcli.client.trailing_parts import ECHOED_BLOCKS, SOURCE_LISTS, TrailingParts
 from chatcli.client.web_search import search_fields
@@ -23,9 +22,8 @@ from chatcli.client.wire_messages import (
     reported_searches,
 )
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, Usage
-from chatcli.core.json_values import as_object, as_text, objects_in, optional_text
+from chatcli.core.json_values import as_object, objects_in, optional_text
 from chatcli.core.request import LIMIT_FIELDS
-from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -161,6 +159,26 @@ class CompletionReader:
     def read_whole(self, answer: Mapping[str, Any]) -> Iterator[TextDelta | ReasoningDelta]:
         return self._read(answer, ("message", "delta", "text"))
 
+    def lone_text(self, event: Mapping[str, Any]) -> str | None:
+        choice = _first_choice(event)
+        content = choice.get(self._content_key or "")
+        if (
+            not isinstance(content, dict)
+            or choice.get("finish_reason")
+            or isinstance(event.get("usage"), dict)
+        ):
+            return None
+        lists = SOURCE_LISTS | ECHOED_BLOCKS
+        if self._form is not None or not (lists.isdisjoint(event) and lists.isdisjoint(content)):
+            return None
+        # Many servers repeat the role, and name what the delta does not have.
+        is_alone = all(value is None or name in ("content", "role") for name, value in content.items())
+        return optional_text(content.get("content")) if is_alone else None
+
+    def take_text(self, text: str) -> TextDelta | None:
+        self.chunks += 1
+        return TextDelta(joined) if (joined := self._trailing.joiner.join(text)) else None
+
     def rest(self) -> Iterator[TextDelta | Notice]:
         if self._form is not None and (text := self._form.rest()):
             yield TextDelta(text)
@@ -244,10 +262,8 @@ class CompletionReader:
             yield ReasoningDelta(reasoning)
         if self._form is not None:
             text = self._form.take(text if isinstance(text, str) else "")
-        if isinstance(text, str) and text:
-            self.chunks += 1
-            if joined := self._trailing.joiner.join(text):
-                yield TextDelta(joined)
+        if isinstance(text, str) and text and (delta := self.take_text(text)) is not None:
+            yield delta
 
     def _note_reasoning_field(self, content: Mapping[str, Any]) -> None:
         """Store the name of the reasoning field, even if empty: DeepSeek expects it back unchanged."""
@@ -320,71 +336,6 @@ class CompletionReader:
         asked = self._request.parameters.extra.get("audio")
         self._trailing.media.sound(audio.get("data"), as_object(asked).get("format"))
         return optional_text(audio.get("transcript"))
-
-
-class ToolAnswer:
-    """The answer in the arguments of the tool ``name``. Where its call ``is_forced``, text beside it is no part of the answer.
-
-    A model that calls no tool has answered in the text, which is held back until that is certain.
-    """
-
-    def __init__(self, name: str, *, is_forced: bool) -> None:
-        self._name = name
-        self._is_forced = is_forced
-        self._calls: dict[object, tuple[str, bool]] = {}
-        """The id of the newest call at each place, and whether it is the first of all."""
-        self._arguments = TextBuffer()
-        self._taken: list[str] = []
-        self._beside: list[str] = []
-        self.held = 0
-        self.count = 0
-        """The number of calls: only the first one is the answer."""
-
-    @property
-    def was_called(self) -> bool:
-        return self.count > 0
-
-    def is_answer(self, call: Mapping[str, Any]) -> bool:
-        """Return whether a delta of a tool call belongs to a call of the tool; the arguments of the first are taken."""
-        function, place, identity = as_object(call.get("function")), call.get("index"), call.get("id")
-        name, place = function.get("name"), place if isinstance(place, int | str) else None
-        if name not in (self._name, None, "") or (name != self._name and place not in self._calls):
-            return False
-        known, is_first = self._calls.get(place, ("", False))
-        if place not in self._calls or self._is_other(known, identity, is_first=is_first):
-            is_first = not self.was_called
-            self.count += 1
-            self._calls[place] = as_text(identity), is_first
-        arguments = function.get("arguments")
-        if is_first and isinstance(arguments, str | dict):
-            text = as_json(arguments) if isinstance(arguments, dict) else arguments
-            self._taken.append(text)
-            self._arguments.append(text)
-        return True
-
-    def take(self, text: str) -> str:
-        """Take the text of a delta whose calls have been through ``is_answer``; return what of it is the answer."""
-        arguments, self._taken = "".join(self._taken), []
-        if not self._is_forced:
-            return text + arguments
-        if text and not self.was_called:
-            self._beside.append(text)
-            self.held += len(text)
-        return arguments
-
-    def _is_other(self, known: str, identity: object, *, is_first: bool) -> bool:
-        """Return whether a delta at the place of a call begins another one: it has another id, and the call is whole."""
-        if not known or not isinstance(identity, str) or identity in ("", known):
-            return False
-        try:
-            json.loads(self._arguments.text if is_first else "{}")
-        except (ValueError, RecursionError):
-            return False  # some servers send a new id with each delta
-        return True
-
-    def rest(self) -> str:
-        """Return the text of a model that did not call the tool."""
-        return "" if self.was_called else "".join(self._beside)
 
 
 def _finish_reason(word: str) -> str:

@@ -39,6 +39,14 @@ class AnswerReader(Protocol):
         """Read a whole answer."""
         ...
 
+    def lone_text(self, event: Mapping[str, Any]) -> str | None:
+        """Return the text of an event that was read, if another one with nothing but another text needs only ``take_text``."""
+        ...
+
+    def take_text(self, text: str) -> TextDelta | None:
+        """Take the text of such an event; return what of it can be shown."""
+        ...
+
     def end_of_stream(self) -> bool:
         """Note the server's end-of-stream mark; return whether it is the only sign of the answer's end."""
         ...

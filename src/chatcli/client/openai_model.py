@@ -15,6 +15,7 @@ import httpx2
 import openai
 from jiter import from_json
 
+from chatcli.client.alike_events import AlikeEvents
 from chatcli.client.answer_bytes import (
     BLANK,
     IdleTimeout,
@@ -290,11 +291,11 @@ class OpenAIModel:
             trace.request_id = request_id_of(response, self._endpoint.key)
 
     async def _events(self, received: ReceivedResponse, reader: AnswerReader) -> AsyncGenerator[ModelEvent]:
-        longest_bytes = self._endpoint.largest_answer_bytes
+        longest_bytes, alike = self._endpoint.largest_answer_bytes, AlikeEvents(reader)
         async with aclosing(event_data(received.chunks, longest_bytes)) as reads:
             async for events in reads:
                 chunks = reader.chunks
-                for event in coalesced(self._read(events, received, reader)):
+                for event in coalesced(self._read(events, received, reader, alike)):
                     yield event
                 if reader.chunks != chunks:
                     received.idle.broken()
@@ -309,11 +310,14 @@ class OpenAIModel:
             await drained(reads)
 
     def _read(
-        self, events: Iterator[bytes], received: ReceivedResponse, reader: AnswerReader
+        self, events: Iterator[bytes], received: ReceivedResponse, reader: AnswerReader, alike: AlikeEvents
     ) -> Iterator[TextDelta | ReasoningDelta]:
         """Yield the contents of events up to the end of the stream."""
         try:
             for data in events:
+                if (delta := alike.delta(data)) is not None:
+                    yield delta
+                    continue
                 if data == _END_OF_STREAM:
                     received.is_over = True
                     return
@@ -324,6 +328,7 @@ class OpenAIModel:
                         yield event
                     if reader.chunks != chunks and not has_words:
                         received.wordless_bytes += len(data)
+                    alike.was_read(data, value)
                 if reader.is_over:
                     return
         except StreamTooLong as error:

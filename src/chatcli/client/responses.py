@@ -140,6 +140,12 @@ class ResponseReader:
                     yield from self._text(text, place)
         self._finish(answer)
 
+    def lone_text(self, _event: Mapping[str, Any]) -> None:
+        return None  # each event has a number
+
+    def take_text(self, text: str) -> TextDelta:
+        return TextDelta(text)
+
     def rest(self) -> Iterator[TextDelta | Notice]:
         return self._trailing.rest()
 
