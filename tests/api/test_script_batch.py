@@ -64,6 +64,18 @@ async def test_rows_may_arrive_one_by_one_and_never_end():
     assert len(server.requests) < 200
 
 
+async def test_with_a_cache_equal_rows_are_asked_once():
+    patient = {**OPTIONS, "settings": {**OPTIONS["settings"], "cache_patience_ms": 10_000}, "cache": "memory"}
+    found = []
+    async with serving(choose=echo) as server:
+        for _ in range(2):
+            results = chatcli.batch(["a", "a", "b"], base_url=server.base_url, **patient)
+            found.append([(result.text, result.cached) async for result in results])
+    assert [text for text, _ in found[0]] == ["<a>", "<a>", "<b>"]
+    assert found[1] == [("<a>", True), ("<a>", True), ("<b>", True)]
+    assert sorted(request.json["messages"][-1]["content"] for request in server.requests) == ["a", "b"]
+
+
 async def test_a_row_that_fails_has_an_error_and_the_others_have_answers():
     def choose(request):
         if request.json["messages"][-1]["content"] == "bad":

@@ -19,7 +19,7 @@ from chatcli.api.script_chat import Answer as Answer
 from chatcli.api.script_chat import Chat as Chat
 from chatcli.api.script_chat import asked_with, format_of
 from chatcli.api.script_settings import AskOptions as AskOptions
-from chatcli.api.script_settings import call_settings, config_folder, is_on
+from chatcli.api.script_settings import asks_for_cache, call_settings, config_folder, is_on
 from chatcli.api.script_templates import TemplateForScript, used_template
 from chatcli.api.script_words import error_for_script
 from chatcli.app import wiring
@@ -140,6 +140,7 @@ async def batch(
         concurrency=checked_concurrency(concurrency),
         ordered=ordered,
         insecure_http=is_on(options, "insecure_http"),
+        caches_unsaved=asks_for_cache(options),
         form=format_of(wanted, config),
         template=None if used is None else used.rows(),
     )
@@ -253,7 +254,7 @@ class _Opening(AbstractAsyncContextManager[Chat]):
                     insecure_http=is_on(self._options, "insecure_http"),
                     becomes_last=False,
                     may_have_schema=True,
-                    caches_unsaved="cache" in {**(self._options.get("settings") or {}), **self._options},
+                    caches_unsaved=asks_for_cache(self._options),
                 )
                 conversation = await stack.enter_async_context(
                     wiring.open_chat(settings, chosen, context, notices.append)

@@ -54,6 +54,7 @@ async def answered_rows(
     concurrency: int | None,
     ordered: bool,
     insecure_http: bool,
+    caches_unsaved: bool,
     form: TypedFormat | None = None,
     template: RowTemplate | None = None,
 ) -> AsyncGenerator[BatchResult]:
@@ -69,6 +70,7 @@ async def answered_rows(
             options = ChatOptions(
                 insecure_http=insecure_http,
                 becomes_last=False,
+                caches_unsaved=caches_unsaved,
                 response_format=None if form is None else form.response_format,
             )
             async with open_batch(settings, options, context, lambda _: None) as opened:

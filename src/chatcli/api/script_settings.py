@@ -151,6 +151,11 @@ def call_settings(
     return settings, context
 
 
+def asks_for_cache(options: AskOptions) -> bool:
+    """Return whether the call itself names a cache of answers, which then holds without a session."""
+    return "cache" in {**(options.get("settings") or {}), **options}
+
+
 def config_folder(options: AskOptions) -> Path | None:
     """Return the person's configuration folder, ``None`` if it is not read."""
     return find_paths(os.environ).config if is_on(options, "config") else None
