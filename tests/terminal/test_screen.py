@@ -298,6 +298,34 @@ async def test_a_question_of_the_program_is_answered_beside_the_composer():
         assert found.screen.composer.text == "draft"
 
 
+@pytest.mark.parametrize("secret", [False, True])
+async def test_a_long_question_of_the_program_is_shown_whole_and_broken_between_words(secret):
+    words = [f"word{number}" for number in range(60)]
+    async with desk() as found:
+        asking = asyncio.ensure_future(found.screen.ask(f"{' '.join(words)}? [y/N] ", secret=secret))
+        await found.settle()
+        await found.type("y")
+        *rows, last, toolbar = found.glass.shown.split("\n")
+        assert len(rows) >= 4
+        assert " ".join([*rows, last]).split() == [*words[:-1], "word59?", "[y/N]", "•" if secret else "y"]
+        assert toolbar == "toolbar"
+        await found.type(ENTER)
+        assert await asking == "y"
+        assert found.glass.shown == ">\ntoolbar"
+
+
+async def test_a_question_of_the_program_longer_than_the_screen_keeps_its_beginning_and_its_end():
+    async with desk() as found:
+        asking = asyncio.ensure_future(found.screen.ask(f"First {'word ' * 1000}last? [y/N] "))
+        await found.settle()
+        await found.type("y")
+        rows = found.glass.shown.split("\n")
+        assert rows[0].startswith("First ")
+        assert rows[-2].endswith("last? [y/N] y")
+        await found.type(ENTER)
+        assert await asking == "y"
+
+
 async def test_a_secret_is_neither_shown_nor_remembered():
     async with desk() as found:
         asking = asyncio.ensure_future(found.screen.ask("Key: ", secret=True))

@@ -338,8 +338,20 @@ class AnswerLine:
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(answer)
 
+    def rows_before(self) -> str:
+        """Return the rows of the label before the one the person writes in, without what would fill over half the screen."""
+        return "\n".join(self._rows()[:-1][: get_app().output.get_size().rows // 2])
+
+    def _rows(self) -> list[str]:
+        """Return the label broken between words."""
+        from chatcli.render.word_wrap import wrapped  # noqa: PLC0415 - the prompt comes first
+
+        label = self._label.rstrip()
+        *before, last = wrapped(label, get_app().output.get_size().columns).split("\n")
+        return [*before, last + self._label[len(label) :]]
+
     def _line_prefix(self, line: int, wrapped: int) -> StyleAndTextTuples:
-        return [("class:question", self._label)] if line == 0 and wrapped == 0 else []
+        return [("class:question", self._rows()[-1])] if line == 0 and wrapped == 0 else []
 
 
 def _clean(text: str) -> str:

@@ -63,6 +63,7 @@ def screen_rows(shown: Shown, composer: Composer, answer: AnswerLine, search: Hi
             ShownIf(_row(shown.attached, "attached", most=1), _says(shown.attached) & ~asking),
             ShownIf(composer.window, ~asking & ~searching),
             search.container,
+            ShownIf(_row(answer.rows_before, "question"), asking & _says(answer.rows_before)),
             ShownIf(DynamicContainer(lambda: answer.window), asking),
             composer.search_line.__pt_container__(),
             ShownIf(completion_menu(), has_completions & ~asking),

@@ -191,7 +191,7 @@ async def test_cache_shows_what_it_holds_and_clears_it(repl):
         assert "hits     0 of 1 question (0%)" in text
         assert "cleared 1 cached answer" in await said(opened, "/cache clear")
         assert "answers  0" in await said(opened, "/cache")
-        assert "/cache cannot empty" in await said(opened, "/cache empty")
+        assert "/cache does not know empty" in await said(opened, "/cache empty")
         await opened.connection.close()
 
 

@@ -199,7 +199,7 @@ def _per_million(price: Price) -> str:
 async def _cache(repl: ReplSession, argument: str) -> None:
     settings = repl.settings
     if argument not in {"", "stats", "clear"}:
-        raise UsageError(f"/cache cannot {argument}", hint="use /cache stats or /cache clear")
+        raise UsageError(f"/cache does not know {argument}", hint="use /cache stats or /cache clear")
     if settings.cache == "off":
         repl.frontend.remark("the cache of answers is off; /config cache on turns it on for this run")
         return
