@@ -120,6 +120,14 @@ async def test_a_line_about_something_else_finds_no_tail_in_its_way():
     assert paper.text == "Hello\n"
 
 
+async def test_a_line_about_something_else_stands_below_the_blocks_that_are_complete():
+    answer, paper, _ = start()
+    await answer(TextDelta("```json\n{\n"))
+    await answer(TextDelta("}\n```\n\n"))
+    await answer(Notice("schema_repair", "asking once more"))
+    assert "}" in paper.text
+
+
 async def test_nothing_is_drawn_while_the_canvas_is_not_ready():
     answer, paper, _ = start()
     paper.ready = False

@@ -95,6 +95,9 @@ async def test_an_answer_that_is_replaced_stays_and_the_next_begins_below():
         TextDelta("[]"),
     )
     assert shown(events) == '```json\n{\n  "a": 1\n```\n\n```json\n[]\n```\n'
+    assert shown(events[: events.index(NOTICE)]) == '```json\n{\n  "a": 1\n```\n\n', (
+        "the notice is below the answer"
+    )
     again = TextReclassified("Words.", is_reasoning=False)
     assert shown(await through(laid_out, TextDelta("Words."), again, TextDelta("[]"))).startswith(
         "Words.\n\n```json"

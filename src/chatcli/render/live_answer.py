@@ -129,8 +129,9 @@ class LiveAnswer:
                 self._close_reasoning()
                 await self._draw_in_time()
             case Retrying() | Notice():
-                # A status line follows; it belongs above the text still to come.
+                # A status line follows; it belongs above the text still to come, and below what is complete.
                 self._cancel_silence()
+                self._take_texts()
                 self._flush(())
             case TurnFinished() | TurnFailed() | TurnCancelled():
                 self._printed += self._thoughts.end(self._clock())

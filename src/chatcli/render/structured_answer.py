@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from chatcli.core.events import (
     AnswerContinued,
+    Notice,
     TextDelta,
     TextReclassified,
     TurnCancelled,
@@ -73,12 +74,14 @@ async def laid_out(events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
                     if shown := layout.feed(text):
                         yield TextDelta(shown)
                     continue
-                case TextReclassified(_, is_reasoning):
-                    if not is_reasoning:
-                        if shown := layout.end():
-                            yield TextDelta(shown.removesuffix("\n") + "\n\n")
-                        layout = JsonLayout()
+                case Notice("schema_repair") | TextReclassified(is_reasoning=False):
+                    # The notice belongs below the whole answer, not between its lines.
+                    if shown := layout.end():
+                        yield TextDelta(shown.removesuffix("\n") + "\n\n")
+                    layout = JsonLayout()
+                    if isinstance(event, TextReclassified):
                         continue
+                case TextReclassified():
                     layout = JsonLayout()
                 case TurnFinished() | TurnFailed() | TurnCancelled():
                     if shown := layout.end():
