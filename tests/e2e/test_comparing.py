@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 
@@ -217,8 +218,47 @@ def test_on_a_terminal_the_answers_stand_beside_each_other_where_there_is_room(
         assert texts == ["alpha", "From alpha.", "beta", "Beta says."]
 
 
+OTHERS_KEY = "of-another-program-8512"
+
+
+def quoting_a_key(request):
+    if request.json["model"] == "beta":
+        return json_answer({"error": {"message": f"no {OTHERS_KEY}"}}, status=400)
+    return by_model(request)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal of POSIX")
+def test_a_failure_in_a_column_shows_no_key_and_with_v_the_id_of_its_call(terminal):
+    with serving_in_thread(choose=quoting_a_key) as server:
+        with terminal(
+            "-v", "--compare", "alpha,beta", "Hi", server=server, columns=120, OTHER_API_KEY=OTHERS_KEY
+        ) as screen:
+            assert screen.wait_for_exit() == 5
+        shown = "\n".join(screen.everything)
+        assert "no [key]" in shown
+        assert OTHERS_KEY not in shown
+        assert len(set(re.findall("c-[0-9a-f]{8}", shown))) == 2
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal of POSIX")
 class TestInAConversation:
+    def test_a_failure_in_a_column_shows_no_key_and_with_verbose_the_id_of_its_call(self, terminal):
+        with (
+            serving_in_thread(choose=quoting_a_key) as server,
+            terminal(server=server, columns=120, OTHER_API_KEY=OTHERS_KEY) as screen,
+        ):
+            screen.wait_for("small")
+            screen.type("/verbose\r")
+            screen.wait_for("on")
+            screen.type("/compare alpha,beta Hi\r")
+            screen.wait_for("tokens/s")
+            shown = "\n".join(screen.everything)
+            assert "no [key]" in shown
+            assert OTHERS_KEY not in shown
+            assert len(set(re.findall("c-[0-9a-f]{8}", shown))) == 2
+            screen.type("\x04")
+            assert screen.wait_for_exit() == 0
+
     def test_the_answers_stand_beside_each_other_above_the_prompt_and_their_difference_in_words(
         self, terminal, server
     ):

@@ -23,6 +23,7 @@ from chatcli.core.events import (
     TurnFailed,
     TurnFinished,
     TurnResult,
+    Usage,
 )
 from chatcli.render.side_by_side import LEAST_COLUMNS, SideBySide, column_width
 from cli.sized_terminal import SizedTerminal
@@ -57,13 +58,13 @@ def end_of(text, *, error=None):
 class Drawing:
     """Turns drawn on a terminal; the clock moves past a frame with every event if there are ``frames``."""
 
-    def __init__(self, names, look, columns, *, frames=False):
+    def __init__(self, names, look, columns, *, frames=False, **options):
         self.file, self.clock = io.BytesIO(), ManualClock()
         self.frames = frames
         self.columns = columns
         self.terminal = SizedTerminal(self.file, columns, LINES)
         canvas = LiveScreen(self.terminal, clock=self.clock)
-        self.drawn = SideBySide(canvas, look, names, clock=self.clock, cpu_clock=lambda: 0.0)
+        self.drawn = SideBySide(canvas, look, names, clock=self.clock, cpu_clock=lambda: 0.0, **options)
 
     async def show(self, at, event):
         self.clock.now_s += self.frames
@@ -146,6 +147,18 @@ async def test_no_row_is_wider_than_the_terminal_and_every_bar_is_in_its_column(
 def test_columns_are_of_one_width_and_not_too_narrow(columns, count, expected):
     assert column_width(columns, count) == expected
     assert LEAST_COLUMNS == 37
+
+
+async def test_with_verbose_each_answer_and_each_failure_names_its_call():
+    drawing = Drawing(["a", "b"], UNCOLORED, 100, verbose=True)
+    answer = TurnResult("Yes", "m", usage=Usage(output_tokens=3), latency_s=2.5, call_id="c-1")
+    await drawing.show(0, TextDelta("Yes"))
+    await drawing.show(0, TurnFinished(answer))
+    await drawing.show(1, TurnFailed(TurnResult("", "n", error=FAILURE.of_call("c-2", "req_9"))))
+    assert [cell.strip() for cell in drawing.text.split("\n")[-1].split("│")] == [
+        "3 out · 2.5 s · m · c-1",
+        "n · c-2 = req_9",
+    ]
 
 
 class TestWhileTheyArrive:

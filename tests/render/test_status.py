@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from chatcli.core.errors import Cancelled, ConfigurationError, NetworkError
+from chatcli.core.errors import Cancelled, ConfigurationError, InputTooLong, NetworkError, ServerFailed
 from chatcli.core.events import (
     CitedSource,
     ContextFitted,
@@ -256,6 +258,17 @@ def test_the_ids_of_the_last_call_lead_to_the_logs_and_to_the_provider():
     ids = {"call_id": "c-1a2b3c4d", "request_id": "req_7\x1b"}
     assert measurements(TurnResult("", "m", **ids)) == "m · c-1a2b3c4d = req_7␛"
     assert measurements(TurnResult("", "m", call_id="c-1a2b3c4d")) == "m · c-1a2b3c4d"
+
+
+def test_a_turn_that_a_failed_call_ended_before_its_own_request_names_that_call():
+    error = ServerFailed("down").of_call("c-1a2b3c4d", "req_7")
+    assert measurements(TurnResult("", "m", error=error)) == "m · c-1a2b3c4d = req_7"
+    assert measurements(TurnResult("", "m", error=InputTooLong("too long"))) == "m"
+
+
+def test_the_speed_is_that_of_the_answer_and_not_of_the_parts_read_before_it():
+    result = TurnResult("", "m", usage=Usage(output_tokens=320), latency_s=11.0, ttft_s=10.0)
+    assert "80 tokens/s" in measurements(replace(result, earlier_tokens=240))
 
 
 def test_an_answer_that_came_at_once_had_no_speed():

@@ -70,7 +70,7 @@ class KeptFrontend(Frontend):
     def pause(self):
         pass
 
-    def compared(self, models):
+    def compared(self, models, *, verbose):
         def observers(name):
             async def observe(event):
                 if isinstance(event, TextDelta):

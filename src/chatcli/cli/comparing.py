@@ -222,7 +222,12 @@ class ComparedOutputs:
             self._settings, self._terminal, self._terminal.stdout_colors, self._destination.keyboard.callback
         )
         drawn = SideBySide(
-            screen, theme, names, line_breaks=self._settings.line_breaks, reword=self._reworded
+            screen,
+            theme,
+            names,
+            line_breaks=self._settings.line_breaks,
+            verbose=self._options.verbose,
+            reword=lambda line: self._terminal.redactor.redact(self._reworded(line)),
         )
         self.pause = drawn.clear
         say = line_writer(self._terminal, plain=False, styled=True)

@@ -148,7 +148,12 @@ class LineFrontend(Frontend):
             keep=self._keep,
         )
 
-    def compared(self, models: Sequence[ComparedModel]) -> Sequence[Sequence[Observer]]:
+    def compared(
+        self,
+        models: Sequence[ComparedModel],
+        *,
+        verbose: bool,  # noqa: ARG002 - shown below each other, each answer has its line anyway
+    ) -> Sequence[Sequence[Observer]]:
         from chatcli.cli.comparing import ComparedOutputs  # noqa: PLC0415 - most conversations compare nothing
 
         outputs = ComparedOutputs(self._options, self._settings(), self._terminal, keep=self._keep)

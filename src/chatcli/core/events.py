@@ -210,6 +210,7 @@ class TurnResult:
     ``text`` is the whole answer or, after a failure, the part received. ``latency_s`` runs from the request
     to the end, ``ttft_s`` to the first delta. ``cost_usd`` is ``None`` where the price is unknown. ``data`` is the
     value of an answer that fits its schema. ``call_id`` and ``request_id`` are those of its last call, as in ``Completion``.
+    ``earlier_tokens`` are those of ``usage`` that came out before the answer began, when its long question was read in parts.
     """
 
     text: str
@@ -229,6 +230,7 @@ class TurnResult:
     data: Any = field(default=None, hash=False)
     call_id: str = ""
     request_id: str | None = None
+    earlier_tokens: int = 0
 
 
 @frozen

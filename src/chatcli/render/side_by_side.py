@@ -26,7 +26,7 @@ from chatcli.render.live_answer import FRAME_S, LONGEST_PAUSE_S
 from chatcli.render.markdown.painting import has_disputed_width
 from chatcli.render.markdown.stream import LINE_END, MarkdownStream
 from chatcli.render.markdown.widths import chopped, columns_of
-from chatcli.render.status import error_lines, for_several, measured
+from chatcli.render.status import error_lines, for_several, measured, measurements
 from chatcli.render.themes import theme as theme_of
 from chatcli.render.word_wrap import wrapped
 from chatcli.text.shortening import shortened
@@ -61,8 +61,8 @@ class SideBySide:
     """Draws the turns of the models with these ``names``, which must be safe for a terminal.
 
     Rows that every column has, or ends before, are printed for good; the others are redrawn below them, the newest of
-    each column. Below each answer stand its times and cost. After a change of the width, all is drawn anew.
-    ``reword`` returns the text to write for a line about a failure, empty for none.
+    each column. Below each answer stand its times and cost, if ``verbose`` also its tokens and the ids of its call. After a
+    change of the width, all is drawn anew. ``reword`` returns the text to write for a line about a failure, empty for none.
     ``clock`` returns the time and ``cpu_clock`` the CPU time of this thread, both in seconds.
     """
 
@@ -73,6 +73,7 @@ class SideBySide:
         names: Sequence[str],
         *,
         line_breaks: LineBreaks = "auto",
+        verbose: bool = False,
         reword: Callable[[str], str] = for_several,
         clock: Callable[[], float] = time.monotonic,
         cpu_clock: Callable[[], float] = time.thread_time,
@@ -81,7 +82,10 @@ class SideBySide:
         self._theme = theme
         self._clock = clock
         self._cpu_clock = cpu_clock
-        self._columns = [_ModelColumn(name, theme, line_breaks, clock(), reword) for name in names]
+        about = measurements if verbose else measured
+        self._columns = [
+            _ModelColumn(name, theme, line_breaks, clock(), reword=reword, about=about) for name in names
+        ]
         self._canvas_columns: int | None = None
         self._width: int | None = None
         self._printed_rows = 0
@@ -252,13 +256,16 @@ class _ModelColumn:
         theme: Theme,
         line_breaks: LineBreaks,
         began_s: float,
+        *,
         reword: Callable[[str], str],
+        about: Callable[[TurnResult], str],
     ) -> None:
         self._name = name
         self._theme = theme
         self._line_breaks = line_breaks
         self._began_s = began_s
         self._reword = reword
+        self._about = about
         self._text = TextBuffer()
         self._waiting: list[str] = []
         self._width = 1
@@ -328,8 +335,8 @@ class _ModelColumn:
         return [self._theme.segment(shortened(words, width), "remark")]
 
     def foot(self) -> list[Painted]:
-        """Return the times and the cost of the answer."""
-        words = "" if self._result is None else measured(self._result)
+        """Return the line about the answer: its times and cost."""
+        words = "" if self._result is None else self._about(self._result)
         return self._lines(words, "remark") if words else []
 
     def _failure(self, result: TurnResult) -> list[Painted]:

@@ -263,7 +263,7 @@ def measurements(result: TurnResult) -> str:
         measured(result),
         _speed(result),
         sanitize_line(result.model),
-        call_ids(result.call_id, result.request_id),
+        _ids(result),
     )
     return " · ".join(each for each in facts if each)
 
@@ -280,6 +280,14 @@ def measured(result: TurnResult) -> str:
     return " · ".join(each for each in facts if each)
 
 
+def _ids(result: TurnResult) -> str:
+    """Return the ids of the last call of a turn, or of the one whose failure ended it."""
+    error = result.error
+    if not result.call_id and isinstance(error, EndpointError) and error.call_id:
+        return call_ids(error.call_id, error.request_id)
+    return call_ids(result.call_id, result.request_id)
+
+
 def call_ids(call_id: str, request_id: str | None) -> str:
     """Return the id of a call in the logs, and the provider's; empty without any."""
     ids = [call_id, sanitize_line(request_id or "")]
@@ -288,8 +296,9 @@ def call_ids(call_id: str, request_id: str | None) -> str:
 
 def _speed(result: TurnResult) -> str | None:
     """Return how fast the text came once it had begun."""
-    tokens, latency_s, ttft_s = result.usage.output_tokens, result.latency_s, result.ttft_s
-    if not tokens or latency_s is None or ttft_s is None or latency_s - ttft_s < _SHORTEST_TEXT_S:
+    latency_s, ttft_s = result.latency_s, result.ttft_s
+    tokens = (result.usage.output_tokens or 0) - result.earlier_tokens
+    if tokens <= 0 or latency_s is None or ttft_s is None or latency_s - ttft_s < _SHORTEST_TEXT_S:
         return None
     return f"{tokens / (latency_s - ttft_s):,.0f} tokens/s"
 

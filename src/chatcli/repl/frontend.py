@@ -123,8 +123,11 @@ class Frontend(Protocol):
         """Return the observers that show a turn."""
         ...
 
-    def compared(self, models: Sequence[ComparedModel]) -> Sequence[Sequence[Observer]]:
-        """Return the observers that show the turns of several models, which run at the same time."""
+    def compared(self, models: Sequence[ComparedModel], *, verbose: bool) -> Sequence[Sequence[Observer]]:
+        """Return the observers that show the turns of several models, which run at the same time.
+
+        ``verbose`` adds tokens and the ids of calls.
+        """
         ...
 
     async def work(self, work: Awaitable[None], what: str) -> None:

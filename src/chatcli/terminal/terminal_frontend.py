@@ -172,11 +172,18 @@ class TerminalFrontend(Frontend):
             shows_reasoning=settings.show_reasoning,
         )
 
-    def compared(self, models: Sequence[ComparedModel]) -> Sequence[Sequence[Observer]]:
+    def compared(self, models: Sequence[ComparedModel], *, verbose: bool) -> Sequence[Sequence[Observer]]:
         from chatcli.render.side_by_side import SideBySide  # noqa: PLC0415 - as above
 
         names = [sanitize_line(self._redact(model.name)) for model in models]
-        drawn = SideBySide(self._screen, self._theme(), names, line_breaks=self._settings().line_breaks)
+        drawn = SideBySide(
+            self._screen,
+            self._theme(),
+            names,
+            line_breaks=self._settings().line_breaks,
+            verbose=verbose,
+            reword=lambda line: self._redact(for_several(line)),
+        )
         status = StatusOfSeveral(names, self._print_status, quiet=self._quiet, reword=for_several)
         return [(drawn.turn(at), status.turn(at)) for at in range(len(names))]
 

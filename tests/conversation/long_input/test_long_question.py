@@ -62,6 +62,13 @@ async def test_the_result_tells_what_all_requests_took_together(reading):
     *_, end = await reading(text_with(60)).read("map-reduce", AnsweringModel(state_facts))
     assert end.result.usage.input_tokens > 2_000
     assert end.result.usage.estimated
+    assert 0 < end.result.earlier_tokens == end.result.usage.output_tokens
+
+
+async def test_a_part_that_fails_ends_the_turn_after_the_time_it_took(reading):
+    *_, end = await reading(text_with(60)).read("map-reduce", AnsweringModel(lambda _: NetworkError("gone")))
+    assert isinstance(end, TurnFailed)
+    assert end.result.latency_s >= 0
 
 
 @pytest.mark.parametrize(("strategy", "facts"), [("map-reduce", 120), ("refine", 30)])

@@ -85,7 +85,7 @@ class LongInputUsage:
         )
         before_usd, last_usd = self.cost_usd, result.cost_usd
         cost_usd = None if before_usd is None or last_usd is None else before_usd + last_usd
-        return replace(result, usage=usage, cost_usd=cost_usd)
+        return replace(result, usage=usage, cost_usd=cost_usd, earlier_tokens=self.output_tokens)
 
     def at_least(self, more: int) -> None:
         """Set a lower bound for the remaining answers."""

@@ -122,7 +122,8 @@ async def long_turn(
     except ChatcliError as error:
         if work is not None and (kept := _kept_line(work, is_kept=how.kept_in is not None)):
             yield Notice("long_input_kept", kept)
-        result = TurnResult(text="", model=reading_model.model_name, session=session, error=error)
+        named, spent_s = reading_model.model_name, clock() - began_s
+        result = TurnResult(text="", model=named, latency_s=spent_s, session=session, error=error)
         yield TurnFailed(work.reader.spending.added_to(replace(result, cost_usd=0.0)) if work else result)
     if work is not None and last is not None:
         spending = work.reader.spending

@@ -112,7 +112,7 @@ async def _ask(
 
     await repl.between_turns.settle()
     repl.frontend.doing("comparing")
-    observers = repl.frontend.compared(models)
+    observers = repl.frontend.compared(models, verbose=repl.verbose)
     comparison = Comparison(chat, question, asked=asked)
     ends: list[TurnEnd] = []
     try:
