@@ -15,10 +15,12 @@ from chatcli.app.run_context import RunContext
 from chatcli.config.paths import Paths
 from chatcli.config.settings import Settings
 from chatcli.core.alert_rules import AlertRule
+from chatcli.core.event_log import NO_LOG
 from chatcli.telemetry.alert_states import AlertEvent
 from chatcli.telemetry.alerts import AlertChange
 from chatcli.text.redaction import Redactor
 from network_servers import Authority, http_response, listening_in_thread
+from noted_events import NotedEvents
 
 RULE = AlertRule("errors", "error_count", 900, threshold=3, recover=2, minimum_calls=0)
 WRITE = "import json, sys; open(sys.argv[1], 'w').write(json.dumps(sys.argv[2:]))"
@@ -32,13 +34,13 @@ def change(*, is_firing=True, value=4.0, **of_rule):
 
 @pytest.fixture
 def actions(tmp_path):
-    def make(*, longest_s=60.0, **settings):
+    def make(*, longest_s=60.0, log=NO_LOG, **settings):
         folders = Paths(*[tmp_path / name for name in ("config", "data", "cache", "local")])
         redactor = Redactor()
         redactor.add_key(KEY)
         return AlertActions(
             Settings(**settings),
-            RunContext(dict(os.environ), folders, redactor=redactor),
+            RunContext(dict(os.environ), folders, redactor=redactor, log=log),
             longest_s=longest_s,
         )
 
@@ -145,6 +147,22 @@ def test_nobody_waits_for_what_was_begun_until_the_end(actions, tmp_path):
     begun.start(change(command=("no-such-program-here",)))
     begun.finish()
     assert json.loads(written.read_text()) == ["errors"]
+
+
+def test_what_failed_while_nobody_looked_is_in_the_log_without_an_address(actions):
+    log = NotedEvents()
+    begun = actions(log=log)
+    begun.start(change(command=python("import sys; sys.exit(3)"), webhook="https://127.0.0.1:1/secret"))
+    begun.start(change(command=python("")))
+    begun.finish()
+    failed = {facts["kind"]: facts for facts in log.facts("alert_action")}
+    assert {kind: facts["name"] for kind, facts in failed.items()} == {
+        "command": "errors",
+        "webhook": "errors",
+    }
+    assert failed["command"]["problem"] == "exit code 3"
+    assert failed["webhook"]["to"] == "127.0.0.1"
+    assert "secret" not in str(log.events)
 
 
 def test_the_end_does_not_wait_for_ever(actions):

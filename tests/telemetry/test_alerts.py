@@ -386,6 +386,8 @@ def test_what_a_person_stopped_says_nothing_about_the_endpoint():
         ("p95_ttft_s", 0.25, "0.25 s"),
         ("p95_latency_s", 1234.5, "1,234.5 s"),
         ("error_count", 1234, "1,234"),
+        ("error_count", 0.8, "0"),  # where it is over: one error is too many
+        ("rate_limited_count", 0.8 * 35, "28"),
         ("cost_usd", 1.5, "$1.50"),
         ("tokens", 1_000_000, "1,000,000"),
     ],

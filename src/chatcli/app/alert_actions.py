@@ -19,6 +19,7 @@ from chatcli.app.name_resolution import resolve_here
 from chatcli.config.key_commands import find_program, program_of
 from chatcli.core.alert_rules import FIRING, RECOVERED
 from chatcli.core.errors import ChatcliError
+from chatcli.core.event_log import WARNING
 from chatcli.core.version import __version__
 from chatcli.telemetry.alerts import message
 from chatcli.text.sanitizer import sanitize_line
@@ -64,12 +65,20 @@ class AlertActions:
         self._threads: list[Thread] = []
 
     def start(self, change: AlertChange) -> None:
-        """Begin what is to be done about ``change``, each in a thread; what fails is not reported."""
+        """Begin what is to be done about ``change``, each in a thread; what fails is only logged."""
         for work in self._work(change):
-            thread = Thread(target=_quietly, args=(work,), name="alert", daemon=True)
+            thread = Thread(target=self._quietly, args=(work, change.rule.name), name="alert", daemon=True)
             with suppress(RuntimeError):  # Python 3.12 and later start no thread once they shut down
                 thread.start()
                 self._threads.append(thread)
+
+    def _quietly(self, work: Callable[[], ActionResult], rule: str) -> None:
+        with suppress(Exception):
+            kind, name, problem = work()
+            if problem:
+                self._context.log.note(
+                    WARNING, "alert_action", name=rule, kind=kind, to=name, problem=problem
+                )
 
     def perform(self, change: AlertChange) -> Sequence[ActionResult]:
         """Do what is to be done about ``change``, one after the other, and return what became of it."""
@@ -170,11 +179,6 @@ class AlertActions:
             "since": timestamp(datetime.fromtimestamp(change.since_s, UTC)),
             "at": timestamp(datetime.fromtimestamp(event.at_s, UTC)),
         }
-
-
-def _quietly(work: Callable[[], object]) -> None:
-    with suppress(Exception):
-        work()
 
 
 def _written(value: object) -> str:

@@ -219,7 +219,7 @@ def shown_value(metric: str, value: float) -> str:
         return dollars(value)
     if metric.endswith("_s"):
         return f"{value:,.3f}".rstrip("0").rstrip(".") + " s"
-    return f"{value:,.0f}"
+    return f"{math.floor(round(value, 6)):,}"
 
 
 def _window(window_s: float) -> str:

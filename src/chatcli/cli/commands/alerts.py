@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -168,7 +169,8 @@ def _show_test(test: dict[str, Any], terminal: Terminal) -> None:
 def _made_up(rule: AlertRule) -> AlertChange:
     """Return a change as if the rule fired now."""
     now_s = local_now().timestamp()
-    value = rule.threshold / 2 if rule.is_about_low_values else rule.threshold * 1.5 + 1
+    # Whole, as some metrics count.
+    value = rule.threshold / 2 if rule.is_about_low_values else math.ceil(rule.threshold * 1.5 + 1)
     event = AlertEvent(now_s, rule.name, rule.metric, True, value, max(1, rule.minimum_calls))
     return AlertChange(rule, event, now_s)
 
