@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
+import textwrap
 import time
 import venv
 from pathlib import Path
@@ -97,7 +99,15 @@ def show_seconds(elapsed_s: float) -> None:
 
 
 def say(text: str) -> None:
-    print(f"chatcli setup: {text}", file=sys.stderr, flush=True)
+    show(f"chatcli setup: {text}")
+
+
+def show(line: str) -> None:
+    """Print a line on stderr, on a terminal wrapped between words."""
+    if sys.stderr.isatty():
+        columns = shutil.get_terminal_size().columns
+        line = textwrap.fill(line, columns, break_long_words=False, break_on_hyphens=False)
+    print(line, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
@@ -133,7 +143,7 @@ if __name__ == "__main__":
         sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "chat"))
     except OSError as error:
         say(f"cannot write {error.filename or ROOT}: {error.strerror or error}")
-        print("→ run it in a checkout that you can write to, such as a clone of this one", file=sys.stderr)
+        show("→ run it in a checkout that you can write to, such as a clone of this one")
         sys.exit(1)
     except KeyboardInterrupt:
         say("stopped; run the same command again to go on")

@@ -66,7 +66,7 @@ def test_without_a_key_a_question_in_a_pipe_is_answered(program, local_model_fol
     assert done.exit_code == 0
     assert done.stdout == "The capital of France is Paris.\n"
     (line,) = done.stderr.splitlines()
-    assert line.startswith("using the built-in demo model smollm2-135m-instruct ")
+    assert line == "using the built-in demo model smollm2-135m-instruct (others: chatcli --help)"
     assert program.saved == [
         ("system", "You are a helpful assistant."),
         ("user", QUESTION),

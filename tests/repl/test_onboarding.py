@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -49,6 +51,14 @@ async def test_any_answer_is_survived_and_nothing_is_written(start_repl, answers
     assert not await onboard(repl)
     assert repl.frontend.output[-1].startswith("nothing was set up; /login brings this menu back")
     assert config_of(repl) == ""
+    await repl.connection.close()
+
+
+async def test_commands_are_named_as_the_person_started_the_program(start_repl):
+    repl = first_run(start_repl, None)
+    repl.context = replace(repl.context, environment={"_CHATCLI_COMMAND": "scripts/chat"})
+    await onboard(repl)
+    assert repl.frontend.output[-1].endswith("scripts/chat --help shows other ways")
     await repl.connection.close()
 
 

@@ -30,7 +30,7 @@ _BY_FLAG: Final[Mapping[str, str]] = {
 _COMMANDS: Final = "clear|drop|edit|keys|model|note|pin|retry|undo|unpin"
 _PHRASES: Final = (
     (r"(?m)^.*\bconfig login\b.*", "pass api_key=, or set OPENAI_API_KEY"),
-    (r" \((?:/continue|others: chatcli --help)\)", ""),
+    (r" \((?:/continue|others: [^)]* --help)\)", ""),
     # A budget that is used up refuses the same question.
     (r"(changes the limit); /continue\b.*", r"\1; partial is what had arrived"),
     (r"(?m)^.*/continue\b.*", "ask again; partial is what had arrived"),

@@ -78,7 +78,7 @@ async def embedded_endpoint(
     weights = embedded_model(settings, context)
     message = f"using the embedded model {weights.model}"
     if weights is SMOLLM2:
-        message = f"using the built-in demo model {weights.model} (others: chatcli --help)"
+        message = f"using the built-in demo model {weights.model} (others: {context.command} --help)"
     notify(Notice("embedded_model", message))
     served_tokens = max(weights.context_tokens, embedded_window(settings, weights))
     server = LocalServer(

@@ -16,6 +16,7 @@ from chatcli.config.parsers import THIS_MACHINE
 from chatcli.core.event_log import EventLog
 from chatcli.core.frozen import frozen
 from chatcli.text.redaction import Redactor
+from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -122,6 +123,11 @@ class RunContext:
     shared: Shared = field(default_factory=Shared, compare=False)
     key_commands: KeyCommands = field(default_factory=lambda: KeyCommands({}), compare=False)
     answer_caches: dict[tuple[object, ...], AnswerCache] = field(default_factory=dict, compare=False)
+
+    @property
+    def command(self) -> str:
+        """What the person types to start chatcli; ``scripts/chat`` of a checkout passes its own path."""
+        return sanitize_line(self.environment.get("_CHATCLI_COMMAND", "")) or "chatcli"
 
     async def key(self, credential: Credential) -> str:
         """Return the key. A command that prints it has the terminal meanwhile. Raise ``ConfigurationError``."""

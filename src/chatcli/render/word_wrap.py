@@ -8,7 +8,7 @@ from wcwidth import width, wrap
 
 from chatcli.text.lazy_pattern import lazy_pattern
 
-_COMMAND_BEGUN: Final = lazy_pattern(r"\bchatcli(?: \S+)?\Z")
+_COMMAND_BEGUN: Final = lazy_pattern(r"\b(?:chatcli|scripts/chat)(?: \S+)?\Z")
 _TAKES_A_VALUE: Final = lazy_pattern(r"(?:\A| )[-/]\S*\Z")
 _OPTION: Final = lazy_pattern(r"--?\w")
 _VALUE: Final = lazy_pattern(r"[A-Z]{2,}|\"")

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from chatcli.repl.repl_session import ReplSession
 
 NO_MODEL_YET: Final = "No model is set up yet."
-NOTHING_SET_UP: Final = "nothing was set up; /login brings this menu back, chatcli --help shows other ways"
 
 _ATTEMPTS: Final = 3
 _MODELS_NAMED: Final = 3
@@ -95,7 +94,9 @@ async def onboard(repl: ReplSession) -> bool:
         except ChatcliError as error:
             frontend.complain(error)
         wrong += 1
-    frontend.remark(NOTHING_SET_UP)
+    frontend.remark(
+        f"nothing was set up; /login brings this menu back, {repl.context.command} --help shows other ways"
+    )
     return False
 
 
@@ -110,7 +111,8 @@ async def _connect(repl: ReplSession, chosen: str) -> bool:
     settings = repl.settings
     if chosen == _EMBEDDED:
         if settings.base_url is not None:
-            repl.frontend.remark("the built-in model answers in this run; chatcli --local starts with it")
+            again = f"{repl.context.command} --local"
+            repl.frontend.remark(f"the built-in model answers in this run; {again} starts with it")
     elif settings.base_url != chosen:
         repl.frontend.remark(f"{settings.origin('base_url')} comes first: base_url = {settings.base_url}")
     return True
