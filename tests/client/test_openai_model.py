@@ -168,6 +168,26 @@ async def test_thoughts_count_as_part_of_the_answer_wherever_they_are_reported(
     assert (await events_of(chat))[-1].usage == Usage(12, output, None, reasoning)
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"choices": [], "x_groq": {"id": "req_1", "usage": USAGE}},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": USAGE}]},
+        {"choices": [{"index": 0, "delta": {}, "usage": {"prompt_tokens": 1}}], "usage": USAGE},
+        {"x_groq": {"usage": None}, "choices": None, "usage": USAGE},
+    ],
+)
+async def test_usage_is_read_where_groq_and_moonshot_tell_it(chat, streams, last):
+    streams(delta("Paris"), delta(finish_reason="stop"), event(last), DONE)
+    assert (await events_of(chat))[-1].usage == Usage(12, 7, 8, 5)
+
+
+@pytest.mark.parametrize("holder", ["x_groq", [], {"usage": "12"}, {}])
+async def test_a_groq_field_of_an_unexpected_shape_is_ignored(chat, streams, holder):
+    streams(delta("Paris"), event({"x_groq": holder}), end())
+    assert (await events_of(chat))[-1] == Completion("stop", "small-1")
+
+
 async def test_a_cost_the_endpoint_tells_is_known(chat, streams):
     streams(delta("Paris"), event({"usage": USAGE | {"cost": 0.00014}}), end())
     assert (await events_of(chat))[-1].cost_usd == 0.00014

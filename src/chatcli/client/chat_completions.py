@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 from chatcli.client.answer_forms import TOOL, ToolAnswer, chat_fields, form_in_force, with_words
 from chatcli.client.error_bodies import error_in
 from chatcli.client.trailing_parts import ECHOED_BLOCKS, SOURCE_LISTS, TrailingParts
+from chatcli.client.usage_fields import chat_usage, reported_cost_usd, usage_in
 from chatcli.client.web_search import search_fields
 from chatcli.client.wire_messages import (
     MESSAGES,
     MessageEncodings,
     as_json,
     chat_messages,
-    count,
-    reported_cost_usd,
-    reported_searches,
 )
-from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, Usage
+from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
 from chatcli.core.json_values import as_object, objects_in, optional_text
 from chatcli.core.request import LIMIT_FIELDS
 
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from chatcli.client.endpoint import Endpoint
+    from chatcli.core.events import Usage
     from chatcli.core.request import Request
 
 # OpenRouter, vLLM and DeepSeek send a placeholder for a missing finish reason.
@@ -165,7 +164,7 @@ class CompletionReader:
         if (
             not isinstance(content, dict)
             or choice.get("finish_reason")
-            or isinstance(event.get("usage"), dict)
+            or usage_in(event, choice) is not None
         ):
             return None
         lists = SOURCE_LISTS | ECHOED_BLOCKS
@@ -219,11 +218,11 @@ class CompletionReader:
     ) -> Iterator[TextDelta | ReasoningDelta]:
         if isinstance(model := data.get("model"), str) and model:
             self._model = model
-        if isinstance(usage := data.get("usage"), dict):
-            self._usage, self._cost_usd = _usage(usage), reported_cost_usd(usage)
+        choice = _first_choice(data)
+        if (usage := usage_in(data, choice)) is not None:
+            self._usage, self._cost_usd = chat_usage(usage), reported_cost_usd(usage)
         if not SOURCE_LISTS.isdisjoint(data):
             self._trailing.citations.read(data)
-        choice = _first_choice(data)
         if isinstance(reason := choice.get("finish_reason"), str) and reason:
             if reason in _BROKE_OFF:
                 self._broke_off = True
@@ -362,38 +361,3 @@ def _first_choice(data: Mapping[str, Any]) -> Mapping[str, Any]:
         if choice.get("index", 0) in (0, None):
             return choice
     return {}
-
-
-def _usage(usage: Mapping[str, Any]) -> Usage:
-    reasoning_tokens = count(usage.get("completion_tokens_details"), "reasoning_tokens")
-    details = usage.get("prompt_tokens_details")
-    cached_tokens = count(details, "cached_tokens")
-    if cached_tokens is None:  # Anthropic's gateways, DeepSeek, Moonshot
-        names = ("cache_read_input_tokens", "prompt_cache_hit_tokens", "cached_tokens")
-        cached_tokens = next((read for name in names if (read := count(usage, name)) is not None), None)
-    written_tokens = count(details, "cache_write_tokens")  # OpenRouter; the other is LiteLLM's
-    if written_tokens is None:
-        written_tokens = count(usage, "cache_creation_input_tokens")
-    sent, beside = count(usage, "prompt_tokens"), (cached_tokens or 0) + (written_tokens or 0)
-    if sent is not None and sent < beside and not isinstance(details, dict):
-        sent += beside  # as Anthropic counts them, and gateways that pass its counts on
-    return Usage(
-        input_tokens=sent,
-        output_tokens=_output_tokens(usage, sent, reasoning_tokens),
-        cached_tokens=cached_tokens,
-        reasoning_tokens=reasoning_tokens,
-        cache_write_tokens=written_tokens or None,
-        searches=reported_searches(usage),
-    )
-
-
-def _output_tokens(usage: Mapping[str, Any], sent: int | None, reasoning_tokens: int | None) -> int | None:
-    """Return the output tokens including reasoning, as OpenAI counts them.
-
-    xAI counts reasoning separately, and Gemini includes it only in the total.
-    """
-    answered, total = count(usage, "completion_tokens"), count(usage, "total_tokens")
-    if sent is None or answered is None or total is None:
-        return answered
-    beside = total - sent - answered
-    return answered + beside if beside > 0 and reasoning_tokens in {None, beside} else answered

@@ -11,7 +11,8 @@ import httpx2
 from chatcli.client.call_recording import Recording, RunningCall
 from chatcli.client.error_bodies import error_in
 from chatcli.client.openai_errors import request_id_of, stream_error, translated
-from chatcli.client.wire_messages import count, wire_text
+from chatcli.client.usage_fields import count
+from chatcli.client.wire_messages import wire_text
 from chatcli.core.errors import BadResponse
 from chatcli.core.events import Completion, Usage
 from chatcli.core.json_values import as_object

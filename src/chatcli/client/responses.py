@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from chatcli.client.answer_forms import response_fields, with_words
 from chatcli.client.error_bodies import error_in
 from chatcli.client.trailing_parts import MOST_CALLS, TrailingParts
+from chatcli.client.usage_fields import count, reported_cost_usd, reported_searches
 from chatcli.client.web_search import search_fields
 from chatcli.client.wire_messages import (
     as_json,
-    count,
     encoded,
-    reported_cost_usd,
-    reported_searches,
     response_items,
 )
 from chatcli.core.events import Completion, ReasoningDelta, TextDelta, Usage

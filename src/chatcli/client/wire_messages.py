@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.prompt_caching import marked_places, with_mark
 from chatcli.core.errors import BadResponse, RequestRefused, ServerFailed, UsageError
-from chatcli.core.json_values import as_object
 from chatcli.core.messages import (
     AudioPart,
     FilePart,
@@ -41,10 +40,6 @@ if TYPE_CHECKING:
     from chatcli.core.request import Request
 
 
-_MOST_TOKENS: Final = 10**12
-"""No answer has more tokens; values derived from counts are computed and stored."""
-
-
 def wire_text(text: str) -> str:
     """Return ``text`` without lone surrogates, which UTF-8 cannot encode: a pair becomes its character."""
     if text.isascii():
@@ -58,34 +53,6 @@ def as_json(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False)
     except RecursionError:  # a value that was just decoded may be too deep to encode
         return ""
-
-
-def count(counts: object, name: str) -> int | None:
-    """Return a token count, ``None`` if it is missing or impossible."""
-    value = as_object(counts).get(name)
-    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None
-
-
-_HIGHEST_COST_USD: Final = 1e6
-"""A larger number is not a cost."""
-
-
-def reported_cost_usd(usage: Mapping[str, Any]) -> float | None:
-    """Return the cost an endpoint reports: a number (OpenRouter), or the ``total_cost`` of an object (Perplexity).
-
-    https://openrouter.ai/docs/use-cases/usage-accounting, https://docs.perplexity.ai/api-reference.
-    """
-    cost = usage.get("cost")
-    cost = cost.get("total_cost") if isinstance(cost, dict) else cost
-    if isinstance(cost, bool) or not isinstance(cost, int | float):
-        return None
-    return float(cost) if 0 <= cost <= _HIGHEST_COST_USD else None
-
-
-def reported_searches(usage: Mapping[str, Any]) -> int | None:
-    """Return the number of web searches that an endpoint reports: OpenRouter and Anthropic, or Perplexity."""
-    by_tool = count(usage.get("server_tool_use"), "web_search_requests")
-    return count(usage, "num_search_queries") if by_tool is None else by_tool
 
 
 ANSWER_ALONE: Final = "an answer without its reasoning"
