@@ -103,6 +103,7 @@ async def test_an_answer_that_is_not_streamed_comes_as_one_piece(unstreamed, com
 async def test_a_stream_is_asked_to_tell_its_usage_and_does(chat, streams):
     route = streams(delta("Paris"), delta(finish_reason="stop"), event({"choices": [], "usage": USAGE}), DONE)
     assert (await events_of(chat))[-1] == Completion("stop", "small-1", Usage(12, 7, 8, 5))
+    assert (await events_of(chat))[-1].requested_model == "small"
     assert body_of(route)["stream"] is True
     assert body_of(route)["stream_options"] == {"include_usage": True}
 

@@ -35,6 +35,14 @@ def test_a_straight_talk_goes_straight_down():
     ]
 
 
+def test_a_model_is_called_as_it_was_asked_for():
+    asked, replied = exchange(1)
+    dated = replace(replied.reply, model="small-2026-08-07", requested_model="small")
+    records = (asked, replace(replied, reply=dated))
+    assert rows(*records) == [f"1  ● {HERE} question 1 → answer 1 [small]"]
+    assert "Answer by small:" in tree_sentences(Tree(Session.replay(records)))
+
+
 def test_other_branches_are_moved_in_with_what_followed_them():
     shown = rows(*exchange(1), *exchange(2, 1), *exchange(3, 2), *exchange(4, 1), *exchange(5, 4))
     assert shown == [

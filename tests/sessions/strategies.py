@@ -61,6 +61,7 @@ replies = st.builds(
         | st.builds(CitedSource, st.integers(1, 99), any_text, st.none(), any_text),
         max_size=2,
     ).map(tuple),
+    st.none() | st.text(),
 )
 # Few ids, so that records refer to each other: as parents, in marks, in cycles.
 ids = st.sampled_from("abcdefgh")

@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,13 @@ def test_a_finished_reply_keeps_what_is_known_about_it(log, path):
     assert (kept.id, kept.parent, kept.message) == (reply.id, asked, answer("Paris."))
     assert kept.reply == ReplyMetadata("small", RESULT.usage, "stop", 1.25, 0.0015)
     assert partials(path) == []
+
+
+@pytest.mark.parametrize(("asked", "kept"), [("small", "small"), ("small-2026-08-07", None), ("", None)])
+def test_a_finished_reply_keeps_the_name_of_the_model_that_was_asked_for(log, path, asked, kept):
+    reply = log.begin_reply(parent=log.message(question("Hi"), parent=None))
+    reply.finish(answer("Paris."), replace(RESULT, model="small-2026-08-07", requested_model=asked))
+    assert replayed(path).path()[-1].reply.requested_model == kept
 
 
 def test_text_that_keeps_coming_is_written_within_a_second(log, path, runtime):

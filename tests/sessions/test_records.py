@@ -103,6 +103,17 @@ def test_what_an_answer_cites_stands_behind_the_rest_and_only_where_there_is_som
     assert reread(record).reply.sources == (url, file)
 
 
+def test_a_reply_says_which_model_was_asked_only_if_that_is_another_name():
+    dated = ReplyMetadata("small-2026-08-07", requested_model="small")
+    record = MessageRecord("a", None, AT, answer("Paris."), dated)
+    assert json.loads(encode(record))["requested_model"] == "small"
+    assert reread(record).reply == dated
+    assert dated.shown_model == "small"
+    plain = ReplyMetadata("small")
+    assert "requested_model" not in plain.fields()
+    assert plain.shown_model == "small"
+
+
 @pytest.mark.parametrize(
     "odd",
     [None, 3, {}, [None], [{}], [{"n": 0, "title": "", "url": ""}], [{"n": 10**400, "title": "", "url": ""}],

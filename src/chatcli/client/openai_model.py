@@ -170,6 +170,7 @@ class OpenAIModel:
             *(of.finish_reason[:_LONGEST_NAME], model, of.usage, of.cost_usd, of.cached, reply, of.sources),
             call_id=call_id,
             request_id=request_id,
+            requested_model=request.model,
         )
 
     def _is_streamed(self, request: Request) -> bool:

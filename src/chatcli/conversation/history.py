@@ -273,6 +273,7 @@ class RunningTurn:
             sources=done.sources if done else (),
             call_id=done.call_id if done else getattr(self.error, "call_id", ""),
             request_id=done.request_id if done else getattr(self.error, "request_id", None),
+            requested_model=(done and done.requested_model) or self._model,
         )
 
     def _note_first_delta(self) -> None:

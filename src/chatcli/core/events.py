@@ -189,6 +189,7 @@ class Completion:
     ``message`` is the whole reply; it does not count in comparisons, as its text was in the deltas, and neither do the ids.
     ``cost_usd`` is the cost the endpoint reports. ``answers`` is the number of whole answers it took: 2 if the
     first did not fit the schema. ``call_id`` is the id of the call in chatcli's logs, ``request_id`` the provider's.
+    ``model`` is the one the endpoint reports, such as a dated version of the ``requested_model``.
     """
 
     finish_reason: str
@@ -201,6 +202,7 @@ class Completion:
     answers: int = 1
     call_id: str = field(default="", compare=False)
     request_id: str | None = field(default=None, compare=False)
+    requested_model: str = field(default="", compare=False)
 
 
 @frozen
@@ -209,8 +211,9 @@ class TurnResult:
 
     ``text`` is the whole answer or, after a failure, the part received. ``latency_s`` runs from the request
     to the end, ``ttft_s`` to the first delta. ``cost_usd`` is ``None`` where the price is unknown. ``data`` is the
-    value of an answer that fits its schema. ``call_id`` and ``request_id`` are those of its last call, as in ``Completion``.
-    ``earlier_tokens`` are those of ``usage`` that came out before the answer began, when its long question was read in parts.
+    value of an answer that fits its schema. ``call_id``, ``request_id`` and ``requested_model`` are those of its last call, as
+    in ``Completion``. ``earlier_tokens`` are those of ``usage`` that came out before the answer began, when its long question
+    was read in parts.
     """
 
     text: str
@@ -231,6 +234,7 @@ class TurnResult:
     call_id: str = ""
     request_id: str | None = None
     earlier_tokens: int = 0
+    requested_model: str = field(default="", compare=False)
 
 
 @frozen

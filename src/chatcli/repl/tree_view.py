@@ -87,7 +87,7 @@ def _spoken_words(exchange: Exchange) -> str:
     asked = f"Question: {words_alone(beginning_of(exchange.question.message, _PREVIEW_CHARACTERS))}"
     if exchange.answer is None:
         return f"{asked} No answer."
-    model = exchange.answer.reply.model if exchange.answer.reply else None
+    model = exchange.answer.reply.shown_model if exchange.answer.reply else None
     by = f" by {model}" if model else ""
     prose = _CODE_OR_TABLE.split(exchange.answer.message.text, maxsplit=1)[0]
     begun = _LINE_MARKS.sub("", prose[: 10 * _PREVIEW_CHARACTERS])
@@ -102,7 +102,7 @@ def _words(exchange: Exchange, columns: int) -> str:
     # Both are shown if there is room.
     room = max(12, columns // 2 - 8)
     shown = asked if columns < _NARROW_COLUMNS else shortened(asked, room)
-    model = exchange.answer.reply.model if exchange.answer.reply else None
+    model = exchange.answer.reply.shown_model if exchange.answer.reply else None
     by = f" [{model}]" if model and columns >= _NARROW_COLUMNS else ""
     return f"{shown} → {beginning_of(exchange.answer.message, _PREVIEW_CHARACTERS)}{by}"
 

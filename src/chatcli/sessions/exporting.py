@@ -175,15 +175,15 @@ def _facts(records: list[MessageRecord]) -> Iterator[tuple[str, str]]:
     if times:
         first, last = _moment(times[0]), _moment(times[-1])
         yield "When", first if first == last else f"{first} to {last}"
-    models = dict.fromkeys(record.reply.model for record in records if record.reply and record.reply.model)
-    if models:
-        yield "Model" if len(models) == 1 else "Models", ", ".join(map(str, models))
+    models = dict.fromkeys(record.reply.shown_model for record in records if record.reply)
+    if names := [name for name in models if name]:
+        yield "Model" if len(names) == 1 else "Models", ", ".join(names)
 
 
 def _turn(record: MessageRecord, redact: Callable[[str], str], *facts: str) -> TranscriptTurn:
     remarks = [_moment(record.at)]
-    if record.reply and record.reply.model:
-        remarks.append(redact(record.reply.model))
+    if record.reply and (model := record.reply.shown_model):
+        remarks.append(redact(model))
     if record.reply and record.reply.finish_reason in _ENDS:
         remarks.append(_ENDS[record.reply.finish_reason])
     if record.message.refusal is not None:

@@ -195,6 +195,7 @@ class SessionLog:
             result.latency_s,
             result.cost_usd,
             result.sources,
+            None if result.requested_model in {"", result.model} else result.requested_model,
         )
         self._keep(MessageRecord(reply_id, parent, self._now(), message, metadata))
         self._open_replies.pop(reply_id, None)

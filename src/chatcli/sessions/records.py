@@ -7,6 +7,7 @@
     {"type":"message","id","parent","at","message":{"role","parts":[...]}}      the message as core/codec.py writes it
         and for a reply: "model", "usage", "finish_reason", "latency_s", "cost_usd"
         and where it cites any: "sources":[{"n","title","url"|"path"}]
+        and where another name of the model was asked for: "requested_model"
     {"type":"partial","id","parent","at","text"}
     {"type":"mark","id","parent","at","kind","value"}
         and for a model: "endpoint"
@@ -110,7 +111,10 @@ class HeaderRecord(_AsRead):
 
 @frozen
 class ReplyMetadata:
-    """Metadata of a reply; ``None`` where unknown."""
+    """Metadata of a reply; ``None`` where unknown.
+
+    ``model`` is the one that the endpoint reported, ``requested_model`` what was asked for, if that is another name.
+    """
 
     model: str | None = None
     usage: Usage | None = None
@@ -118,16 +122,24 @@ class ReplyMetadata:
     latency_s: float | None = None
     cost_usd: float | None = None
     sources: tuple[CitedSource, ...] = ()
+    requested_model: str | None = None
+
+    @property
+    def shown_model(self) -> str | None:
+        """The model under the name by which a person can ask it again."""
+        return self.requested_model or self.model
 
     def fields(self) -> dict[str, Any]:
-        own = {
+        own: dict[str, Any] = {
             "model": self.model,
             "usage": None if self.usage is None else usage_fields(self.usage),
             "finish_reason": self.finish_reason,
             "latency_s": self.latency_s,
             "cost_usd": self.cost_usd,
         }
-        return own | {"sources": [source_fields(source) for source in self.sources]} if self.sources else own
+        if self.sources:
+            own["sources"] = [source_fields(source) for source in self.sources]
+        return own if self.requested_model is None else own | {"requested_model": self.requested_model}
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> ReplyMetadata | None:
@@ -144,6 +156,7 @@ class ReplyMetadata:
             optional_number(fields.get("latency_s")),
             optional_number(fields.get("cost_usd")),
             tuple(read_sources(fields.get("sources"))),
+            optional_text(fields.get("requested_model")),
         )
 
 
@@ -418,6 +431,7 @@ def _has_sound_metadata(fields: Mapping[str, Any]) -> bool:
     return (
         _is_text_or_none(fields.get("parent"))
         and _is_text_or_none(fields.get("model"))
+        and _is_text_or_none(fields.get("requested_model"))
         and _is_text_or_none(fields.get("finish_reason"))
         and (usage is None or isinstance(usage, dict))
         and isinstance(fields.get("sources", []), list | None)

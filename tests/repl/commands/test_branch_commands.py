@@ -36,6 +36,18 @@ async def test_an_edited_question_is_asked_in_place_of_the_old_and_flipped_back(
         await repl.connection.close()
 
 
+async def test_a_model_is_called_as_it_was_asked_for_where_a_dated_version_answers(start_repl):  # noqa: F811
+    dated = [Answer(event_stream(text, model="small-2026-08-07")) for text in ("Paris.", "Lutetia.")]
+    async with serving(*dated) as server:
+        repl = start_repl(server, context_window=4096)
+        await output_of(repl, "France?", "/retry")
+        assert "answer 1 of 2 to question 1 · small\n" in await output_of(repl, "/alt") + "\n"
+        tree = await output_of(repl, "/tree")
+        assert "[small]" in tree
+        assert "small-2026" not in tree
+        await repl.connection.close()
+
+
 async def test_an_edit_offers_the_own_words_and_goes_further_back_each_time(start_repl):  # noqa: F811
     async with serving(PARIS, MADRID) as server:
         repl = start_repl(server, context_window=4096)

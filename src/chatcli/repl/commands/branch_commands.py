@@ -138,7 +138,7 @@ def _choosing(argument: str) -> Callable[[Alternatives], int]:
 
 def _model_of(exchange: Exchange) -> str:
     reply = exchange.answer.reply if exchange.answer else None
-    return (reply and reply.model) or ""
+    return (reply and reply.shown_model) or ""
 
 
 async def _alternatives(repl: ReplSession) -> Iterable[Choice]:

@@ -144,7 +144,7 @@ def _say_what_goes_on(repl: ReplSession, asked: Mapping[str | None, str]) -> Non
 
 def _model_of(exchange: Exchange) -> str:
     reply = exchange.answer.reply if exchange.answer else None
-    return (reply and reply.model) or "unanswered"
+    return (reply and reply.shown_model) or "unanswered"
 
 
 async def _diff(repl: ReplSession, argument: str) -> None:
