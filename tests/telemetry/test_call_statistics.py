@@ -375,3 +375,32 @@ def test_a_process_killed_while_it_adds_up_leaves_the_report_as_it_is(store, tmp
         made = report(store, NOON - WEEK, NOON, grouped_by="day", zone=UTC, now=NOON)
         assert made.total == counted(calls)
         assert dict(made.groups) == grouped(calls, "day")
+
+
+class CountingStore(CallStore):
+    """Counts what is read of it."""
+
+    reads = 0
+
+    def outcomes(self, period):
+        self.reads += 1
+        return super().outcomes(period)
+
+    def slices_and_outcomes(self, period):
+        self.reads += 1
+        return super().slices_and_outcomes(period)
+
+
+@pytest.mark.parametrize("grouped_by", ["model", "day", "hour"])
+@pytest.mark.parametrize("zone", [UTC, ZoneInfo("Asia/Kathmandu")], ids=str)
+def test_a_report_of_decades_reads_only_the_days_that_have_calls(tmp_path, grouped_by, zone):
+    with closing(CountingStore(tmp_path / FILE_NAME)) as store:
+        store.append(
+            [a_call(at_s) for at_s in (NOON_S - 20 * 365 * 24 * HOUR_S, NOON_S - HOUR_S, NOON_S - 60)]
+        )
+        found = report(store, NOON - timedelta(days=36_500), NOON, grouped_by=grouped_by, zone=zone, now=NOON)
+        assert store.reads <= 3 * 24
+    assert found.total.calls == 3
+    assert len(found.slots) == 20 * 365 + 1
+    assert sum(group.figures.calls for group in found.groups) == 3
+    assert sum(slot.figures.calls for slot in found.slots) == 3

@@ -61,17 +61,22 @@ def report(
     grouping = _Grouping(grouped_by, zone)
     slots = _Timeline()
     total = Tally()
+    gaps = _Gaps(store)
     parts = pieces(
         since_us,
         until_us,
         zone,
         closed_before_us=now_us - LATE_US,
         is_hourly=is_hourly or grouped_by == "hour",
+        # Only where each hour has a slot do those of a day without calls count.
+        is_empty=(lambda _day: False) if is_hourly else gaps.have,
     )
     reader = _CallReader(store, {name: wanted for name, wanted in names.items() if wanted is not None})
     for period, day_us, hour_us in parts:
-        by_kind, by_outcome = reader.calls(period, has_names=grouping.has_names)
         slot = slots.at(hour_us if is_hourly else day_us)
+        if gaps.have(period):
+            continue
+        by_kind, by_outcome = reader.calls(period, has_names=grouping.has_names)
         for kind, calls in by_outcome:
             total.add(kind, calls)
             slot.add(kind, calls)
@@ -100,6 +105,23 @@ def keep_sums(store: CallStore, now: datetime, *, days: int = 8, zone: tzinfo | 
         ):
             if period.is_closed:
                 store.keep(period)
+
+
+class _Gaps:
+    """The times without calls, for periods in order: a call of decades ago leaves many days that need not be read."""
+
+    def __init__(self, store: CallStore) -> None:
+        self._store = store
+        self._known_from_us = 0
+        self._next_us: int | None = -1
+
+    def have(self, period: Period) -> bool:
+        """Return whether a period has no calls."""
+        is_past = self._next_us is not None and self._next_us < period.start_us
+        if is_past or period.start_us < self._known_from_us:
+            self._known_from_us = period.start_us
+            self._next_us = self._store.next_us(period.start_us)
+        return self._next_us is None or self._next_us >= period.end_us
 
 
 class _CallReader:

@@ -129,6 +129,14 @@ class CallStore:
             None if first is None else tuple(min(max(at_us, 0), LATEST_US) / 1e6 for at_us in (first, last))
         )
 
+    def next_us(self, from_us: int) -> int | None:
+        """Return when the first call from ``from_us`` on began, in microseconds; ``None`` if there is none."""
+        with self._database.reading() as connection:
+            (at_us,) = connection.execute(
+                "SELECT min(at_us) FROM calls WHERE at_us >= ?", (from_us,)
+            ).fetchone()
+        return None if at_us is None else int(at_us)
+
     def kinds(self) -> Mapping[int, CallKind]:
         """Return the kinds of calls by their numbers."""
         with self._database.reading() as connection:

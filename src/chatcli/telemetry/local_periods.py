@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from chatcli.telemetry.call_store import Period
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import tzinfo
 
 _SECOND_US: Final = 10**6
@@ -32,10 +32,24 @@ def local(at_us: int, zone: tzinfo | None) -> datetime:
 
 
 def pieces(
-    since_us: int, until_us: int, zone: tzinfo | None, *, closed_before_us: int, is_hourly: bool
+    since_us: int,
+    until_us: int,
+    zone: tzinfo | None,
+    *,
+    closed_before_us: int,
+    is_hourly: bool,
+    is_empty: Callable[[Period], bool] = lambda _day: False,
 ) -> Iterator[Piece]:
-    """Yield the parts of a period in order: whole days where they are closed, else hours; with ``is_hourly`` all hours."""
+    """Yield the parts of a period in order: whole days where they are closed, else hours; with ``is_hourly`` all hours.
+
+    A day that ``is_empty`` is not divided.
+    """
     for day in _days(since_us, until_us, zone):
+        if is_empty(day):
+            yield Piece(
+                Period(max(day.start_us, since_us), min(day.end_us, until_us)), day.start_us, day.start_us
+            )
+            continue
         is_whole = since_us <= day.start_us and day.end_us <= min(until_us, closed_before_us)
         if is_whole and not is_hourly:
             yield Piece(day._replace(is_closed=True), day.start_us, day.start_us)
