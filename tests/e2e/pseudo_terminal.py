@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pyte
+from wcwidth import wcwidth
 
 from e2e.fork_server import can_be_forked, fork_server
 from e2e.program import command
@@ -29,6 +30,7 @@ COLUMNS, LINES = 80, 24
 CTRL_C, CTRL_D = "\x03", "\x04"
 
 _PATIENCE_S = 20
+_FIRST_WIDE = "\u1100"
 # The terminal sends Ctrl-C to the program itself.
 _BECOME_FOREGROUND = (
     "import fcntl, os, sys, termios\n"
@@ -71,6 +73,7 @@ class PseudoTerminal:
         self._is_job = is_job
         self._screen = pyte.HistoryScreen(columns, lines, history=20_000, ratio=0.01)
         self._stream = pyte.ByteStream(self._screen)
+        self._shown: str | None = None
 
     @property
     def attributes(self) -> list[object]:
@@ -98,11 +101,16 @@ class PseudoTerminal:
     def forget(self) -> None:
         """Clear the emulated screen, to see what is drawn from here on."""
         self._screen.reset()
+        self._shown = None
 
     @property
     def shown(self) -> str:
         """The lines on the screen, without trailing blanks and empty lines below."""
-        return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
+        if self._shown is None:
+            self._shown = "\n".join(
+                _row(self._screen, number) for number in range(self._screen.lines)
+            ).rstrip()
+        return self._shown
 
     @property
     def everything(self) -> list[str]:
@@ -169,7 +177,19 @@ class PseudoTerminal:
             return False
         self.received += content
         self._stream.feed(content)
+        self._shown = None
         return bool(content)
+
+
+def _row(screen: pyte.Screen, number: int) -> str:
+    """Return a line without trailing blanks, as ``screen.display`` has it, which measures every cell."""
+    cells = [" "] * screen.columns
+    for column, character in screen.buffer[number].items():
+        if column < screen.columns:
+            cells[column] = character.data
+    row = "".join(cells).rstrip()
+    is_wide = any(wcwidth(character) == 2 for character in set(row) if character >= _FIRST_WIDE)
+    return screen.display[number].rstrip() if is_wide else row
 
 
 @contextmanager
