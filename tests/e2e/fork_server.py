@@ -28,6 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Literal, Self
 
+from chatcli.conversation.counting import O200K_BASE, load_encoding
 from chatcli.core.frozen import _init_of, _late_init
 from chatcli.core.lazy_imports import import_packages_on_first_use
 from chatcli.text.lazy_pattern import _LazyPattern
@@ -287,6 +288,7 @@ def _serve(address: str) -> int:
     for name in _PRELOADED:
         importlib.import_module(name)
     _compile_ahead()
+    load_encoding(O200K_BASE)
     gc.collect()
     gc.freeze()  # a search for garbage in a run would copy all of it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that wait for a run
