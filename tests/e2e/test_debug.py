@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 import pytest
 
-from e2e.program import NO_BYTECODE
 from scripted_server import Answer, event_stream, json_answer, raw, serving_in_thread
 
 BODY = "Ab3dEf6hIj9lMn2pQr5tUv8xYz1aBc4d"
@@ -52,9 +51,7 @@ ANSWERS |= {
 @pytest.mark.parametrize("name", ANSWERS)
 def test_debug_shows_no_key_and_nothing_unsanitized(program, name):
     with serving_in_thread(ANSWERS[name]) as server:
-        done = program.run(
-            *("--debug", "Hi"), server=server, CHATCLI_API_KEY=KEY, CHATCLI_RETRIES="0", **NO_BYTECODE
-        )
+        done = program.run(*("--debug", "Hi"), server=server, CHATCLI_API_KEY=KEY, CHATCLI_RETRIES="0")
     assert done.exit_code not in {0, 1}
     assert "Traceback" in done.stderr
     assert leaks(done.stderr) == []
@@ -131,9 +128,7 @@ def test_no_way_out_shows_a_key_however_the_server_spells_it(program, arguments,
     head = f"HTTP/1.1 {status} {ENCODED['percent']}\r\nx-request-id: {SIGNED_KEY}\r\nconnection: close\r\n"
     answer = raw(f"{head}retry-after: 0\r\ncontent-length: {len(content)}\r\n\r\n".encode(), content)
     with serving_in_thread(*[answer] * 4) as server:
-        done = program.run(
-            *arguments, server=server, CHATCLI_API_KEY=SIGNED_KEY, CHATCLI_RETRIES="1", **NO_BYTECODE
-        )
+        done = program.run(*arguments, server=server, CHATCLI_API_KEY=SIGNED_KEY, CHATCLI_RETRIES="1")
     assert done.exit_code in {4, 6, 13}
     shown = f"{done.stdout}{done.stderr}".lower()
     assert "[key]" in shown
