@@ -139,29 +139,30 @@ async def test_closing_stops_a_stream_nobody_is_reading_just_now():
             await anext(events)
 
 
-@pytest.mark.parametrize("keep", ["events, opened", "opened, events", "events"])
-def test_a_stream_that_is_kept_until_the_loop_ends_says_nothing(keep):
+def test_a_stream_that_is_kept_until_the_loop_ends_says_nothing_whatever_is_kept_with_it():
     script = f"""
 import asyncio, sys
 sys.path[:0] = {sys.path!r}
 import chatcli
 from scripted_server import HOLD, Answer, serving_in_thread, text_events
 kept = []
-async def main(url):
+async def main(url, keep):
     opened = chatcli.open_chat(model="small", base_url=url, settings={{"context_window": 4096}})
     chat = await opened.__aenter__()
     events = chat.stream("one")
-    kept.append(({keep}, chat))
+    kept.append((keep(opened, events), chat))
     async for event in events:
         if isinstance(event, chatcli.TextDelta):
             break
 with serving_in_thread(Answer([*text_events("Pa"), HOLD])) as server:
-    asyncio.run(main(server.base_url))
+    for keep in (lambda *both: both[::-1], lambda *both: both, lambda opened, events: events):
+        asyncio.run(main(server.base_url, keep))
+print(len(kept))
 """
     ended = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
     )
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "3\n", "")
 
 
 async def test_a_question_that_failed_is_in_no_later_request():
