@@ -21,3 +21,7 @@ EXAMPLES = [
     Example(each["example"], each["section"], each["markdown"], each["html"])
     for each in json.loads(Path(__file__).with_name("commonmark-0.31.2.json").read_text("utf-8"))
 ]
+SECTIONS = {
+    section: [example for example in EXAMPLES if example.section == section]
+    for section in dict.fromkeys(example.section for example in EXAMPLES)
+}

@@ -22,7 +22,7 @@ from chatcli.render.markdown.blocks import (
 )
 from chatcli.render.markdown.parser import DEEPEST, FIRST_ROWS
 from render.markdown.html import html_of
-from render.markdown.specification import EXAMPLES
+from render.markdown.specification import SECTIONS
 
 
 def emitted(*chunks):
@@ -39,10 +39,11 @@ def html(*chunks):
     return html_of([*blocks, *stream.finish()], references)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=str)
-def test_every_example_matches_the_specification(example):
-    assert html(example.markdown) == example.html
-    assert html(*example.markdown) == example.html
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_example_matches_the_specification(section):
+    for example in SECTIONS[section]:
+        assert (example, html(example.markdown)) == (example, example.html)
+        assert (example, html(*example.markdown)) == (example, example.html)
 
 
 MARKS = (
