@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from wcwidth import width
 
@@ -43,6 +43,8 @@ class TestHoweverTheTextIsCut:
     def test_any_text_ends_up_the_same(self, text, columns, ends):
         assert in_chunks(cut(text, ends), columns) == rendered(text, COLORED, columns)
 
+    # Eleven thousand characters are drawn twice for each.
+    @settings(max_examples=10 if settings.default.derandomize else settings.default.max_examples)
     @given(WIDTHS, st.lists(st.integers(0, len(LONG)), max_size=60))
     def test_a_long_answer_ends_up_the_same(self, columns, ends):
         assert in_chunks(cut(LONG, ends), columns) == rendered(LONG, COLORED, columns)
