@@ -8,9 +8,9 @@ then. So the emitted blocks depend on the text alone, not on how it was cut.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from chatcli.core.frozen import frozen
 from chatcli.render.markdown.blocks import Block, ListKind, ListStart, texts_of
 from chatcli.render.markdown.cutting import cut_at
 from chatcli.render.markdown.open_ends import is_beginning, table_lines, with_end_closed
@@ -29,7 +29,7 @@ LOOK_AHEAD_LINES: Final = 12
 _LONGEST_DRAWN: Final = 4 * LOOK_AHEAD_CHARACTERS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Waiting:
     block: Block
     characters: int

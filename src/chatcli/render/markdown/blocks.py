@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, TypeAlias
+
+from chatcli.core.frozen import frozen, mutable
 
 if TYPE_CHECKING:
     from chatcli.render.markdown.syntax import Alignment
 
 
-@dataclass(slots=True, eq=False)
+@mutable
 class ListKind:
     """The common properties of the items of one list. ``is_loose`` is final once ``is_decided``."""
 
@@ -19,27 +21,27 @@ class ListKind:
     is_decided: bool = field(default=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QuoteStart:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListStart:
     kind: ListKind
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ItemStart:
     number: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class End:
     """The end of the innermost quote, list or item."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Paragraph:
     """A paragraph, or one part of a very long one: ``continues`` if another part follows.
 
@@ -53,47 +55,47 @@ class Paragraph:
     word_after: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Heading:
     level: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CodeStart:
     """The start of a code block. ``info`` is the fence's info string, ``None`` for indented code."""
 
     info: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HtmlStart:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FormulaStart:
     """The start of a display formula; its lines, marks included, follow as ``CodeText``."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CodeText:
     """A line of code, HTML or a formula, without its end."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CodeEnd:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Table:
     """The start of a table. ``header`` and each of ``rows`` have one cell per column."""
 
@@ -102,14 +104,14 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TableRow:
     """A row that follows the emitted start of a table."""
 
     cells: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TableEnd:
     pass
 

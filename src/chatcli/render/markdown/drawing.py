@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from chatcli.core.frozen import frozen
 from chatcli.render.code.highlighter import CodeHighlighter
 from chatcli.render.markdown.blocks import (
     CodeEnd,
@@ -46,7 +47,7 @@ _NARROWEST_TEXT: Final = 12
 _BAR: Final = (Run("│ ", ("quote.bar",)),)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Level:
     """An open quote, list or item.
 
@@ -150,7 +151,8 @@ class Drawing:
     def _draw_paragraph(self, paragraph: Paragraph, columns: int, rows: list[Row]) -> None:
         if self._wrapper is None:
             self._begin(rows)
-            paragraph = replace(paragraph, text=self._without_task(paragraph.text))
+            if (text := self._without_task(paragraph.text)) != paragraph.text:
+                paragraph = replace(paragraph, text=text)
             self._wrapper = Wrapper(self._room(columns))
         full, self._wrapper = self._wrapper.resized(self._room(columns))
         roles: tuple[Role, ...] = ("quote",) if any(level.is_quote for level in self._levels) else ()
@@ -193,7 +195,8 @@ class Drawing:
         around = self._levels[-1]
         if around.has_child and not self._is_tight():
             rows.append(without_ending_blanks([run for level in self._levels for run in level.indent]))
-        self._levels[-1] = replace(around, has_child=True)
+        if not around.has_child:
+            self._levels[-1] = replace(around, has_child=True)
 
     def _is_tight(self) -> bool:
         kinds = [level.kind for level in self._levels[-2:] if level.kind is not None]

@@ -5,9 +5,10 @@ Each can be copied, so that a copy of the parser can be finished for a preview.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Self, TypeAlias
 
+from chatcli.core.frozen import frozen, mutable
 from chatcli.render.markdown.syntax import CODE_INDENT, FENCE, holds_markdown, is_closing_fence
 
 if TYPE_CHECKING:
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
     from chatcli.render.markdown.syntax import Alignment
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Quote:
     def copy(self, _: dict[ListKind, ListKind]) -> Self:
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ItemList:
     kind: ListKind
 
@@ -33,7 +34,7 @@ class ItemList:
         return ItemList(kinds[self.kind])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Item:
     content_indent: int
     is_empty: bool = True
@@ -42,7 +43,7 @@ class Item:
         return self
 
 
-@dataclass(slots=True)
+@mutable
 class ParagraphLines:
     lines: list[str]
     is_cut: bool = False  # a first part has been emitted
@@ -53,7 +54,7 @@ class ParagraphLines:
         return replace(self, lines=list(self.lines))
 
 
-@dataclass(slots=True)
+@mutable
 class Fenced:
     """A fenced code block. If it holds Markdown, ``inner`` are the fences open within it."""
 
@@ -86,7 +87,7 @@ class Fenced:
         return False
 
 
-@dataclass(slots=True)
+@mutable
 class Indented:
     blank_lines: list[str] = field(default_factory=list)  # part of the block if more code follows
 
@@ -94,7 +95,7 @@ class Indented:
         return Indented(list(self.blank_lines))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Html:
     end: re.Pattern[str]
 
@@ -102,7 +103,7 @@ class Html:
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Formula:
     end: re.Pattern[str]
 
@@ -110,7 +111,7 @@ class Formula:
         return self
 
 
-@dataclass(slots=True)
+@mutable
 class Rows:
     """A table. ``rows`` are held back until its start is emitted."""
 

@@ -6,9 +6,9 @@ Sections (§) refer to https://spec.commonmark.org/0.31.2/.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from chatcli.core.frozen import frozen
 from chatcli.text.lazy_pattern import lazy_pattern
 
 Alignment: TypeAlias = Literal["", "left", "center", "right"]
@@ -116,7 +116,7 @@ class Cursor:
         self._column += characters
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Marker:
     """The start of a list item (§5.2): ``kind`` is its bullet, or the delimiter after its ``number``."""
 
