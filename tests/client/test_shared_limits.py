@@ -4,12 +4,13 @@ import asyncio
 import json
 import math
 import threading
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.client.rate_limit import Claim, OwnLimits, Report, Wait
+from chatcli.client.rate_limit import Claim, OwnLimits, RateLimits, Report, Wait
 from chatcli.client.shared_limits import SharedLimits, Ticket, admit, count, leave, refuse, report
 
 MINUTE_S = 60.0
@@ -68,6 +69,16 @@ def process(machine):
 
 def claim(tokens: int = 1, **own: object) -> Claim:
     return Claim(lambda: tokens, "small", OwnLimits(**own))
+
+
+class OpenSharing(NamedTuple):
+    """Shares these limits."""
+
+    limits: SharedLimits
+    is_active: bool = True
+
+    def open(self) -> SharedLimits:
+        return self.limits
 
 
 def ignored(wait: Wait) -> None:
@@ -306,3 +317,27 @@ async def test_the_wait_says_which_limit_it_is_for(machine, process):
     assert {wait.reason for wait in waits} == {"rate limit of 1 requests a minute"}
     assert all(0 < wait.time_s <= MINUTE_S + 0.1 for wait in waits)
     assert not math.isinf(waits[0].time_s)
+
+
+async def test_behind_others_it_says_so_and_looks_ever_more_rarely(machine):
+    urgent = ticket("urgent", priority=0, requests_per_minute=1)
+    is_waiting = True
+
+    def look(who: Ticket) -> bool:
+        return machine.change("endpoint", lambda state, now_s: admit(state, now_s, who)).time_s > 0
+
+    async def sleep(time_s: float) -> None:
+        nonlocal is_waiting
+        await machine.sleep(time_s)
+        is_waiting = is_waiting and look(urgent)
+        reasons.append(limits.reason(asked))
+
+    look(ticket("sent", requests_per_minute=1))
+    assert look(urgent)
+    reasons, limits, behind = [], RateLimits(), SharedLimits(machine, "endpoint", sleep=sleep)
+    asked = Claim(lambda: 1, "small", OwnLimits(priority=2, sharing=OpenSharing(behind)))
+    assert await limits.admit(asked) is not None
+    behind.close()
+    assert not is_waiting
+    assert set(reasons) == {"others go first"}
+    assert len(reasons) < 1.5 * MINUTE_S

@@ -157,11 +157,14 @@ class Claim(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """The wait for a limit; the longest compares as the greatest. The reason is empty behind other requests."""
+    """The wait for a limit; the longest compares as the greatest."""
 
     time_s: float
     reason: str
 
+
+OTHERS_FIRST: Final = "others go first"
+"""The reason of a wait for nothing but one's turn, which takes nobody knows how long."""
 
 _NO_WAIT: Final = Wait(0.0, "")
 
@@ -308,13 +311,15 @@ class RateLimits:
             queue.length -= 1
 
     def _tell(self, queue: _Queue, wait: Wait) -> None:
-        queue.reason, queue.until_s = wait.reason or queue.reason, self._clock() + wait.time_s
+        queue.reason, queue.until_s = wait.reason, self._clock() + wait.time_s
 
     def reason(self, claim: Claim) -> str:
         """Return the reason of the first wait, and how long it still takes."""
         queue = self._queue(claim)
         if not queue.reason:
             return "the rate limits of all programs are looked up"
+        if queue.reason == OTHERS_FIRST:
+            return queue.reason
         return f"{queue.reason} ({max(0, math.ceil(queue.until_s - self._clock()))} s left)"
 
     def held_s(self, claim: Claim, waited_s: float) -> float:

@@ -19,7 +19,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from chatcli.client.rate_limit import Report, Wait
+from chatcli.client.rate_limit import OTHERS_FIRST, Report, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -97,6 +97,7 @@ class SharedLimits:
     async def admit(self, claim: Claim, on_wait: Callable[[Wait], None]) -> SharedAdmission | None:
         """Return when the claim is admitted, ``None`` if the store fails. ``on_wait`` is given each wait."""
         admission = SharedAdmission(self, Ticket.of(claim, self._process))
+        turn_s = _SHORTEST_SLEEP_S
         try:
             while self.failure is None:
                 wait = await self._changed(admission.attempt)
@@ -104,6 +105,9 @@ class SharedLimits:
                     break
                 if wait.time_s <= 0:
                     return admission
+                if wait.reason == OTHERS_FIRST:
+                    # They may wait for a limit that is not one's own, for minutes, and each look changes the store.
+                    wait, turn_s = wait._replace(time_s=turn_s), min(turn_s * 1.5, _LONGEST_SLEEP_S)
                 on_wait(wait)
                 await self._sleep(min(wait.time_s, _LONGEST_SLEEP_S))
         except BaseException:
@@ -248,7 +252,7 @@ def admit(state: dict[str, Any], now_s: float, ticket: Ticket) -> Wait:
         return _NO_WAIT
     entry = {"id": ticket.id, "since": ticket.since_s, "priority": ticket.priority, "model": ticket.model}
     others.append(entry | {"tokens": ticket.tokens, "seen": now_s})
-    return wait if wait.time_s > 0 else Wait(_SHORTEST_SLEEP_S, "")
+    return wait if wait.time_s > 0 else Wait(_SHORTEST_SLEEP_S, OTHERS_FIRST)
 
 
 def leave(state: dict[str, Any], now_s: float, ticket: Ticket) -> None:
