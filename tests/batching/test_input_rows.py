@@ -82,7 +82,7 @@ def test_line_numbers_are_those_of_an_editor():
     table = records_of(b'a,b\n\n1,"2\n3"\n1\n4,5\n', "x.csv")
     assert [(record.line, record.problem) for record in table] == [
         (3, None),
-        (5, "line 5 has 1 fields, the header 2"),
+        (5, "line 5 has 1 field, the header 2"),
         (6, None),
     ]
 

@@ -155,7 +155,7 @@ class InputRecords:
             digest = self._digest("\x1f".join(row.values).encode("utf-8", "surrogateescape"))
             problem = row.problem
             if problem is None and len(row.values) != len(columns):
-                problem = f"has {len(row.values)} fields, the header {len(columns)}"
+                problem = f"has {counted(len(row.values), 'field')}, the header {len(columns)}"
             if problem is None and any(
                 "\udc80" <= letter <= "\udcff" for value in row.values for letter in value
             ):
