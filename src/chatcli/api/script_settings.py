@@ -141,8 +141,9 @@ def call_settings(
             hint="pass api_key= or base_url=, or set OPENAI_API_KEY",
             code="no_key",
         )
-    if "@" in settings.cache:
-        redactor.add_key(password_of(settings.cache) or "")
+    for server in (settings.cache, settings.limits):
+        if "@" in server:
+            redactor.add_key(password_of(server) or "")
     for credential in settings.every_credential:
         redactor.add_source(credential.secret.revealed)
     # The program decides what of it is logged, and where.

@@ -161,7 +161,8 @@ class RedisState:
                         return result
                 time.sleep(random.uniform(0, _REDIS_PAUSE_S))  # noqa: S311 - so that two do not meet again
         except redis.RedisError as error:
-            raise OSError(None, f"Redis: {type(error).__name__}") from error
+            words = str(error).partition("\n")[0]
+            raise OSError(None, f"Redis: {words or type(error).__name__}") from error
         raise OSError(None, "Redis: too many programs change the same state")
 
     def close(self) -> None:
