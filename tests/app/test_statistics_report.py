@@ -139,4 +139,4 @@ class TestWithoutCalls:
 
     def test_telemetry_that_is_off_is_the_reason(self, read):
         _, hint = lines_without_calls(StatisticsQuery(), read([]), is_measured=False)
-        assert hint == "telemetry is off: chatcli config show telemetry tells where"
+        assert hint == "telemetry is off: chatcli config show tells where"

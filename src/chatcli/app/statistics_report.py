@@ -95,7 +95,7 @@ def lines_without_calls(
     at = f"at {query.endpoint} " if query.endpoint else ""
     message = f"no calls {of}{at}{found.period}"
     if not is_measured:
-        return message, "telemetry is off: chatcli config show telemetry tells where"
+        return message, "telemetry is off: chatcli config show tells where"
     if found.last_call is None:
         return message, "none has been measured yet: ask something first"
     if of or at:

@@ -124,7 +124,7 @@ examples:
   chatcli                                     talk in the terminal
   chatcli "What does EADDRINUSE mean?"        one answer
   git diff | chatcli "Review this change"     a prompt, and data from a pipe
-  git diff | chatcli -T review                a template: chatcli templates lists them
+  git diff | chatcli -T review                a template: chatcli templates list
   chatcli -c "And in Python?"                 continue the session used last
   chatcli --resume                            pick a session to continue
   chatcli -s work -f notes.md "Summarize"     a named session, a file attached

@@ -104,7 +104,7 @@ class TemplateStore:
     def find(self, name: str) -> TemplateEntry:
         """Return the template ``name``, a name or a path. Raise ``UsageError`` if there is none."""
         if not name.strip():
-            raise UsageError("no template was named", hint="chatcli templates lists them")
+            raise UsageError("no template was named", hint="chatcli templates list shows the names")
         if _is_path(name):
             path = typed_path(name)
             return TemplateEntry(path.stem, path, is_shipped=False, find=self._called)

@@ -131,7 +131,7 @@ def _warm(options: Namespace, context: RunContext, terminal: Terminal) -> ExitCo
     if not settings.save:
         raise ConfigurationError(
             "what is not saved is not cached",
-            hint="save = false is set; chatcli config show save tells where",
+            hint="save = false is set; chatcli config show tells where",
         )
     warming = Warming(read_questions(_content(options.file, terminal)))
     if not options.concurrency.isdecimal() or not 1 <= int(options.concurrency) <= _MOST_AT_ONCE:
