@@ -14,7 +14,7 @@ from chatcli.client.endpoint import Endpoint
 from chatcli.core.errors import RequestRefused
 from chatcli.core.events import Completion, TextDelta, Usage
 from chatcli.core.messages import question
-from chatcli.core.request import Parameters
+from chatcli.core.request import Parameters, ResponseFormat
 from chatcli.cost.pricing import Pricing
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionStore
@@ -70,6 +70,19 @@ async def test_turns_are_named_by_their_numbers_in_the_whole_conversation(chat):
     )
     assert seen.free_tokens == seen.budget_tokens - seen.sent_tokens
     assert seen.parts[1].cost_usd == pytest.approx(seen.parts[1].tokens / 1e6)
+
+
+async def test_the_schema_of_the_answer_takes_room_as_soon_as_it_is_set(chat):
+    before, usage = chat.turns.report(), chat.manager.context_usage()
+    chat.turns.response_format = ResponseFormat("it", {}, words="Answer with JSON alone. " * 50)
+    seen = chat.turns.report()
+    part = seen.parts[0]
+    assert (part.kind, part.cost_usd) == ("schema", pytest.approx(part.tokens / 1e6))
+    assert part.tokens > 100
+    assert seen.free_tokens == before.free_tokens - part.tokens
+    assert chat.manager.context_usage().free_tokens == usage.free_tokens - part.tokens
+    chat.turns.response_format = None
+    assert chat.turns.report() == before
 
 
 async def test_refused_questions_are_reported_with_the_reason_and_how_to_ask_them_again(chat):

@@ -404,6 +404,18 @@ def test_a_dry_run_counts_and_sends_nothing(program):
     assert not (program.working_folder / "out.jsonl").exists()
 
 
+def test_a_dry_run_counts_the_schema_that_goes_with_every_row(program):
+    write_rows(program, *prompts(3))
+    (program.config_folder / "config.toml").write_text(PRICED)
+    with serving_in_thread(choose=echo) as server:
+        alone, beside = (
+            json.loads(program.run("batch", "in.jsonl", "--dry-run", *schema, server=server).stdout)
+            for schema in ([], ["--schema", "mood good|bad: how the person who wrote it feels"])
+        )
+    assert beside["input_tokens"] >= alone["input_tokens"] + 3 * 30
+    assert beside["cost_usd"] == beside["input_tokens"]
+
+
 def test_a_reached_budget_leaves_the_rest_for_later(program):
     write_rows(program, *prompts(10))
     (program.config_folder / "config.toml").write_text(PRICED)
@@ -698,6 +710,19 @@ def test_the_providers_batch_api_answers_for_half_the_price(program):
     assert results(program)[0]["cost_usd"] == 3.5
     assert provider.uploads[0][0]["body"]["messages"][0] == {"role": "system", "content": "Be brief."}
     assert "4 of 4 rows" in done.stderr
+
+
+def test_the_schema_of_rows_sent_to_the_provider_counts_for_a_budget(program):
+    provider = BatchProvider()
+    write_rows(program, *prompts(1))
+    (program.config_folder / "config.toml").write_text(PRICED)
+    dear = ("--via", "provider", "--max-tokens", "1", "--max-cost", "12")
+    with serving_in_thread(choose=provider.choose) as server:
+        refused = batch(
+            program, server, *dear, "--schema", "mood good|bad: how the person who wrote it feels"
+        )
+        assert (refused.exit_code, provider.uploads) == (9, []), refused.stderr
+        assert batch(program, server, *dear, "--force").exit_code == 0
 
 
 @posix

@@ -312,7 +312,11 @@ def test_a_cut_answer_that_is_continued_is_checked_whole(program):
 def test_a_dry_run_shows_the_schema(program):
     with serving_in_thread() as server:
         ended = program.run("--schema", "name str", "--dry-run", "Ann", server=server)
-    assert json.loads(ended.stdout)["request"]["response_format"]["type"] == "json_schema"
+    shown = json.loads(ended.stdout)
+    assert shown["request"]["response_format"]["type"] == "json_schema"
+    schema, question = shown["parts"]
+    assert schema["kind"] == "schema"
+    assert shown["sent_tokens"] >= schema["tokens"] + question["tokens"] > 30
 
 
 def test_another_schema_is_another_answer_for_the_cache(program):

@@ -25,7 +25,7 @@ from chatcli.core.events import Usage
 from chatcli.core.messages import system
 from chatcli.cost.budget import Need, Refusal
 from chatcli.cost.ledger import Expense
-from chatcli.cost.request_options import expected_answer_tokens, longest_answer_tokens
+from chatcli.cost.request_options import expected_answer_tokens, longest_answer_tokens, sent_beside
 from chatcli.sessions.log import SessionLog
 from chatcli.sessions.store import SessionStore
 from chatcli.text.frames import INSTRUCTION_MESSAGE
@@ -149,6 +149,7 @@ class _HalfPrice:
         if budget is None or not budget.limits:
             return
         sent = sum(self._count(message.sent_text) for message in request.messages)
+        sent += self._count(_beside_messages(request))
         cost_usd = self._cost_usd(request.model, Usage(sent, expected_answer_tokens(request.parameters)))
         # What is sent is not in flight here: it is answered when this run may have ended.
         total_usd = self._admitted_usd + (cost_usd or 0)
@@ -208,6 +209,7 @@ def _estimate(resolved: ResolvedModel, rows: Iterable[BatchRow]) -> BatchEstimat
             messages.append(INSTRUCTION_MESSAGE)
         sent = (
             sum(count(message.sent_text) + TOKENS_AROUND_MESSAGE for message in messages)
+            + count(_beside_messages(request))
             + TOKENS_TO_OPEN_REPLY
         )
         expected = expected_answer_tokens(request.parameters)
@@ -221,6 +223,12 @@ def _estimate(resolved: ResolvedModel, rows: Iterable[BatchRow]) -> BatchEstimat
             _sum(totals.cost_with_answers_usd, _cost_usd(resolved, request.model, sent, expected)),
         )
     return totals
+
+
+def _beside_messages(request: Request) -> str:
+    """Return what is sent beside the messages and read by the model: the schema of the answer, tools and the like."""
+    form = request.response_format
+    return ("" if form is None else form.words) + sent_beside(request.parameters)
 
 
 _Number = TypeVar("_Number", int, float)

@@ -27,7 +27,7 @@ class ReportedPart:
     """A part of what is sent; ``turn`` is its number in the conversation, from 1, if it is a turn.
 
     ``text`` is its beginning, ``attached`` names the files and web pages attached to it. ``cost_usd`` is the cost of
-    sending it, if the price is known. ``is_suspicious``: something was found in a text of others that it holds.
+    sending it, if the price is known. The part ``schema`` is that of the answer. ``is_suspicious``: something was found in a text of others that it holds.
     ``imported`` is the program its turn was imported from.
     """
 
@@ -106,6 +106,11 @@ def context_report(
         )
         for part in plan.parts
     )
+    if schema_tokens := usage.schema_tokens:
+        parts = (
+            ReportedPart("schema", schema_tokens, "", cost_usd=resolved.about_usd(schema_tokens)),
+            *parts,
+        )
     return ContextReport(
         resolved.model_name,
         resolved.context,

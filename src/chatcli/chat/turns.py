@@ -103,6 +103,7 @@ class Turns:
         if self._model is not None and self._manager is not None:
             self._model = self._model._replace(response_format=wanted)
             self._manager.response_format = wanted
+            self._manager.resume(self._manager.history)  # the schema takes room of the window
 
     @property
     def model_in_use(self) -> ModelInUse:

@@ -164,16 +164,19 @@ def _dry_run(chat: Conversation, settings: Settings, question: Message, context:
     request, plan = chat.manager.prepare(question)
     body = body_to_send(request, chat.turns.connected.endpoint, settings, context, is_turn=True)
     resolved, longest = chat.resolved, longest_answer_tokens(request.parameters)
+    report = chat.turns.report(question=question)
+    schema_tokens = report.tokens_of("schema")
+    sent_tokens = plan.sent_tokens + schema_tokens
     shown = {
         "endpoint": context.redactor.redact(chat.turns.connected.endpoint.base_url),
         # Some gateways take a key in the body.
         "request": {name: "…" if names_key(name) else value for name, value in body.items()},
-        "sent_tokens": plan.sent_tokens,
-        "budget_tokens": plan.budget_tokens,
+        "sent_tokens": sent_tokens,
+        "budget_tokens": plan.budget_tokens + schema_tokens,
         "dropped_turns": plan.dropped_turns,
-        "cost_usd": resolved and resolved.request_usd(plan.sent_tokens),
-        "cost_with_answer_usd": resolved and longest and resolved.request_usd(plan.sent_tokens, longest),
-        **context_data(chat.turns.report(question=question)),
+        "cost_usd": resolved and resolved.request_usd(sent_tokens),
+        "cost_with_answer_usd": resolved and longest and resolved.request_usd(sent_tokens, longest),
+        **context_data(report),
     }
     return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
 

@@ -49,8 +49,8 @@ class Window:
 class ContextUsage:
     """The tokens of the conversation in the window, before the next question.
 
-    ``system_tokens`` includes the instructions and the notes, ``turns_tokens`` the summary of older turns; turns that would not be
-    sent count in neither. ``estimated`` marks counts from before the vocabulary was loaded.
+    ``system_tokens`` includes the instructions, the notes and the ``schema_tokens`` of the answer, ``turns_tokens`` the summary of
+    older turns; turns that would not be sent count in neither. ``estimated`` marks counts from before the vocabulary was loaded.
     """
 
     window_tokens: int
@@ -58,6 +58,7 @@ class ContextUsage:
     system_tokens: int
     turns_tokens: int
     estimated: bool = False
+    schema_tokens: int = 0
 
     @property
     def free_tokens(self) -> int:
@@ -75,7 +76,16 @@ def too_long(needed_tokens: int, question_tokens: int, budget_tokens: int) -> In
 
 
 PartKind: TypeAlias = Literal[
-    "instructions", "system", "note", "framing", "summary", "pinned", "retrieved", "turn", "question"
+    "instructions",
+    "system",
+    "note",
+    "framing",
+    "schema",
+    "summary",
+    "pinned",
+    "retrieved",
+    "turn",
+    "question",
 ]
 
 NOT_FITTING: Final = "does not fit"

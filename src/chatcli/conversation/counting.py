@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from chatcli.core.messages import Message
     from chatcli.core.ports import TokenCounter
+    from chatcli.core.request import ResponseFormat
 
 
 # OpenAI's chat format spends three tokens around each message and one on its role, and three more to open the
@@ -240,6 +241,10 @@ class MessageTokens:
     def estimate_text(self, text: str) -> int:
         """Return the tokens of an answer: counted if that is quick, else estimated."""
         return (self.counter if self.counter.loaded else EstimatingCounter()).count(text)
+
+    def of_form(self, form: ResponseFormat | None) -> int:
+        """Return about how many tokens the schema of an answer takes: each endpoint writes it in its own way."""
+        return 0 if form is None else self.estimate_text(form.words)
 
     @property
     def estimates(self) -> MessageTokens:

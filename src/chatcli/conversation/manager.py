@@ -63,9 +63,8 @@ _COUNTED_AT_ONCE_BYTES = 100_000
 class ConversationManager:
     """Holds the conversation, fits it into the model's window, and stores both sides of a turn.
 
-    ``history`` is the conversation so far; ``journal`` stores new messages. ``strategy`` chooses the context
-    for ``window``. ``screen`` checks what is sent and answered. ``clock`` counts seconds. ``response_format`` is the
-    form of the answers from here on.
+    ``history`` is the conversation so far; ``journal`` stores new messages. ``strategy`` chooses the context for
+    ``window``. ``screen`` checks what is sent and answered. ``clock`` counts seconds. ``response_format`` is that of answers.
     """
 
     def __init__(
@@ -100,8 +99,7 @@ class ConversationManager:
     @property
     def _budget_tokens(self) -> int:
         """The tokens that messages may take beside the schema of the answer."""
-        form = self.response_format
-        return self._window.budget_tokens - (0 if form is None else self._tokens.estimate_text(form.words))
+        return self._window.budget_tokens - self._tokens.of_form(self.response_format)
 
     def resume(self, history: History) -> None:
         """Continue from another history, as after undo; the caller has stored the change."""
@@ -348,11 +346,13 @@ class ConversationManager:
         tokens: Counter[str] = Counter()
         for part in plan.parts:
             tokens[part.kind] += part.tokens
-        system_tokens = sum(tokens[kind] for kind in ("instructions", "system", "note", "framing"))
+        tokens["schema"] = self._tokens.of_form(self.response_format)
+        system_tokens = sum(tokens[kind] for kind in ("instructions", "system", "note", "framing", "schema"))
         return ContextUsage(
             window_tokens=self._window.tokens,
-            budget_tokens=self._budget_tokens,
+            budget_tokens=self._window.budget_tokens,
             system_tokens=system_tokens,
+            schema_tokens=tokens["schema"],
             turns_tokens=tokens.total() - system_tokens - tokens["question"],
             estimated=plan.estimated,
         )
@@ -375,6 +375,7 @@ class ConversationManager:
             return result
         sent, written, again = turn.sent_tokens, self._tokens.estimate_text(turn.text), done.answers - 1
         if sent is not None:
+            sent += self._tokens.of_form(self.response_format)
             sent += again * (sent + written)  # what did not fit its schema was sent back
         return replace(result, usage=result.usage.filled(Usage(sent, written * done.answers)))
 

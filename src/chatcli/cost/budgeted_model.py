@@ -213,11 +213,11 @@ class BudgetedModel:
 
     def _input_tokens(self, request: Request) -> int:
         counted = sum(self._count(message.sent_text) for message in request.messages)
-        if request.tools or request.response_format is not None:
-            form = request.response_format
-            counted += self._count(json.dumps([request.tools, form and [form.name, form.schema]]))
         by_vocabulary = (request.counted_tokens or 0) * (1 + self._share(request.model))
         beside = sent_beside(request.parameters)
+        if request.tools or request.response_format is not None:
+            form = request.response_format
+            beside += json.dumps([request.tools, form and [form.name, form.schema]])
         return max(counted, ceil(by_vocabulary)) + (self._count(beside) if beside else 0)
 
     def _settled(self, completion: Completion, answer: _PaidAnswer) -> tuple[Completion, tuple[Notice, ...]]:

@@ -27,6 +27,7 @@ _SIGNS: Final[dict[str, tuple[str, Role]]] = {
     "system": ("S", "code.name"),
     "note": ("N", "code.string"),
     "framing": ("D", "code.comment"),
+    "schema": ("J", "code.attribute"),
     "pinned": ("P", "code.keyword"),
     "summary": ("=", "code.type"),
     "retrieved": ("R", "math"),
@@ -143,6 +144,7 @@ _OWN_ROWS: Final[tuple[tuple[PartKind, str], ...]] = (
     ("system", "system prompt"),
     ("note", "notes"),
     ("framing", "rule for attached text"),
+    ("schema", "schema of the answer"),
     ("summary", "summary"),
 )
 _COMPARED: Final[tuple[tuple[PartKind, str], ...]] = (
