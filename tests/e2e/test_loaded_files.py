@@ -50,6 +50,17 @@ def test_a_script_goes_on_with_the_schema_of_its_conversation(program):
     assert bodies[0]["response_format"] == bodies[1]["response_format"]
 
 
+def test_a_script_sends_nothing_that_may_pass_its_limit(program):
+    write(program, "a.txt", "One?\nTwo?\n")
+    with serving_in_thread(FINE) as server:
+        unknown = program.run("--load", "a.txt", "--max-cost", "1", server=server, stdin="")
+        (program.config_folder / "config.toml").write_text('[prices."small"]\ninput = 1e6\noutput = 1e6\n')
+        reached = program.run("--load", "a.txt", "--max-cost", "1", server=server, stdin="")
+    assert (unknown.exit_code, reached.exit_code, asked(server)) == (9, 9, [])
+    assert "the price of small at 127.0.0.1" in unknown.stderr
+    assert "budget reached" in reached.stderr
+
+
 def test_a_script_ends_at_the_first_error_with_its_code(program):
     write(program, "a.txt", "One?\nTwo?\n")
     with serving_in_thread(REFUSED) as server:

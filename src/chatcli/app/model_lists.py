@@ -10,7 +10,7 @@ from chatcli.core.errors import EndpointError, UsageError
 from chatcli.storage.cache import JsonFileCache
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from chatcli.client.catalog import OfferedModel
@@ -78,8 +78,13 @@ async def refuse_part(name: str, entry: PoolEntry, lists: ModelLists) -> None:
         return
     found = candidates(name, [model.id for model in offered])
     if found and not any(model.owner in _ANSWERING_TO_ANY_NAME for model in offered):
-        raise UsageError(
-            f"{endpoint.host} lists no model {name}, but {listing(found)}",
-            hint="give a whole name, or an alias from [aliases] in config.toml",
-            code="part_of_a_name",
-        )
+        raise part_of_a_name(name, found, endpoint.host)
+
+
+def part_of_a_name(name: str, found: Sequence[str], host: str) -> UsageError:
+    """Return the error for a ``name`` in a script that is only a part of those ``found`` at ``host``."""
+    return UsageError(
+        f"{host} lists no model {name}, but {listing(found)}",
+        hint="give a whole name, or an alias from [aliases] in config.toml",
+        code="part_of_a_name",
+    )

@@ -62,7 +62,7 @@ def open_repl(
             draws=frontend.draws,
             opened=frontend.refresh,
             counting=lambda: repl.between_turns.prefill(repl.chat),
-            approve=lambda question: repl.approves(question),  # noqa: PLW0108 - made here
+            approve=(lambda question: repl.approves(question)) if frontend.can_ask else None,  # noqa: PLW0108 - made here
         ),
         theme=theme,
         run_command=_run_command,

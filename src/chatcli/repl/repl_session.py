@@ -95,7 +95,7 @@ class ReplSession:
         self.failure: ChatcliError | None = None
         """The error of the submission in hand."""
         self.is_unsent = False
-        """Whether its question was not sent."""
+        """Whether its question was not sent, or something else in it was declined."""
         self.follow_up: Callable[[], Awaitable[None]] | None = None
         """What is to be done once the submission in hand is."""
         self.loading: list[Path] = []

@@ -94,8 +94,27 @@ async def test_where_nothing_is_chosen_nothing_changes_and_nothing_is_asked(repl
         await repl.take("Hi")
         await repl.take(line)
         assert repl.chat.turns.connected.model_name == "small"
+        assert not repl.was_completed
         if line.startswith("/model"):
             assert repl.frontend.drafted == line
+        await repl.connection.close()
+    assert asked(server) == ["small"]
+
+
+@pytest.mark.parametrize(
+    "line", ["/model sonn", "/model claude", "/model sonn Why?", "/retry sonn", "/compare sonn Hi"]
+)
+async def test_a_script_is_refused_a_part_of_a_name(repl_with, line):
+    async with serving(choose=answer) as server:
+        repl = repl_with(server)
+        repl.frontend.can_ask = False
+        await repl.take("Hi")
+        await repl.take(line)
+        assert repl.failure.code == "part_of_a_name"
+        assert "lists no model" in repl.failure.message
+        assert "vendor/claude-sonnet-4.5" in repl.failure.message
+        await repl.take("/model fast")
+        assert repl.chat.turns.connected.model_name == "gpt-5-mini"
         await repl.connection.close()
     assert asked(server) == ["small"]
 

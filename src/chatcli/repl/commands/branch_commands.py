@@ -66,9 +66,11 @@ async def _allowed(
     resolved: ResolvedModel | None = None,
 ) -> Message | None:
     redact = repl.context.redactor.redact
-    return await settle_suspects(
+    allowed = await settle_suspects(
         repl.chat, question, repl.frontend, redact=redact, replaced=replaced, resolved=resolved
     )
+    repl.is_unsent = allowed is None
+    return allowed
 
 
 async def _edit(repl: ReplSession, argument: str) -> None:

@@ -62,6 +62,7 @@ async def _compare(repl: ReplSession, argument: str) -> None:
             resolved=next((model.resolved for model in models if model.resolved is not None), None),
         )
         if allowed is None:
+            repl.is_unsent = True
             return
         if asked is None:
             repl.attachments.take()
@@ -93,7 +94,7 @@ async def _models(
         repl.context,
         profiles=read_profiles(repl.context.paths),
         notify=repl.frontend.notify,
-        approve=repl.approves,
+        approve=repl.approves if repl.frontend.can_ask else None,
     )
     named = await found.named(names, chat, stack)
     in_use = chat.turns.connected

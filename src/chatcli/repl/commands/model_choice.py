@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chatcli.app.model_lists import ModelLists
+from chatcli.app.model_lists import ModelLists, part_of_a_name
 from chatcli.app.run_context import pricing_at
 from chatcli.config.aliases import aliases_of, is_name_of, matching
 from chatcli.core.errors import ChatcliError
@@ -24,10 +24,14 @@ async def settle_model(repl: ReplSession, written: str) -> str | None:
     """Return the model that ``written`` means, ``None`` if the person chooses none.
 
     A whole name and an alias mean themselves. A part of one model's name or alias means that model; if it is part of several,
-    the person chooses. A name that nothing is known of is taken as it is.
+    the person chooses. A name that nothing is known of is taken as it is. Raise ``UsageError`` for a part of a name where nobody
+    can be asked: a script names its model itself.
     """
     aliases = repl.settings.aliases
     found = models_meant(written, () if written in aliases else await _listed(repl, written), aliases)
+    if not repl.frontend.can_ask and (*found,) != (written,):
+        host = (await repl.connected()).turns.connected.endpoint.host
+        raise part_of_a_name(written, list(map(repl.context.redactor.redact, found)), host)
     return found[0] if len(found) == 1 else await _chosen(repl, written, found)
 
 
@@ -115,4 +119,5 @@ async def _chosen(repl: ReplSession, written: str, found: Sequence[str]) -> str 
         if answer.strip() in found:
             return answer.strip()
         frontend.say(f"type a number from 1 to {len(shown)}")
+    repl.is_unsent = True
     return None

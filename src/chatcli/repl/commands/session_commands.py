@@ -48,6 +48,7 @@ async def _sessions(repl: ReplSession, argument: str) -> None:
         chosen = await repl.frontend.choose_session(pickable, words=argument)
     if chosen is not None:
         await _open(repl, chosen)
+    repl.is_unsent = chosen is None
 
 
 async def _open(repl: ReplSession, name_or_path: str) -> None:
@@ -165,6 +166,7 @@ async def _save_block(repl: ReplSession, number: int, named: str) -> None:
         path = typed_path(named)
         if _file_exists(path) and not await repl.frontend.confirm(f"{path} already exists. Overwrite?"):
             repl.frontend.remark("nothing was written")
+            repl.is_unsent = True
             return
         _write_code(path, code)
     except (OSError, ValueError) as error:
