@@ -180,6 +180,20 @@ def test_the_text_is_the_json_as_received(program):
     assert (ended.exit_code, ended.stdout, ended.stderr) == (0, '{"name": "Ann"}\n', "")
 
 
+def test_a_pipe_and_a_file_get_the_value_without_the_words_around_it(program):
+    answer = Answer(event_stream('Sure!\n```json\n{"name": "Ann", "age": null}\n```\n', "Anything else?"))
+    with serving_in_thread(answer) as server:
+        asked = ("--schema", "name, age? int", "Ann")
+        piped = program.run(*asked, server=server)
+        written = program.run("--out", "ann.json", *asked, server=server)
+        told = json.loads(program.run("-o", "json", *asked, server=server).stdout)
+    assert (piped.exit_code, json.loads(piped.stdout)) == (0, {"name": "Ann"})
+    assert (written.exit_code, written.stdout) == (0, "")
+    assert json.loads((program.working_folder / "ann.json").read_bytes()) == {"name": "Ann"}
+    assert told["data"] == {"name": "Ann"}
+    assert told["text"].startswith("Sure!")
+
+
 def test_an_answer_that_does_not_fit_is_asked_for_once_more_with_the_error(program):
     with serving_in_thread(streamed('{"name": 1}'), streamed('{"name": "Ann"}')) as server:
         ended = program.run("--schema", "name str", "-o", "json", "Ann", server=server)

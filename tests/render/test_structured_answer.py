@@ -54,6 +54,24 @@ async def test_a_held_answer_is_shown_whole_at_the_end():
     assert events == [NOTICE, TextDelta('{"a": 2}'), end]
 
 
+@pytest.mark.parametrize(
+    ("text", "data", "expected"),
+    [
+        ('{"a":  1.50}', {"a": 1.5}, '{"a":  1.50}'),
+        ('Sure!\n```json\n{"a": 1}\n```\nBye.', {"a": 1}, '{"a": 1}'),
+        ('\ufeff{"a": 1}', {"a": 1}, '{"a": 1}'),
+        ('{"a": 1, "b": null}', {"a": 1}, '{"a": 1}'),
+        ('{"value": [1, true]}', [1, True], "[1, true]"),
+        ('{"a": true}', {"a": 1}, '{"a": 1}'),
+        ("So: " + '{"a": "\\ud800\\u009b"}', {"a": "\ud800\x9b"}, '{"a": "\\ud800\\u009b"}'),
+        ("no JSON", None, "no JSON"),
+    ],
+)
+async def test_of_a_held_answer_that_fits_the_value_alone_is_shown(text, data, expected):
+    end = TurnFinished(TurnResult(text=text, model="small", data=data))
+    assert shown(await through(held, TextDelta(text), end)) == expected
+
+
 async def test_a_held_answer_that_continues_one_shows_only_the_rest():
     end = TurnFailed(TurnResult(text='{"a": 2', model="small"))
     events = await through(held, AnswerContinued('{"a'), TextDelta('": 2'), end)

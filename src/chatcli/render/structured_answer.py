@@ -1,4 +1,4 @@
-"""A structured answer for people: its JSON as received, once it is whole, or laid out as a code block while it arrives.
+"""A structured answer: its JSON alone, once it is whole, or for people, laid out as a code block while it arrives.
 
 An answer that does not fit its schema is followed by another one. What was written to a pipe cannot be taken back, so a
 text waits for its end there.
@@ -20,12 +20,14 @@ from chatcli.core.events import (
     TurnFailed,
     TurnFinished,
 )
+from chatcli.core.strict_json import STRICT_JSON
+from chatcli.text.sanitizer import json_line
 from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from chatcli.core.events import Event
+    from chatcli.core.events import Event, TurnResult
 
 _INDENT: Final = "  "
 _DEEPEST: Final = 20
@@ -37,7 +39,10 @@ _CLOSES: Final = "\n```\n"
 
 
 async def held(events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
-    """Yield the events of a turn with the text of its answer in one, before the end; what came of it, if it is cancelled."""
+    """Yield the events of a turn with the text of its answer in one, before the end; what came of it, if it is cancelled.
+
+    Of an answer that fits its schema, this is the value alone.
+    """
     before, received = 0, TextBuffer()
     try:
         async with aclosing(events):
@@ -54,7 +59,7 @@ async def held(events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
                     case AnswerContinued(text):
                         before = len(text)
                     case TurnFinished(result) | TurnFailed(result) if result.text:
-                        yield TextDelta(result.text[before:])
+                        yield TextDelta(result.text[before:] if before else _value_alone(result))
                     case _:
                         pass
                 yield event
@@ -62,6 +67,21 @@ async def held(events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
         if received.text:
             yield TextDelta(received.text)
         raise
+
+
+def _value_alone(result: TurnResult) -> str:
+    """Return the answer as received if it is its value and nothing else, otherwise the value.
+
+    Models write words and fences around it, or ``null`` for a field that may be missing, and endpoints that take only objects
+    have other values wrapped in one.
+    """
+    if result.data is None:
+        return result.text
+    value = json_line(result.data)
+    try:
+        return result.text if json_line(STRICT_JSON.decode(result.text)) == value else value
+    except (ValueError, RecursionError):
+        return value
 
 
 async def laid_out(events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:

@@ -224,7 +224,7 @@ def takes_commands(term: str) -> bool:
     return _TERMS_WITHOUT_COMMANDS.match(term) is None
 
 
-def json_line(value: dict[str, Any]) -> str:
+def json_line(value: Any) -> str:
     """Return ``value`` as one line of JSON that is safe to display and can always be encoded."""
     import json  # noqa: PLC0415 - the prompt shows none
 
