@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from chatcli.render.spoken_statistics import statistics_sentences
@@ -51,6 +53,12 @@ def test_of_many_days_those_that_stand_out_are_said():
         "Day with the lowest success rate: 22 Oct",
         "Dearest day: 1 Nov",
     ]
+
+
+def test_a_cost_that_is_unknown_is_said_to_be_the_cost():
+    total = replace(figures(2), cost_usd=0.0, unpriced=2)
+    first, *_ = statistics_sentences(report([NONE, total], total=total), PERIOD).split("\n")
+    assert first.endswith(", cost unknown.")
 
 
 def test_a_single_day_is_not_said_twice():

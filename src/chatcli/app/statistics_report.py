@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _BUSY_TIMEOUT_S = 5.0
 
+NOT_KEPT = "conversations are not saved (--no-save, or save = false), so their calls are not kept"
+
 
 @frozen
 class StatisticsQuery:
@@ -88,14 +90,16 @@ def read_counters(
 
 
 def lines_without_calls(
-    query: StatisticsQuery, found: Statistics, *, is_measured: bool = True
+    query: StatisticsQuery, found: Statistics, *, is_measured: bool = True, is_saved: bool = True
 ) -> tuple[str, str]:
-    """Return that there are no calls, and a hint."""
+    """Return that there are no calls, and a hint: they are neither unless they are measured and conversations saved."""
     of = f"of {query.model} " if query.model else ""
     at = f"at {query.endpoint} " if query.endpoint else ""
     message = f"no calls {of}{at}{found.period}"
     if not is_measured:
         return message, "telemetry is off: chatcli config show tells where"
+    if not is_saved:
+        return message, NOT_KEPT
     if found.last_call is None:
         return message, "none has been measured yet: ask something first"
     if of or at:

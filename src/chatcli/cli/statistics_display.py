@@ -29,8 +29,8 @@ _FAINT: Final = "remark"
 class StatisticsDisplay:
     """Reads the statistics of ``query`` from the folder ``data`` and writes them in one of ``FORMS``.
 
-    ``is_plain`` makes sentences of tables and pictures. ``is_measured`` is whether calls are measured at all now. ``out`` names the
-    file to write to, in place of standard output.
+    ``is_plain`` makes sentences of tables and pictures. ``is_measured`` is whether calls are measured at all now, ``is_saved``
+    whether conversations are kept, without which calls are not. ``out`` names the file to write to, in place of standard output.
     """
 
     query: StatisticsQuery
@@ -40,6 +40,7 @@ class StatisticsDisplay:
     is_plain: bool = False
     is_quiet: bool = False
     is_measured: bool = True
+    is_saved: bool = True
     out: Path | None = None
     now: Callable[[], datetime] = local_now
 
@@ -76,7 +77,7 @@ class StatisticsDisplay:
         self.terminal.warn(sanitize_line(message))
 
     def lines_without_calls(self, found: Statistics) -> tuple[str, str]:
-        return lines_without_calls(self.query, found, is_measured=self.is_measured)
+        return lines_without_calls(self.query, found, is_measured=self.is_measured, is_saved=self.is_saved)
 
     def rows(self, found: Statistics, columns: int, *, most: int | None = None) -> list[StyledRow]:
         """Return them in rows of at most ``columns``, the most important ones if there may be only so many."""

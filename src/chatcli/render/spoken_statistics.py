@@ -64,8 +64,13 @@ def _spoken(figures: Figures) -> tuple[str, ...]:
         *failures(figures),
         f"half took up to {time_in_words(latency.p50_s)}" if latency else "",
         f"95% up to {time_in_words(latency.p95_s)}" if latency else "",
-        cost_in_words(figures) if figures.calls else "",
+        _cost(figures) if figures.calls else "",
     )
+
+
+def _cost(figures: Figures) -> str:
+    words = cost_in_words(figures)
+    return f"cost {words}" if words == "unknown" else words
 
 
 def _course(report: StatisticsReport) -> Iterator[tuple[str, ...]]:

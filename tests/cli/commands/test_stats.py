@@ -190,6 +190,11 @@ def test_without_a_call_a_person_is_told_so(command, tmp_path):
     assert not (tmp_path / "data").exists()
 
 
+def test_where_conversations_are_not_saved_no_call_will_be_there_either(command):
+
+    assert "so their calls are not kept" in command("stats", CHATCLI_SAVE="off")[1].err
+
+
 def test_without_a_call_a_program_gets_its_form_all_the_same(command):
     assert json.loads(command("stats", "-o", "json")[1].out)["total"]["calls"] == 0
     assert command("stats", "-o", "csv")[1].out.startswith("model,calls,")

@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 
 from chatcli.app.run_alerts import ALERTS_FILE
+from chatcli.app.statistics_report import NOT_KEPT
 from chatcli.client.call_recording import name_of
 from chatcli.core.alert_rules import DEFAULT_RULES
 from chatcli.core.call_records import CallRecord
@@ -81,6 +82,12 @@ async def test_without_calls_it_says_so(start_repl):  # noqa: F811
         "no calls in the last 7 days",
         "none has been measured yet: ask something first",
     ]
+
+
+async def test_in_a_conversation_that_is_not_saved_it_says_that_its_calls_are_not_kept(start_repl, repl):  # noqa: F811
+    assert (await shown(start_repl(save=False), "/stats"))[-2:] == ["no calls in the last 7 days", NOT_KEPT]
+    lines = await shown(repl(save=False), "/stats")
+    assert (lines[1], lines[-1]) == ("calls         2", NOT_KEPT)
 
 
 @pytest.mark.parametrize(

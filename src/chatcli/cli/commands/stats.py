@@ -95,6 +95,7 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
         is_plain=bool(settings.plain),
         is_quiet=options.quiet,
         is_measured=settings.telemetry,
+        is_saved=settings.save,
         out=out,
     )
     if form == _PROMETHEUS:

@@ -30,7 +30,12 @@ _LOOKED_THROUGH: Final = 500
 
 async def _stats(repl: ReplSession, argument: str) -> None:
     # Imported on first use: few conversations ask for them.
-    from chatcli.app.statistics_report import StatisticsQuery, lines_without_calls, read_statistics  # noqa: PLC0415
+    from chatcli.app.statistics_report import (  # noqa: PLC0415
+        NOT_KEPT,
+        StatisticsQuery,
+        lines_without_calls,
+        read_statistics,
+    )
 
     since, grouped_by = _written(argument)
     # The answer just shown counts.
@@ -41,10 +46,12 @@ async def _stats(repl: ReplSession, argument: str) -> None:
     found = await in_thread(lambda: read_statistics(query, data, now, on_damage=notices.append))
     for message in notices:
         repl.frontend.notify(Notice("telemetry_damaged", message))
+    is_measured, is_saved = repl.settings.telemetry, repl.settings.save
     if not found.has_calls:
-        for line in lines_without_calls(query, found, is_measured=repl.settings.telemetry):
+        for line in lines_without_calls(query, found, is_measured=is_measured, is_saved=is_saved):
             repl.frontend.remark(line)
-    elif repl.settings.plain:
+        return
+    if repl.settings.plain:
         from chatcli.render.spoken_statistics import statistics_sentences  # noqa: PLC0415 - as above
 
         repl.frontend.say(statistics_sentences(found.report, found.period))
@@ -52,6 +59,8 @@ async def _stats(repl: ReplSession, argument: str) -> None:
         from chatcli.render.statistics_view import statistics_view  # noqa: PLC0415 - as above
 
         repl.frontend.picture(statistics_view(found.report, found.period, repl.frontend.columns()))
+    if is_measured and not is_saved:
+        repl.frontend.remark(NOT_KEPT)
 
 
 def _written(argument: str) -> tuple[str | None, str]:
@@ -104,7 +113,7 @@ async def _status(repl: ReplSession, argument: str) -> None:
         rows.append(("last calls", f"unknown: {error.clause}"))
     rows += await in_thread(partial(_alert_rows, repl))
     if not (repl.settings.telemetry and repl.settings.save):
-        rows.append(("", "calls of this conversation are not kept"))
+        rows.append(("conversation", "its calls are not kept"))
     if resolved.early is not None:
         rows += limit_rows(resolved.early.limits_left(model))
     repl.frontend.say(sentences(rows) if repl.settings.plain else labelled(rows, repl.frontend.columns()))
