@@ -203,6 +203,31 @@ def test_a_file_that_may_not_grow_costs_calls_and_no_process(path):
     assert kept == 200 * 100 - lost + 2
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no limit of file sizes there")
+def test_where_there_is_no_room_to_read_either_the_disk_is_named_and_nothing_moved_aside(path, opened):
+    """SQLite makes a file beside the database before it reads it."""
+    store = opened()
+    store.append([a_call()])
+    store.close()
+    script = """
+        import resource, signal, sys
+        from pathlib import Path
+        from chatcli.core.errors import LocalIOError
+        from chatcli.telemetry.call_store import CallStore
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+        try:
+            CallStore(Path(sys.argv[1])).recent(1)
+        except LocalIOError as error:
+            print(error.hint)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), str(path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert said.stdout == "see whether the disk is full, or its folder can be used\n"
+    assert [call.model for call in opened().recent(9)] == [a_call().model]
+
+
 @pytest.mark.parametrize(
     "content",
     [b"garbage" * 2_000, b"SQLite format 3\x00" + b"\xff" * 8_000, b"{}"],

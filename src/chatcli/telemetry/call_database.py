@@ -113,6 +113,9 @@ class CallDatabase:
             hint = f"it is in {self._aside('')} now; new calls go into a new file"
         elif code == sqlite3.SQLITE_FULL:
             hint = "free some space"
+        elif code == sqlite3.SQLITE_IOERR:
+            # Reading, too, needs room for a file beside the database.
+            hint = "see whether the disk is full, or its folder can be used"
         return LocalIOError(f"cannot use the statistics in {self._path}: {reason}", hint=hint)
 
     def _connect(self) -> sqlite3.Connection:
