@@ -8,7 +8,16 @@ from textwrap import dedent
 import pytest
 
 from chatcli.core import errors
-from chatcli.core.errors import ChatcliError, EndpointError, ExitCode, NetworkError, RateLimited, TimedOut
+from chatcli.core.errors import (
+    ChatcliError,
+    EndpointError,
+    ExitCode,
+    NetworkError,
+    RateLimited,
+    ServerFailed,
+    TimedOut,
+    UsageError,
+)
 
 _LINE = re.compile(r"(?P<branch>[│ ]*(?:├── |└── )?)(?P<name>[A-Z]\w+)(?: +(?P<exit_code>\d+)(?: |$))?")
 
@@ -74,6 +83,12 @@ def test_a_code_may_be_narrower_than_its_class():
 def test_an_endpoint_error_tells_what_the_server_said():
     error = RateLimited("slow down", status=429, request_id="req_1", retry_after_s=7.0)
     assert (error.status, error.request_id, error.retry_after_s) == (429, "req_1", 7.0)
+
+
+def test_a_line_of_its_own_about_a_failed_call_names_the_call():
+    assert ServerFailed("It is down.").of_call("c-1a2b3c4d").traceable == "It is down (call c-1a2b3c4d)"
+    assert ServerFailed("It is down.").traceable == "It is down."
+    assert UsageError("It cannot be.").traceable == "It cannot be."
 
 
 def test_whether_to_ask_again_follows_from_the_class_unless_said_otherwise():

@@ -153,7 +153,9 @@ async def get_ready(chat: Conversation, question: Message, notify: Notify) -> No
         await chat.get_ready(question)
     except ChatcliError as error:
         notify(
-            Notice("summary_failed", f"older turns could not be summarized and are left out: {error.message}")
+            Notice(
+                "summary_failed", f"older turns could not be summarized and are left out: {error.traceable}"
+            )
         )
 
 

@@ -8,7 +8,7 @@ import operator
 from array import array
 from typing import TYPE_CHECKING, Final
 
-from chatcli.core.errors import EndpointError, TimedOut
+from chatcli.core.errors import EndpointError, TimedOut, clause
 from chatcli.core.events import Notice
 from chatcli.storage.cache import MemoryCache
 
@@ -83,7 +83,8 @@ class TurnVectors:
         """Return the notice about ``error``, ``None`` if one was shown before."""
         was_notified, self._was_notified = self._was_notified, True
         hint = f" ({error.hint})" if error.hint else ""
-        message = f"searching older turns by words only: {error.clause if hint else error.message}{hint}"
+        reason = clause(error.traceable) if hint else error.traceable
+        message = f"searching older turns by words only: {reason}{hint}"
         return None if was_notified else Notice("embeddings_failed", message)
 
     def _without_vector(self, turns: Sequence[Turn], first: int, end: int) -> dict[str, str]:

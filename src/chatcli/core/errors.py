@@ -104,6 +104,11 @@ class ChatcliError(Exception):
         """The message as a clause of a longer line."""
         return clause(self.message)
 
+    @property
+    def traceable(self) -> str:
+        """The message, with the id of the call where there is one: for a line that no other one about the call follows."""
+        return self.message
+
     def reworded(self, message: str | None = None, *, hint: str | None = None) -> Self:
         """Return a copy with another message, to be raised ``from`` this error: a raised error never changes."""
         other = copy(self)
@@ -211,6 +216,10 @@ class EndpointError(ChatcliError):
         self.provider_message = provider_message
         if retryable is not None:
             self.retryable = retryable
+
+    @property
+    def traceable(self) -> str:
+        return f"{self.clause} (call {self.call_id})" if self.call_id else self.message
 
     def of_call(self, call_id: str, request_id: str | None = None) -> Self:
         """Return a copy of the error with the id of its call, and the provider's where it has none."""

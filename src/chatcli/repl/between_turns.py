@@ -107,7 +107,7 @@ class BetweenTurns:
             await chat.get_ready()
         except ChatcliError as error:
             if not self._has_warned:
-                self._notify(f"older turns could not be summarized and are left out: {error.message}")
+                self._notify(f"older turns could not be summarized and are left out: {error.traceable}")
             self._has_warned = True
 
 
