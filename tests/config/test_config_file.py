@@ -115,6 +115,14 @@ def test_a_key_like_nothing_known_lists_what_is(read):
     assert str(caught.value.hint).startswith("known: model, base_url, ")
 
 
+def test_what_no_profile_can_set_is_not_taken_for_a_mistyped_name(read):
+    with pytest.raises(
+        ConfigurationError, match=r"\[profiles\.work\]: unknown setting 'log_level'"
+    ) as caught:
+        read('[profiles.work]\nlog_level = "debug"')
+    assert caught.value.hint == "set log_level outside of profiles, for all of them"
+
+
 def test_a_profile_cannot_choose_a_profile(read):
     with pytest.raises(ConfigurationError, match="unknown setting 'profile'"):
         read('[profiles.work]\nprofile = "home"')

@@ -74,7 +74,7 @@ def read_config_file(path: Path) -> ConfigFile:
             f"{path} [profiles.{NO_PROFILE}]: that name is reserved", hint="rename the profile"
         )
     for name, table in profiles.items():
-        _check_names(path, f" [profiles.{name}]", table, [s.name for s in SETTINGS if s.in_profile])
+        _check_profile(path, name, table)
     for name, table in models.items():
         _check_names(path, f" [models.{name}]", table, ["context_window"])
     return ConfigFile(
@@ -134,6 +134,17 @@ def _check_names(path: Path, table_name: str, table: Iterable[str], known: Itera
             raise ConfigurationError(
                 f"{path}{table_name}: unknown setting {name!r}", hint=did_you_mean(name, known)
             )
+
+
+def _check_profile(path: Path, name: str, table: Iterable[str]) -> None:
+    place = f" [profiles.{name}]"
+    for setting in SETTINGS:
+        if setting.name in table and not setting.in_profile:
+            raise ConfigurationError(
+                f"{path}{place}: unknown setting {setting.name!r}",
+                hint=f"set {setting.name} outside of profiles, for all of them",
+            )
+    _check_names(path, place, table, [setting.name for setting in SETTINGS if setting.in_profile])
 
 
 def _window(path: Path, model: str, value: object) -> int:
