@@ -251,7 +251,7 @@ class TestInAConversation:
             screen.type("/verbose\r")
             screen.wait_for("on")
             screen.type("/compare alpha,beta Hi\r")
-            screen.wait_for("tokens/s")
+            screen.wait_for(" out · ")
             shown = "\n".join(screen.everything)
             assert "no [key]" in shown
             assert OTHERS_KEY not in shown

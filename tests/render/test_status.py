@@ -271,6 +271,11 @@ def test_the_speed_is_that_of_the_answer_and_not_of_the_parts_read_before_it():
     assert "80 tokens/s" in measurements(replace(result, earlier_tokens=240))
 
 
+def test_the_times_of_a_model_near_by_are_milliseconds():
+    assert measured(TurnResult("", "m", latency_s=0.0996, ttft_s=0.0312)) == "100 ms · first text 31 ms"
+    assert measured(TurnResult("", "m", latency_s=0.1, ttft_s=0.0)) == "0.1 s · first text 0 ms"
+
+
 def test_an_answer_that_came_at_once_had_no_speed():
     at_once = TurnResult("", "m", usage=Usage(output_tokens=3), latency_s=1.0, ttft_s=1.0)
     assert measurements(at_once) == "3 out · 1 s · first text 1 s · m"

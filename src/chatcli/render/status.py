@@ -55,6 +55,7 @@ _AFTER_ANSWER: Final = {
 }
 """Notices that wait for the end of the turn, as the last lines of the answer may not be printed yet."""
 WARNING: Final = "warning: "
+_TENTH_S: Final = 0.1
 _SHORTEST_TEXT_S: Final = 0.05
 """Text that came in less time came at once, and at no speed."""
 _WARNINGS: Final[Mapping[str, str]] = MappingProxyType(
@@ -271,13 +272,18 @@ def measurements(result: TurnResult) -> str:
 def measured(result: TurnResult) -> str:
     """Return the known times and cost of a turn on one line."""
     facts = (
-        None if result.latency_s is None else in_seconds(result.latency_s),
-        None if result.ttft_s is None else f"first text {in_seconds(result.ttft_s)}",
+        None if result.latency_s is None else _took(result.latency_s),
+        None if result.ttft_s is None else f"first text {_took(result.ttft_s)}",
         _cost(result.cost_usd),
         "from the cache" if result.cached else None,
         f"{result.attempts:,} attempts" if result.attempts > 1 else None,
     )
     return " · ".join(each for each in facts if each)
+
+
+def _took(time_s: float) -> str:
+    """Return a measured time, that of a model near by in milliseconds: ``0 s`` would say nothing."""
+    return f"{time_s * 1000:.0f} ms" if time_s < _TENTH_S else in_seconds(time_s)
 
 
 def _ids(result: TurnResult) -> str:
