@@ -316,3 +316,32 @@ def test_text_without_a_key_is_left_as_it_is(text):
 def test_the_words_a_hint_has_for_a_name_and_a_password_stay():
     hint = "put them into HTTPS_PROXY: http://user:password@host:port"
     assert Redactor().redact(hint) == hint
+
+
+SECRETS = st.sampled_from(
+    [
+        KEY,
+        BODY[5:17],
+        f"sk-pr...{BODY[-4:]}",
+        "x-api-key",
+        "Authorization:",
+        "Bearer",
+        f"Bearer {BODY}",
+        "$KEY",
+        "a word",
+    ]
+)
+
+
+@given(st.lists(st.tuples(AROUND, SECRETS, AROUND).map("".join) | AROUND, max_size=6))
+def test_texts_that_are_searched_together_lose_what_each_would_lose_alone(texts):
+    redactor = Redactor()
+    redactor.add_key(KEY)
+    assert list(redactor.redact_all(texts)) == [redactor.redact(text) for text in texts]
+
+
+def test_texts_without_a_key_are_searched_at_once(monkeypatch):
+    redactor, searched = Redactor(), []
+    monkeypatch.setattr(redactor, "redact", lambda text: searched.append(text) or text)
+    assert redactor.redact_all(["nothing", "to", "hide"]) == ["nothing", "to", "hide"]
+    assert len(searched) == 1

@@ -51,9 +51,12 @@ _SHORTEST_INSIDE_WORDS: Final = 8
 _SHORTEST_UNMISTAKABLE: Final = 12
 _SHOWN_BESIDE_MASK: Final = 4
 _PUBLIC_PREFIX: Final = lazy_pattern(r"[a-z]{2,6}[-_](?:[a-z]{2,6}[-_]|v[0-9][-_]|api[0-9]{2}[-_]){0,2}")
-_MASK: Final = lazy_pattern(r"\*{2,}|\.{3,}|[…•█▒]+|[xX]{4,}|\[\.\.\.\]|<[a-z]{1,10}>")
+# Each alternative begins with one character, as re then finds the beginning of any many times faster.
+_MASK: Final = lazy_pattern(
+    r"\*\*+|\.\.\.+|…[…•█▒]*|•[…•█▒]*|█[…•█▒]*|▒[…•█▒]*|xxxx+|\[\.\.\.\]|<[a-z]{1,10}>"
+)
 # Placeholders used in hints are not keys.
-_USER_IN_URL: Final = lazy_pattern(r"(?<=://)(?!user:password@)[^\s/?#@\"'<>]{1,500}(?=@)")
+_USER_IN_URL: Final = lazy_pattern(r"://(?!user:password@)([^\s/?#@\"'<>]{1,500})(?=@)")
 _SECRET_VARIABLE: Final = lazy_pattern(r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
 _ESCAPED: Final = lazy_pattern(
     r"%(?P<percent>[0-7][0-9a-f])|\\(?:u00(?P<json>[0-7][0-9a-f])|u\{0{0,4}(?P<braced>[0-7][0-9a-f])\}"
@@ -84,6 +87,8 @@ _GAP_CHARACTERS: Final = "".join(
 _GAP: Final = lazy_pattern(
     rf"(?:\x1b|\u241b)\[[0-9;]*[a-z]|<u\+[0-9a-f]{{4,6}}>|[{re.escape(_GAP_CHARACTERS)}]+"
 )
+_BETWEEN_TEXTS: Final = "\n\0\n"
+"""Ends every word, and is no space that may stand between a header and its value."""
 _WITHOUT_GAPS: Final = str.maketrans("", "", _GAP_CHARACTERS)
 # Unlike str.lower, this keeps every character in its place.
 _LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -120,7 +125,7 @@ class Redactor:
         if not text:
             return text
         self._learn()
-        spans = [match.span() for match in _USER_IN_URL.finditer(text)]
+        spans = [match.span(1) for match in _USER_IN_URL.finditer(text)]
         for reading in _readings(text):
             found: list[Span] = []
             if MAY_HOLD_KEY.search(reading.text):
@@ -135,6 +140,11 @@ class Redactor:
                 found += self._across_gaps(reading.text)
             spans += map(reading.span_in_source, found)
         return without(text, spans, mark=MARK)
+
+    def redact_all(self, texts: Sequence[str]) -> Sequence[str]:
+        """Return each of ``texts`` as ``redact`` does, faster where most have no key: all of them are searched at once."""
+        together = _BETWEEN_TEXTS.join(texts)
+        return texts if self.redact(together) == together else [self.redact(text) for text in texts]
 
     def keys_in(self, text: str) -> list[Span]:
         """Return the spans of keys in what a person wrote: those of this run, and those of well-known shapes.

@@ -63,6 +63,8 @@ def test_a_log_that_is_not_there_is_explained(command):
     [
         ([], ["retry", "call_ended", "retry"]),
         (["--since", "1h"], ["retry"]),
+        (["--since", (local_now() - timedelta(minutes=60)).isoformat()], ["retry"]),
+        (["--since", "2020-01-01"], ["retry", "call_ended", "retry"]),
         (["--level", "error"], ["call_ended"]),
         (["--request", "c-1"], ["retry", "call_ended"]),
         (["--request", "req_a"], ["retry", "call_ended"]),
@@ -86,7 +88,18 @@ def test_it_is_said_when_there_is_no_such_line(command, write_log):
 def test_a_time_that_is_none_is_an_error(command, since):
     code, screen = command("logs", f"--since={since}")
     assert code == ExitCode.USAGE
-    assert "--since 1h" in screen.err
+    assert "write 15m, 24h, 7d or 2w for the time until now, a date like 2026-11-20" in screen.err
+
+
+def test_a_key_in_one_of_many_lines_is_not_shown(command, write_log):
+    key = "sk-proj-" + "Ab3dEf6hIj9lMn2pQr5tUv8x" * 2
+    lines = [(1, "warning", "retry", {"call": f"c-{n}", "message": "slow down " * 20}) for n in range(900)]
+    lines[450][3]["message"] = f"Incorrect API key provided: {key}"
+    write_log(*lines)
+    _, screen = command("logs")
+    assert len(screen.out.splitlines()) == 900
+    assert "Incorrect API key provided: [key]" in screen.out
+    assert key not in screen.out
 
 
 def test_an_id_of_nothing_is_an_error(command, write_log):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from wcwidth import wrap
 
+from chatcli.app.written_periods import period
 from chatcli.cli.actions import add_examples
 from chatcli.cli.setup import log_path, run_context, settings_of
-from chatcli.config.parsers import duration
 from chatcli.core.errors import ExitCode, LocalIOError, UsageError
 from chatcli.core.typed_paths import typed_path
 from chatcli.telemetry.log_file import log_files
@@ -22,7 +21,7 @@ from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from chatcli.cli.options import Parser
@@ -30,9 +29,11 @@ if TYPE_CHECKING:
     from chatcli.telemetry.log_reading import LogLine
 
 _LOOK_AGAIN_S: Final = 0.25
-_LONGEST_AGO_S: Final = 3_660 * 86_400
 _LEVELS: Final = ("error", "warning", "info", "debug")
+_WRITTEN_CHARACTERS: Final = 1 << 16
+"""So many are redacted and written together."""
 _INDENT: Final = "    "
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 _NOT_SHOWN: Final = frozenset({"pid"})
 """Facts for programs."""
 
@@ -45,7 +46,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--level", choices=_LEVELS, default="debug", help="only lines this important, or more"
     )
-    parser.add_argument("--since", metavar="TIME", help="only lines of the last 30m, 12h or 7d")
+    parser.add_argument("--since", metavar="TIME", help="15m, 24h, 7d, 2w, a date, or a date and time")
     parser.add_argument(
         "--log-file", dest="file", metavar="FILE", help="another file than the log of the settings"
     )
@@ -67,7 +68,7 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
     context = run_context(terminal)
     settings = settings_of(options, context, terminal)
     path = log_path(settings, context) if options.file is None else typed_path(options.file)
-    since = None if options.since is None else local_now() - timedelta(seconds=_ago_s(options.since))
+    since = None if options.since is None else period(options.since, None, local_now()).since
     if options.request is not None and not options.request.strip():
         raise UsageError("--request needs an id", hint="as in --request c-7f3a2b11; -v shows it")
     wanted = LogFilter(least=options.level, since=since, request=options.request)
@@ -89,13 +90,6 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
     return ExitCode.DONE
 
 
-def _ago_s(written: str) -> float:
-    try:
-        return cast("float", duration(0, _LONGEST_AGO_S)(written))
-    except ValueError as error:
-        raise UsageError(f"--since {error}", hint="as in --since 1h") from error
-
-
 class _View:
     """Writes the lines of the log at ``path`` that ``wanted`` takes."""
 
@@ -109,14 +103,23 @@ class _View:
 
     def show(self) -> None:
         """Write the lines that are new."""
-        redact, stdout = self._terminal.redactor.redact, self._terminal.stdout
         columns = self._terminal.listing_columns()
+        texts: list[str] = []
+        characters = 0
         for line in self._reader.new_lines():
             self._wanted.learn(line)
             if self._wanted.takes(line):
                 self._shown += 1
-                text = json_line(_as_json(line)) if self._as_json else "\n".join(_rows(line, columns))
-                stdout.write(redact(text) + "\n")
+                texts.append(json_line(_as_json(line)) if self._as_json else "\n".join(_rows(line, columns)))
+                characters += len(texts[-1])
+                if characters > _WRITTEN_CHARACTERS:
+                    self._write(texts)
+                    texts, characters = [], 0
+        self._write(texts)
+
+    def _write(self, texts: Sequence[str]) -> None:
+        redacted = self._terminal.redactor.redact_all(texts)
+        self._terminal.stdout.write("".join(f"{text}\n" for text in redacted))
 
     def remark(self, *, is_followed: bool) -> None:
         """Say why there is nothing, and what could not be read."""
@@ -146,9 +149,13 @@ def _as_json(line: LogLine) -> dict[str, Any]:
 
 def _rows(line: LogLine, columns: int) -> Iterator[str]:
     """Yield the rows of a line: what is short beside its event, texts and lists below it."""
-    facts = {name: value for name, value in line.facts.items() if name not in _NOT_SHOWN}
-    below = {name: value for name, value in facts.items() if isinstance(value, list) or "\n" in str(value)}
-    beside = [f"{name}={_shown(value)}" for name, value in facts.items() if name not in below]
+    below: dict[str, Any] = {}
+    beside: list[str] = []
+    for name, value in line.facts.items():
+        if isinstance(value, list) or (isinstance(value, str) and "\n" in value):
+            below[name] = value
+        elif name not in _NOT_SHOWN:
+            beside.append(f"{name}={_shown(value)}")
     at = line.at.replace(tzinfo=None).isoformat(" ", "milliseconds")
     row = "  ".join([at, f"{line.level:<7}", line.call or "-", line.event, *beside])
     row = sanitize_line(row)
@@ -163,4 +170,4 @@ def _rows(line: LogLine, columns: int) -> Iterator[str]:
 
 
 def _shown(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else _encode(value)
