@@ -118,6 +118,16 @@ def test_after_a_stop_it_begins_below_what_the_shell_wrote():
     assert pen.shown[:6] == ["one", "two", "shell", "one", "two", "three"]
 
 
+def test_a_row_of_the_tail_that_a_narrower_terminal_wrapped_into_the_first_row_is_erased():
+    pen = Pen()
+    pen.draw("shell\n", ["a row of 21 characters"] * (ROWS - 1))
+    pen.resize(20)
+    pen.screen.restart()
+    assert pen.shown == [""] * ROWS
+    pen.draw("", ["two"])
+    assert pen.shown[:3] == ["", "two", ""]
+
+
 def test_a_tail_that_filled_the_screen_is_erased_when_it_starts_again():
     pen = Pen()
     pen.draw("shell\n", ["one"] * (ROWS - 1))

@@ -19,6 +19,7 @@ _BEGIN_FRAME: Final = "\x1b[?2026h"
 _END_FRAME: Final = "\x1b[?2026l"
 _UP: Final = "\x1b[A"
 _CLEAR_ROW: Final = "\x1b[2K"
+_FIRST_ROW: Final = "\x1b[H"
 _SECOND_ROW: Final = "\x1b[2;1H"
 _CONTINUED: Final[int | None] = getattr(signal, "SIGCONT", None)  # Windows does not stop processes
 
@@ -67,8 +68,13 @@ class LiveScreen:
         self._terminal.stdout.write(as_written([*frame, command(_END_FRAME)]))
 
     def restart(self) -> None:
-        """Erase all rows but the first, for a tail that filled the others until the terminal was resized."""
-        rows = self._terminal.size().lines
+        """Erase all rows but the first, for a tail that filled the others until the terminal was resized.
+
+        The first goes too where a row of the tail is too long now: terminals wrap such a row, and the upper ones move up.
+        """
+        rows, columns = self._terminal.size().lines, self._terminal.columns()
+        if any(sum(segment.cell_length for segment in row) > columns for row in self._tail):
+            self._terminal.stdout.write(_FIRST_ROW + _CLEAR_ROW)
         erased = (_CLEAR_ROW + "\n") * max(0, rows - 2) + _CLEAR_ROW
         self._terminal.stdout.write(f"{_SECOND_ROW}{erased}{_SECOND_ROW}")
         self._forget_tail()
