@@ -274,6 +274,28 @@ async def test_a_key_of_another_endpoint_is_reported_as_withheld(examination):
     assert KEY not in last.text
 
 
+@pytest.mark.parametrize(
+    ("cache", "limits", "texts"),
+    [
+        ("redis://10.0.0.5/0", "machine", ["cache redis://10.0.0.5: cached answers travel unencrypted"]),
+        (
+            "off",
+            "redis://:hunter22@r.example:1",
+            ["limits redis://r.example:1: its password travels unencrypted"],
+        ),
+        ("rediss://10.0.0.5/0", "redis://10.0.0.5/0", []),
+        ("redis://:hunter22@127.0.0.1/0", "redis://:hunter22@localhost", []),
+        ("sqlite", "machine", []),
+    ],
+)
+async def test_a_redis_server_elsewhere_is_a_warning_if_it_gets_in_clear_what_is_private(
+    examination, cache, limits, texts
+):
+    found = await check(examination({"CHATCLI_CACHE": cache, "CHATCLI_LIMITS": limits}))
+    assert [finding.text for finding in found if finding.status is Status.WARNING] == texts
+    assert "hunter22" not in str(found)
+
+
 async def test_a_key_that_would_travel_unencrypted_is_a_problem_and_nothing_is_sent(examination):
     given = examination({"CHATCLI_API_KEY": KEY, "CHATCLI_BASE_URL": "http://models.example/v1"})
     *_, last = await check(given)

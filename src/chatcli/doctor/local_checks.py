@@ -11,11 +11,12 @@ import ssl
 import stat
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from chatcli.app.embedded_endpoint import embedded_model
 from chatcli.app.resolver import endpoint_at
 from chatcli.app.run_context import DEFAULT_MODEL
-from chatcli.config.endpoints import refuse_key_in_clear
+from chatcli.config.endpoints import is_loopback, refuse_key_in_clear
 from chatcli.config.instructions import FOLDER_FILE, PERSONAL_FILE, folder_instructions, personal_instructions
 from chatcli.config.paths import obstacle
 from chatcli.conversation.counting import likely_tokens
@@ -277,6 +278,7 @@ async def check_configuration(examination: Examination) -> Iterable[Finding]:
         findings.append(of_error(_CONFIG, settings.unreadable_keys))
     if settings.untrusted is not None:
         findings.append(warning(_CONFIG, settings.untrusted.notice))
+    findings += _servers_in_clear(settings)
     if base_url is None and settings.unreadable_keys is not None:
         return findings
     if settings.local is not None and base_url is None:
@@ -296,6 +298,20 @@ def _set(settings: Settings) -> Iterator[Finding]:
     for name in _SHOWN_WHEN_SET:
         if (value := getattr(settings, name)) is not None:
             yield ok(_CONFIG, f"{name} {value} ({settings.origin(name)})")
+
+
+def _servers_in_clear(settings: Settings) -> Iterator[Finding]:
+    """Report Redis servers of other machines that get answers or a password over an unencrypted connection."""
+    for name, carried in (("cache", "cached answers travel"), ("limits", "its password travels")):
+        parts = urlsplit(getattr(settings, name))
+        server = parts.netloc.rpartition("@")[2]
+        is_private = name == "cache" or parts.password is not None
+        if parts.scheme == "redis" and is_private and not is_loopback(f"http://{server}"):
+            yield warning(
+                _CONFIG,
+                f"{name} redis://{server}: {carried} unencrypted",
+                "use rediss://, or a network you trust",
+            )
 
 
 async def _endpoint(examination: Examination, settings: Settings, base_url: str) -> Endpoint:
