@@ -294,6 +294,17 @@ async def test_a_stream_that_fails_says_so_in_its_last_event():
     assert isinstance(events[-1].result.error, chatcli.RequestRefused)
 
 
+async def test_a_conversation_that_is_left_twice_is_closed_once():
+    with serving_in_thread(PARIS) as server:
+        opening = chatcli.open_chat(model="small", base_url=server.base_url)
+        chat = await opening.__aenter__()
+        assert str(await chat.ask("Hi")) == "Paris."
+        assert not await opening.__aexit__(None, None, None)
+        assert not await opening.__aexit__(None, None, None)
+        async with opening as chat:
+            assert str(await chat.ask("Hi")) == "Paris."
+
+
 async def test_inside_an_event_loop_ask_names_the_way_out():
     with pytest.raises(RuntimeError, match="open_chat"):
         chatcli.ask("Hi")

@@ -272,7 +272,8 @@ class _Opening(AbstractAsyncContextManager[Chat]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        return await self._stacks.pop().__aexit__(kind, error, traceback)
+        # Left before, there is nothing to close, as with other contexts.
+        return await self._stacks.pop().__aexit__(kind, error, traceback) if self._stacks else None
 
 
 def _session_name(session: object) -> str | None:
