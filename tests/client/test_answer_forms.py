@@ -107,6 +107,7 @@ def test_the_words_are_sent_where_the_endpoint_does_not_show_the_model_the_schem
         ),
         ("Invalid schema for response_format 'person': 'minLength' is not permitted", (), {SCHEMA}),
         ("The provided JSON schema contains features not supported by xgrammar.", (), {SCHEMA}),
+        ("json_schema is not supported", (SCHEMA,), {SCHEMA, BASIC_SCHEMA}),
         ("json_object is not supported", (SCHEMA, BASIC_SCHEMA, TOOL), {JSON_MODE}),
         ("registry.ollama.ai/library/gemma does not support tools", (SCHEMA, BASIC_SCHEMA), {TOOL}),
         ("you have run out of credits", (), set()),

@@ -17,8 +17,8 @@ from chatcli.client.endpoint_facts import (
     LearnedCounts,
     UnsupportedParametersModel,
     UsageCalibrationModel,
-    refused_field,
 )
+from chatcli.client.refused_fields import refused_field
 from chatcli.core.errors import ContextOverflow, RequestRefused
 from chatcli.core.events import Completion, Notice, TextDelta, Usage
 from chatcli.core.messages import question
@@ -351,6 +351,46 @@ async def test_refused_forms_of_answers_are_remembered_once_another_one_is_answe
     await events_of(model, FORMED)
     assert await events_of(model, FORMED) == JSON
     assert inner.requests[3].without == {SCHEMA, BASIC_SCHEMA, TOOL}
+
+
+NOT_THIS_SCHEMA = refusal("Invalid schema for response_format 'person': 'minLength' is not permitted")
+OTHERWISE_FORMED = replace(
+    FORMED, response_format=ResponseFormat("person", {"type": "object", "required": []})
+)
+
+
+async def test_a_form_refused_for_what_one_schema_contains_is_sent_with_others(tmp_path):
+    def layer(inner):
+        return UnsupportedParametersModel(inner, Facts(MODELS_URL, JsonFileCache(tmp_path / "facts.json")))
+
+    inner = ScriptedModel([NOT_THIS_SCHEMA], JSON, JSON, JSON)
+    model = layer(inner)
+    await events_of(model, FORMED)
+    assert await events_of(model, FORMED) == JSON
+    assert await events_of(model, OTHERWISE_FORMED) == JSON
+    assert [request.without for request in inner.requests[2:]] == [{SCHEMA}, frozenset()]
+    later = ScriptedModel(JSON, JSON)
+    for request in (FORMED, OTHERWISE_FORMED):
+        await events_of(layer(later), request)
+    assert [request.without for request in later.requests] == [{SCHEMA}, frozenset()]
+
+
+async def test_a_model_that_takes_no_schema_at_all_is_not_asked_with_another_one():
+    inner = ScriptedModel([NOT_THIS_SCHEMA], [NO_SCHEMA], JSON, JSON)
+    model = UnsupportedParametersModel(inner, Facts())
+    await events_of(model, FORMED)
+    assert await events_of(model, OTHERWISE_FORMED) == JSON
+    assert inner.requests[-1].without == {SCHEMA, BASIC_SCHEMA}
+
+
+async def test_what_one_schema_is_refused_for_is_not_learned_with_a_refused_field():
+    inner = ScriptedModel([NOT_THIS_SCHEMA], JSON, [TEMPERATURE], JSON, JSON)
+    model = UnsupportedParametersModel(inner, Facts())
+    warm = Parameters(temperature=1.0)
+    for request in (FORMED, replace(FORMED, parameters=warm), replace(OTHERWISE_FORMED, parameters=warm)):
+        await events_of(model, request)
+    assert inner.requests[3].without == {SCHEMA, "temperature"}
+    assert inner.requests[4].without == {"temperature"}
 
 
 async def test_where_every_form_is_refused_something_else_is_wrong_and_nothing_is_learned():

@@ -106,7 +106,7 @@ def body_to_send(
 
     entry = context.shared.pool.entry(endpoint, context.environment)
     refused = entry.facts(context.paths.cache, is_kept=settings.save).refused
-    without = request.without | refused_before(refused, request.model)
+    without = request.without | refused_before(refused, request)
     if request.response_format is not None:
         from chatcli.client.answer_forms import forms_not_taken  # noqa: PLC0415 - as above
 

@@ -16,6 +16,7 @@ from chatcli.client.wire_messages import as_json
 from chatcli.core.errors import EndpointError, RequestRefused, ServerFailed
 from chatcli.core.json_values import as_object, as_text
 from chatcli.core.messages import TextPart
+from chatcli.storage.cache import key_of
 from chatcli.text.lazy_pattern import lazy_pattern
 from chatcli.text.text_buffer import TextBuffer
 
@@ -154,12 +155,27 @@ def refused_forms(error: EndpointError, request: Request, without: frozenset[str
     is_refusal = isinstance(error, RequestRefused) and error.status in _REFUSED_WITH
     if form in (None, WORDS) or not (is_refusal or isinstance(error, ServerFailed)):
         return frozenset()
-    wording = f"{error.parameter or ''} {(error.provider_message or error.message)[:_READ_CHARACTERS]}"
-    if not _ABOUT["tool" if form == TOOL else "schema"].search(wording):
+    if not _ABOUT["tool" if form == TOOL else "schema"].search(_wording(error)):
         return frozenset()
-    if form == SCHEMA and not _CONTENT.search(wording):
+    if form in _SCHEMAS and not is_of_this_schema(error):
         return _SCHEMAS
     return frozenset({form}) if form else frozenset()
+
+
+def is_of_this_schema(error: EndpointError) -> bool:
+    """Return whether a refusal of a form is about what the schema contains: another schema may be taken."""
+    return _CONTENT.search(_wording(error)) is not None
+
+
+def _wording(error: EndpointError) -> str:
+    return f"{error.parameter or ''} {(error.provider_message or error.message)[:_READ_CHARACTERS]}"
+
+
+def model_with_schema(request: Request) -> str:
+    """Return a name for the model together with the schema of ``request``, empty if it has none."""
+    if request.response_format is None:
+        return ""
+    return f"{request.model} {key_of(json.dumps(request.response_format.schema))}"
 
 
 def ignored_forms(form: str | None, beginning: str) -> frozenset[str]:

@@ -6,13 +6,21 @@ chatcli's; one omits request fields that a model has refused.
 
 from __future__ import annotations
 
-import re
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from chatcli.client.answer_forms import FORMS, form_in_force, ignored_forms, next_form, refused_forms
+from chatcli.client.answer_forms import (
+    FORMS,
+    form_in_force,
+    ignored_forms,
+    is_of_this_schema,
+    model_with_schema,
+    next_form,
+    refused_forms,
+)
 from chatcli.client.prompt_caching import CACHE_CONTROL, refuses_marks
+from chatcli.client.refused_fields import OPTIONAL, STREAM, refused_field
 from chatcli.client.web_search import SEARCH_FORMS, refused_search
 from chatcli.client.wire_messages import (
     ANSWER_ALONE,
@@ -26,7 +34,6 @@ from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta
 from chatcli.core.request import LIMIT_FIELDS
 from chatcli.core.whole_answers import asker
 from chatcli.storage.cache import JsonFileCache
-from chatcli.text.lazy_pattern import lazy_pattern
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -214,35 +221,7 @@ def _is_cut(counted: int, reported: int, usage: Usage) -> bool:
     return read < counted * CUT_SHARE and counted - read > CUT_TOKENS
 
 
-_STATUSES: Final = {200, 400, 422}
-"""Status 200 is included for errors in the body of a success."""
-_OPTIONAL: Final = frozenset(
-    {
-        "temperature",
-        "top_p",
-        *LIMIT_FIELDS,
-        "seed",
-        "reasoning_effort",
-        "reasoning",
-        "verbosity",
-        "stream_options",
-        "store",
-    }
-)
-_STREAM: Final = "stream"
-_KEPT: Final = _OPTIONAL | ROLES | {_STREAM, ANSWER_ALONE, CACHE_CONTROL, *FORMS, *SEARCH_FORMS}
-_NEEDED: Final = frozenset({"model", "messages", "input"})
-# The last: Moonshot's "invalid temperature: only 1 is allowed for this model".
-_NOT_TAKEN: Final = lazy_pattern(
-    r"un(?:supported|recognized|recognised|known|expected)|not (?:supported|permitted|allowed)|not support"
-    r"|should be false|extra(?:_forbidden| inputs| fields)|only \S{1,20} is (?:allowed|supported)",
-    re.IGNORECASE,
-)
-_WORD: Final = lazy_pattern(r"[A-Za-z_]\w*")
-_ADVICE: Final = lazy_pattern(r"(?<!not )\buse\W{1,3}\w+", re.IGNORECASE)
-"""The field to send instead, which is not the one refused."""
-_OTHER_WORDS: Final = {"streaming": _STREAM, "streamed": _STREAM}
-_HUMP: Final = lazy_pattern(r"(?<=[a-z0-9])(?=[A-Z])")
+_KEPT: Final = OPTIONAL | ROLES | {STREAM, ANSWER_ALONE, CACHE_CONTROL, *FORMS, *SEARCH_FORMS}
 
 
 class UnsupportedParametersModel:
@@ -260,7 +239,7 @@ class UnsupportedParametersModel:
         self._without: dict[str, frozenset[str]] = {}
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent]:
-        omissions = _Omissions(request, self._recalled(request.model), self._remember)
+        omissions = self._omissions(request)
         while True:
             try:
                 async with aclosing(self._inner.stream(omissions.next_request())) as events:
@@ -277,7 +256,7 @@ class UnsupportedParametersModel:
 
     async def ask(self, request: Request, emit: Emit) -> None:
         """See ``core.whole_answers``."""
-        omissions = _Omissions(request, self._recalled(request.model), self._remember)
+        omissions = self._omissions(request)
 
         def see(event: ModelEvent) -> None:
             omissions.see(event)
@@ -294,9 +273,15 @@ class UnsupportedParametersModel:
                 return
             emit(notice)
 
+    def _omissions(self, request: Request) -> _Omissions:
+        is_formed = request.response_format is not None
+        of_schema = self._recalled(model_with_schema(request)) if is_formed else frozenset[str]()
+        return _Omissions(request, self._recalled(request.model), of_schema, self._remember)
+
     def _recalled(self, model: str) -> frozenset[str]:
+        """Return what ``model`` refuses, which may be one with a schema."""
         if model not in self._without:
-            self._without[model] = refused_before(self._refused, model)
+            self._without[model] = _recalled(self._refused, model)
         return self._without[model]
 
     def _remember(self, model: str, without: frozenset[str]) -> None:
@@ -306,13 +291,21 @@ class UnsupportedParametersModel:
 
 
 class _Omissions:
-    """What the attempts at one request omit: ``refused``, and what the endpoint refuses of it now."""
+    """What the attempts at one request omit: what was ``refused``, and what the endpoint refuses of it now.
+
+    ``of_schema`` are forms of answers that it does not take with the schema of the request; others it may.
+    """
 
     def __init__(
-        self, request: Request, refused: frozenset[str], remember: Callable[[str, frozenset[str]], None]
+        self,
+        request: Request,
+        refused: frozenset[str],
+        of_schema: frozenset[str],
+        remember: Callable[[str, frozenset[str]], None],
     ) -> None:
         self._request = request
-        self._without = request.without | refused
+        self._without = request.without | refused | of_schema
+        self._of_schema = of_schema - refused
         self._remember = remember
         self._began = False
         self._form: str | None = None
@@ -343,16 +336,24 @@ class _Omissions:
         if not refused:
             return None
         self._without |= refused
-        self._forms_refused |= refused.intersection(FORMS)
-        if not refused <= self._forms_refused:
-            self._remember(self._request.model, self._without - self._forms_refused - self._request.without)
+        if forms := refused.intersection(FORMS):
+            self._forms_refused |= forms
+            self._of_schema = self._of_schema | forms if is_of_this_schema(error) else self._of_schema - forms
+        else:
+            self._remember(self._request.model, self._of_model - self._forms_refused)
         return _notice(self._request, refused, self._without)
 
     def answered(self) -> None:
         """Remember the forms that were refused, and those that the answer shows to be ignored."""
         ignored = ignored_forms(self._form, self._beginning) if self._is_whole else frozenset[str]()
-        if ignored or self._forms_refused:
-            self._remember(self._request.model, (self._without | ignored) - self._request.without)
+        if ignored or self._forms_refused - self._of_schema:
+            self._remember(self._request.model, self._of_model | ignored)
+        if self._forms_refused & self._of_schema:
+            self._remember(model_with_schema(self._request), self._of_schema)
+
+    @property
+    def _of_model(self) -> frozenset[str]:
+        return self._without - self._of_schema - self._request.without
 
 
 def _refused(error: EndpointError, request: Request, without: frozenset[str]) -> frozenset[str]:
@@ -370,54 +371,21 @@ def _refused(error: EndpointError, request: Request, without: frozenset[str]) ->
     return forms if found is None else frozenset({found})
 
 
-def refused_before(refused: Facts, model: str) -> frozenset[str]:
-    """Return the fields, roles and forms of answers that ``model`` is known to refuse."""
+def refused_before(refused: Facts, request: Request) -> frozenset[str]:
+    """Return the fields, roles and forms of answers of ``request`` that its model is known to refuse."""
+    about = filter(None, (request.model, model_with_schema(request)))
+    return frozenset[str]().union(*(_recalled(refused, each) for each in about))
+
+
+def _recalled(refused: Facts, model: str) -> frozenset[str]:
     _, names = refused.recall(model)
     return frozenset(map(str, names) if isinstance(names, list) else ()) & _KEPT
-
-
-def refused_field(error: RequestRefused, request: Request, without: frozenset[str]) -> str | None:
-    """Return the field of the request body that ``error`` refuses, ``None`` if it is about something else."""
-    wording = error.provider_message or error.message
-    if error.status not in _STATUSES or not _NOT_TAKEN.search(f"{error.provider_code} {wording}"):
-        return None
-    optional = (
-        (_OPTIONAL | {_STREAM} | set(request.parameters.extra))
-        - _left_to_endpoint(request)
-        - _NEEDED
-        - without
-    )
-    named = (
-        word for text in (error.parameter or "", _ADVICE.sub("", wording)) for word in _WORD.findall(text)
-    )
-    return next((name for word in named for name in (word, _in_snake_case(word)) if name in optional), None)
-
-
-def _in_snake_case(word: str) -> str:
-    """Return ``reasoningEffort``, as xAI names it, or ``Streaming`` in the spelling of the request."""
-    name = _HUMP.sub("_", word).lower()
-    return _OTHER_WORDS.get(name, name)
-
-
-def _left_to_endpoint(request: Request) -> set[str]:
-    """Return the fields that ``request`` leaves to the endpoint, which need no omission."""
-    parameters = request.parameters
-    fields = {
-        ("temperature",): parameters.temperature,
-        ("top_p",): parameters.top_p,
-        LIMIT_FIELDS: parameters.max_tokens,
-        ("seed",): parameters.seed,
-        ("reasoning", "reasoning_effort"): parameters.reasoning,
-        ("verbosity",): parameters.verbosity,
-    }
-    absent = {name for names, value in fields.items() if value is None for name in names}
-    return absent - set(parameters.extra)
 
 
 _NOTICES: Final = {
     ANSWER_ALONE: ("reasoning_sent_back", "wants the reasoning of earlier answers back; sending it"),
     CACHE_CONTROL: ("parameter_dropped", "does not take marks for its prompt cache; retried without"),
-    _STREAM: ("parameter_dropped", "does not stream its answers: they come whole"),
+    STREAM: ("parameter_dropped", "does not stream its answers: they come whole"),
     **{form: ("web_search_refused", f"does not take the {form}") for form in SEARCH_FORMS},
 }
 """The codes and words of notices, by what is refused."""
