@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 WINDOW_TOKENS = 200_000
 COUNTED = "counted-"
 _AT_ONCE = 256
-_PATIENCE_S = 5.0
+_PATIENCE_S = 120.0
+"""A system keeps megabytes for a slow client: it may take them long after the last write."""
 
 
 class serve_streams:  # noqa: N801 - used as a function
