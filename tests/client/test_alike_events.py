@@ -37,6 +37,8 @@ AROUND = (
     lambda delta: {"model": "two", "choices": [{"index": 0, "delta": delta, "finish_reason": None}]},
     lambda delta: {"content": "other", "choices": [{"delta": delta}], "usage": None},
     lambda delta: {"choices": [{"delta": delta}], "usage": {"prompt_tokens": 3, "completion_tokens": 1}},
+    lambda delta: {"choices": [{"delta": delta}], "x_groq": {"usage": {"prompt_tokens": 4}}},
+    lambda delta: {"choices": [{"delta": delta, "usage": {"prompt_tokens": 5}}]},
     lambda delta: {"choices": [{"delta": delta, "finish_reason": "stop"}]},
     lambda delta: {"choices": [{"index": 1, "delta": delta}, {"index": 0, "delta": {"content": "first"}}]},
     lambda delta: {"choices": [{"index": 1, "delta": {"content": "second"}}, {"index": 0, "delta": delta}]},
