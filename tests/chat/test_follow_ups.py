@@ -46,7 +46,15 @@ def follow_ups(chat, *scripts):
     return FollowUps(chat, model), model
 
 
-async def proposed(chat, answer, number=3, is_acceptable=lambda _: True):
+async def accepting(_):
+    return True
+
+
+async def without_secrets(text):
+    return "secret" not in text
+
+
+async def proposed(chat, answer, number=3, is_acceptable=accepting):
     ahead, _ = follow_ups(chat, replies(answer))
     return await ahead.propose(number, is_acceptable)
 
@@ -56,7 +64,7 @@ async def test_one_small_request_asks_for_them_with_the_words_of_both_sides_and_
     async with aclosing(asking) as events:
         _ = [event async for event in events]
     ahead, model = follow_ups(chat, replies(listed(RIVER)))
-    assert await ahead.propose(3, lambda _: True) == (RIVER,)
+    assert await ahead.propose(3, accepting) == (RIVER,)
     (request,) = model.requests
     assert (request.is_cacheable, request.parameters.max_tokens) == (False, 1_200)
     shown = request.messages[-1].text
@@ -69,7 +77,7 @@ async def test_a_long_answer_is_sent_without_its_middle(chat):
     chat.turns.connect(target(replies("begin " + "x" * 50_000 + " end")))
     await ask(chat, "And?")
     ahead, model = follow_ups(chat, replies(listed(RIVER)))
-    await ahead.propose(3, lambda _: True)
+    await ahead.propose(3, accepting)
     shown = model.requests[0].messages[-1].text
     assert "begin" in shown
     assert " end" in shown
@@ -78,7 +86,7 @@ async def test_a_long_answer_is_sent_without_its_middle(chat):
 
 async def test_what_is_not_acceptable_or_was_asked_already_is_left_out(chat):
     answer = listed("what is the capital of france", RIVER, "The secret?", "Is it far?", "Is it far ?")
-    assert await proposed(chat, answer, is_acceptable=lambda text: "secret" not in text) == (
+    assert await proposed(chat, answer, is_acceptable=without_secrets) == (
         RIVER,
         "Is it far?",
     )
@@ -96,7 +104,7 @@ async def test_an_answer_that_is_no_list_of_texts_proposes_nothing(chat, answer)
 async def test_a_cut_list_proposes_nothing_and_is_counted(chat):
     ahead, _ = follow_ups(chat, (TextDelta(listed(RIVER)), Completion("length", usage=Usage(9, 4))))
     with pytest.raises(BadResponse):
-        await ahead.propose(3, lambda _: True)
+        await ahead.propose(3, accepting)
     assert ahead.counted == {"ahead_requests": 1, "ahead_input_tokens": 9, "ahead_output_tokens": 4}
 
 
@@ -113,7 +121,7 @@ async def test_an_answer_without_end_is_not_read_to_its_end(chat):
 
     ahead = FollowUps(chat, Endless())
     with pytest.raises(BadResponse):
-        await ahead.propose(3, lambda _: True)
+        await ahead.propose(3, accepting)
     assert yielded < 50
     assert ahead.counted["ahead_output_tokens"] > 0
 
@@ -121,7 +129,7 @@ async def test_an_answer_without_end_is_not_read_to_its_end(chat):
 async def test_a_failed_request_counts_no_tokens(chat):
     ahead, _ = follow_ups(chat, BROKEN, BROKEN)
     with pytest.raises(NetworkError):
-        await ahead.propose(3, lambda _: True)
+        await ahead.propose(3, accepting)
     with pytest.raises(NetworkError):
         await ahead.answer(RIVER, lambda _: True)
     assert ahead.counted == {"ahead_requests": 2, "ahead_input_tokens": 0, "ahead_output_tokens": 0}

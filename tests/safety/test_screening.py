@@ -169,9 +169,28 @@ async def test_a_large_text_is_scanned_beside_the_event_loop():
         threads.append(threading.current_thread())
         return scan(text)
 
-    screen = Screening(Scanner(noting, find_links), Screened(), False)
+    screen = Screening(Scanner(noting, find_links), Screened(has_rules=True), False)
     await screen.check(asking(document("a", "small"), document("b", "x" * 100_000)))
     assert [thread is threading.main_thread() for thread in threads] == [True, False]
+
+
+async def test_the_first_text_is_scanned_beside_the_event_loop_as_the_rules_are_loaded_for_it():
+    threads = []
+
+    def noting(text):
+        threads.append(threading.current_thread())
+        return scan(text)
+
+    screened = Screened()
+    for text in ("first", "second"):
+        await Screening(Scanner(noting, find_links), screened, False).check(asking(document("a", text)))
+    assert [thread is threading.main_thread() for thread in threads] == [False, True]
+
+
+async def test_a_text_is_scanned_though_no_thread_can_be_had_any_more():
+    await asyncio.get_running_loop().shutdown_default_executor()
+    screen = Screening(Scanner(scan, find_links), Screened(), False)
+    assert len(await screen.check(asking(document("a", PHRASE)))) == 1
 
 
 async def test_what_is_blocked_is_a_usage_error_until_it_is_allowed(blocking):

@@ -31,7 +31,7 @@ from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from chatcli.chat import Conversation
     from chatcli.conversation.history import Turn
@@ -72,7 +72,7 @@ class FollowUps:
         self._model = model
         self.counted: Counter[str] = Counter()
 
-    async def propose(self, number: int, is_acceptable: Callable[[str], bool]) -> tuple[str, ...]:
+    async def propose(self, number: int, is_acceptable: Callable[[str], Awaitable[bool]]) -> tuple[str, ...]:
         """Return up to ``number`` questions, the likeliest first. Raise a ``ChatcliError`` if there are none.
 
         ``is_acceptable`` says whether a proposal may be shown.
@@ -108,10 +108,10 @@ class FollowUps:
             self._count(done.usage, sent, text.text)
         proposals = proposals_in(text.text) if done.finish_reason == "stop" else ()
         asked = {_bare(message.person_text) for turn in last_turns for message in turn.messages[:1]}
-        proposals = tuple(each for each in proposals if _bare(each) not in asked and is_acceptable(each))
-        if not proposals:
+        accepted = [each for each in proposals if _bare(each) not in asked and await is_acceptable(each)]
+        if not accepted:
             raise BadResponse("the model proposed no questions", hint="ask in your own words")
-        return proposals[:number]
+        return tuple(accepted[:number])
 
     async def answer(self, text: str, affords: Callable[[float], bool]) -> bool:
         """Have the question answered into the cache, exactly as it would be asked; return whether it is there now.

@@ -210,10 +210,11 @@ class AskingAhead:
             self.reason = f"the prefetch budget of {limit_of(limit_usd)} leaves no room"
         return is_left
 
-    def _is_acceptable(self, text: str, resolved: ResolvedModel) -> bool:
+    async def _is_acceptable(self, text: str, resolved: ResolvedModel) -> bool:
         """Return whether a proposal may be shown: a question, without a key in it and without orders to a model."""
-        is_suspect = resolved.screen is not None and bool(resolved.screen.scanner.scan(text))
-        return self._is_question(text) and not self._context.redactor.keys_in(text) and not is_suspect
+        if not self._is_question(text) or self._context.redactor.keys_in(text):
+            return False
+        return resolved.screen is None or not await resolved.screen.findings(text)
 
     def _model_of(self, resolved: ResolvedModel) -> ChatModel:
         if self._model is None or self._model[0] is not resolved:
