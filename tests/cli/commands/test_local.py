@@ -86,9 +86,14 @@ def test_a_mirror_over_plain_http_is_refused(command):
     assert "plain http" in screen.err
 
 
-def test_on_a_narrow_terminal_the_names_are_whole(command, monkeypatch):
+def test_on_a_narrow_terminal_the_names_are_whole_and_the_rest_stands_below(command, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     _, screen = command("local", "models", is_terminal=True)
-    for line, weights in zip(screen.out.splitlines()[1:], MODELS, strict=True):
-        assert line.startswith(weights.name)
-        assert len(line) <= 40
+    lines = screen.out.splitlines()
+    assert max(map(len, lines)) <= 40
+    assert [line.split()[0] for line in lines[1:] if not line.startswith(" ")] == [
+        weights.name for weights in MODELS
+    ]
+    words = " ".join(screen.out.split())
+    for weights in MODELS:
+        assert f"of memory, {weights.license}, {weights.good_at}" in words

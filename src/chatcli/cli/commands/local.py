@@ -28,7 +28,7 @@ from chatcli.local.own_models import (
 )
 from chatcli.local.server import LocalServer
 from chatcli.local.weights import MODELS, SMOLLM2, HubWeights, PackagedWeights, remove, status, tag_path
-from chatcli.render.text_columns import table
+from chatcli.render.text_columns import hanging, table
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
@@ -151,9 +151,16 @@ def _models(options: Namespace, context: RunContext, terminal: Terminal) -> Exit
         for weights, state in found
     ]
     columns = terminal.listing_columns()
-    # Names that are cut could not be told apart.
-    shown = [row[:3] if columns < _NARROW_COLUMNS else row for row in (heads, *rows)]
-    terminal.stdout.write(table(shown, columns, right={2, 3}) + "\n")
+    if columns >= _NARROW_COLUMNS:
+        terminal.stdout.write(table([heads, *rows], columns, right={2, 3}) + "\n")
+        return ExitCode.DONE
+    # Names that are cut could not be told apart: the rest stands below them.
+    first, *others = table([row[:3] for row in (heads, *rows)], columns, right={2}).split("\n")
+    lines = [first]
+    for line, (*_, memory, license_, good_at) in zip(others, rows, strict=True):
+        facts = ", ".join(filter(None, (f"{memory} of memory", license_, good_at)))
+        lines += [line, *hanging("  ", facts, columns)]
+    terminal.stdout.write("\n".join(lines) + "\n")
     return ExitCode.DONE
 
 
