@@ -50,6 +50,17 @@ def test_a_script_goes_on_with_the_schema_of_its_conversation(program):
     assert bodies[0]["response_format"] == bodies[1]["response_format"]
 
 
+def test_a_conversation_begun_with_a_schema_on_the_command_line_goes_on_with_it(program):
+    write(program, "a.txt", "One?\n")
+    with serving_in_thread(Answer(event_stream('{"name": "Ada"}'))) as server:
+        for options in (["--schema", "name str"], []):
+            done = program.run("-s", "people", *options, "--load", "a.txt", server=server, stdin="")
+            assert done.exit_code == 0, done.stderr
+            assert "answers are JSON: name" in done.stderr
+    bodies = [request.json for request in server.requests if request.method == "POST"]
+    assert ["response_format" in body for body in bodies] == [True, True]
+
+
 def test_a_script_sends_nothing_that_may_pass_its_limit(program):
     write(program, "a.txt", "One?\nTwo?\n")
     with serving_in_thread(FINE) as server:

@@ -45,10 +45,14 @@ def use_schema(chat: Conversation, wanted: ResponseFormat, given: str, *, is_lis
     return _line(given, is_list=is_list)
 
 
-def resume_schema(chat: Conversation, frontend: Frontend) -> None:
-    """Have answers fit the schema that the conversation had when it was left, if it had one."""
+def resume_schema(chat: Conversation, frontend: Frontend, begins_with: ResponseFormat | None) -> None:
+    """Have answers fit the schema that the conversation begins with, or else had when it was left, if any."""
     kept = chat.session.schema
-    if kept is None or chat.turns.response_format is not None:
+    if begins_with is not None:
+        fields = ", ".join(map(str, begins_with.schema.get("properties", {})))
+        frontend.remark(use_schema(chat, begins_with, fields, is_list=False))
+        return
+    if kept is None:
         return
     from chatcli.schemas.schema_source import NamedSchema, checked_schema  # noqa: PLC0415 - as above
     from chatcli.schemas.wire_forms import response_format  # noqa: PLC0415 - as above

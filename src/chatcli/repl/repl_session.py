@@ -100,9 +100,8 @@ class ReplSession:
         """What is to be done once the submission in hand is."""
         self.loading: list[Path] = []
         """The files whose lines are being submitted, each loaded by the one before."""
-        self._is_finished = False
-        self.has_cached_answer = False
-        """Whether the last answer came from the cache."""
+        self._is_finished = self.has_cached_answer = False
+        """Whether the submission in hand is done with, and whether the last answer came from the cache."""
         self._run_command = run_command
         self._reload_settings = reload_settings
         self._changes: dict[str, object] = {}
@@ -272,11 +271,12 @@ class ReplSession:
         self.resume_schema()
 
     def resume_schema(self) -> None:
-        """Ask for the form of answers that the conversation had, if it had one."""
-        if self.chat.session.schema is not None:
+        """Ask for the form of answers that the conversation had, or begins with, if any; those opened later do not get it."""
+        begins_with, self.options = self.options.response_format, replace(self.options, response_format=None)
+        if begins_with is not None or self.chat.session.schema is not None:
             from chatcli.repl.answer_schema import resume_schema  # noqa: PLC0415 - most have none
 
-            resume_schema(self.chat, self.frontend)
+            resume_schema(self.chat, self.frontend, begins_with)
 
     async def ask(
         self,

@@ -210,6 +210,9 @@ class Conversing:
             recap(repl.chat, self.frontend)
             repl.resume_schema()
             self.frontend.pause()
+        elif repl.options.response_format is not None:
+            repl.resume_schema()
+            self.frontend.pause()
         repl.report_file_faults()
         if not is_model_set_up(self._start.settings, repl.options, self._start.context):
             await self._screen.work(self._first_run(), "checking the key")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from chatcli.repl.answer_schema import read_form
 from repl.test_repl_session import completions, messages
 from repl.test_repl_session import start_repl as start_repl  # noqa: PLC0414 - a fixture
 from scripted_server import Answer, event_stream, json_answer, serving
@@ -97,6 +100,24 @@ async def test_a_resumed_conversation_keeps_its_schema(start_repl):
         await repl.take("Where?")
         assert forms(server) == [True, True, False]
         assert messages(server)[-1] == ("user", "Where?")
+        await repl.connection.close()
+
+
+async def test_a_conversation_that_begins_with_a_schema_keeps_it_and_the_next_one_has_none(start_repl):
+    async with serving(choose=serve) as server:
+        repl = start_repl(server)
+        repl.options = replace(
+            repl.options, response_format=read_form(repl.context.paths.config, "name str", is_list=False)
+        )
+        repl.resume_schema()
+        await repl.take("Who?")
+        name = repl.chat.opened.name
+        await repl.take("/new")
+        await repl.take("Where?")
+        await repl.take(f"/session {name}")
+        await repl.take("Who again?")
+        assert forms(server) == [True, False, True]
+        assert repl.frontend.text.count("answers are JSON: name (/schema off ends it)") == 2
         await repl.connection.close()
 
 
