@@ -1,5 +1,7 @@
 """A process that has imported the program, and becomes it for each run: importing is most of a short run.
 
+Freeing all that again would be most of the rest, so a run that ends in an orderly way leaves it to the system: see ``_leave``.
+
 It is used where nothing but the environment and the arguments decide what happens. A run that depends on how the
 interpreter itself starts (``LANG``, ``PYTHON…``) is a process of its own, as are all runs on Windows and those for which
 ``CHATCLI_REAL_STARTS`` is set, as in ``scripts/test --slow``. ``test_fork_server.py`` holds both to be alike.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 COLUMNS, LINES = 80, 24
 CTRL_C, CTRL_D = "\x03", "\x04"
 
-_PATIENCE_S = 20
+_PATIENCE_S = 60  # of a busy machine; only what fails takes as long
 _FIRST_WIDE = "\u1100"
 # The terminal sends Ctrl-C to the program itself.
 _BECOME_FOREGROUND = (

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LINES = 24
 TMUX = shutil.which("tmux")
 
-_PATIENCE_S = 20
+_PATIENCE_S = 60  # of a busy machine; only what fails takes as long
 _POLL_S = 0.05
 
 
