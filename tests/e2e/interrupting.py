@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 UNFINISHED = Answer([*text_events("Par"), HOLD])
 
-_PATIENCE_S = 20
+_PATIENCE_S = 60
 
 
 def interrupted(program: Program, number: int, *arguments: str, server: ScriptedServer) -> Ended:

@@ -301,7 +301,7 @@ def test_a_stopped_warming_keeps_what_it_has(program):
         serving_in_thread(PARIS, Answer([HOLD])) as server,
         program.started(*("cache", "warm", "--concurrency", "1", str(questions)), server=server) as process,
     ):
-        until_s = time.monotonic() + 20
+        until_s = time.monotonic() + 60
         while len(server.requests) < 2:
             assert time.monotonic() < until_s
             time.sleep(0.02)

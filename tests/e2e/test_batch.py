@@ -25,7 +25,7 @@ from e2e.program import PATIENT, command, ended
 from scripted_server import HOLD, Answer, json_answer, serving_in_thread
 
 SLOW_DOWN = json_answer({"error": {"message": "slow down", "code": "rate_limit_exceeded"}}, status=429)
-PATIENCE_S = 20
+PATIENCE_S = 60
 PRICED = '[prices."small"]\ninput = 1000000\noutput = 1000000\n'
 """A dollar a token."""
 

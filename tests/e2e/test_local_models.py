@@ -38,7 +38,7 @@ def beginning(request):
 
 
 def wait_for_size(path, size_bytes):
-    deadline_s = time.monotonic() + 20
+    deadline_s = time.monotonic() + 60
     while not path.exists() or path.stat().st_size < size_bytes:
         assert time.monotonic() < deadline_s, "it never arrived"
         time.sleep(0.02)

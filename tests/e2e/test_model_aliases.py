@@ -214,7 +214,7 @@ def test_on_a_screen_a_model_is_chosen_by_number_and_another_asked_one_question(
             screen.wait_for("Fine.")
             screen.type("And?\r")
             screen.wait_for("> And?")
-            until_s = time.monotonic() + 20
+            until_s = time.monotonic() + 60
             while len(models_asked(server)) < 2 and time.monotonic() < until_s:
                 screen.settle()
     assert models_asked(server) == ["gpt-5-mini", "vendor/claude-haiku-4.5"]
