@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -398,11 +399,17 @@ def messages_said(session):
     return [record for record in session.records if getattr(record, "message", None) is not None]
 
 
-@pytest.mark.parametrize("remainder", range(8))
+@pytest.mark.parametrize(
+    "remainder", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 8))]
+)
 def test_a_file_cut_anywhere_loads_and_goes_on(tmp_path, remainder):
     whole = messages_said(replayed(EVERY_RECORD))
     content = EVERY_RECORD.read_bytes()
-    for length in range(remainder, len(content) + 1, 8):
+    around_ends = {
+        at for line in re.finditer(rb"\n", content) for at in range(line.start() - 2, line.end() + 3)
+    }
+    lengths = {*range(remainder, len(content) + 1, 8), *(around_ends if remainder == 0 else ())}
+    for length in sorted(lengths & set(range(len(content) + 1))):
         before, after = continue_after(content[:length], tmp_path)
         said = messages_said(before)
         assert said == whole[: len(said)]
