@@ -249,15 +249,15 @@ class TestInAConversation:
         ):
             screen.wait_for("small")
             screen.type("/verbose\r")
-            screen.wait_for("on")
+            screen.wait_for("each answer: on")
             screen.type("/compare alpha,beta Hi\r")
             screen.wait_for(" out · ")
+            screen.type("\x04")
+            assert screen.wait_for_exit() == 0
             shown = "\n".join(screen.everything)
             assert "no [key]" in shown
             assert OTHERS_KEY not in shown
             assert len(set(re.findall("c-[0-9a-f]{8}", shown))) == 2
-            screen.type("\x04")
-            assert screen.wait_for_exit() == 0
 
     def test_the_answers_stand_beside_each_other_above_the_prompt_and_their_difference_in_words(
         self, terminal, server
