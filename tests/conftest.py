@@ -64,7 +64,7 @@ gc.disable()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Prepare the process for the tests, here and in no fixture: each would cost as much as a short test, in every test."""
+    """Prepare the process for the tests, once: an autouse fixture would be looked up for every one of them."""
     _forget_the_settings_of_this_machine()
     session.config.add_cleanup(_trust_an_authority_that_signs_nothing())
     _take_signals_as_a_terminal_leaves_them()
