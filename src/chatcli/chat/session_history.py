@@ -77,7 +77,8 @@ class ModelInUse(NamedTuple):
 
     def cannot_fit(self, question: Message, history: History) -> bool:
         """Return whether ``question`` does not fit, whatever else is omitted."""
-        form_tokens = self.tokens.of_form(self.response_format)
+        form = self.response_format
+        form_tokens = 0 if form is None else self.tokens.of_form(form)
         return does_not_fit(question, history, self.window.budget_tokens - form_tokens, self.tokens)
 
 

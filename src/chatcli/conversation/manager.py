@@ -99,7 +99,8 @@ class ConversationManager:
     @property
     def _budget_tokens(self) -> int:
         """The tokens that messages may take beside the schema of the answer."""
-        return self._window.budget_tokens - self._tokens.of_form(self.response_format)
+        form = self.response_format
+        return self._window.budget_tokens - (0 if form is None else self._tokens.of_form(form))
 
     def resume(self, history: History) -> None:
         """Continue from another history, as after undo; the caller has stored the change."""
@@ -376,7 +377,7 @@ class ConversationManager:
         sent, written, again = turn.sent_tokens, self._tokens.estimate_text(turn.text), done.answers - 1
         if sent is not None:
             sent += self._tokens.of_form(self.response_format)
-            sent += again * (sent + written)  # what did not fit its schema was sent back
+            sent += again * (sent + written)  # what did not fit was sent back
         return replace(result, usage=result.usage.filled(Usage(sent, written * done.answers)))
 
     def _with_data(self, result: TurnResult) -> TurnResult:
