@@ -63,8 +63,8 @@ _COUNTED_AT_ONCE_BYTES = 100_000
 class ConversationManager:
     """Holds the conversation, fits it into the model's window, and stores both sides of a turn.
 
-    ``history`` is the conversation so far; ``journal`` stores new messages. ``strategy`` chooses the context for
-    ``window``. ``screen`` checks what is sent and answered. ``clock`` counts seconds. ``response_format`` is that of answers.
+    ``history`` is the conversation so far; ``journal`` stores new messages. ``strategy`` chooses the context for ``window``.
+    ``screen`` checks what is sent and answered. ``clock`` counts seconds. ``response_format`` is that of answers.
     """
 
     def __init__(
@@ -344,10 +344,9 @@ class ConversationManager:
 
     def _measured(self) -> ContextUsage:
         plan = self._next(messages.question(""))
-        tokens: Counter[str] = Counter()
+        tokens: Counter[str] = Counter(schema=self._tokens.of_form(self.response_format))
         for part in plan.parts:
             tokens[part.kind] += part.tokens
-        tokens["schema"] = self._tokens.of_form(self.response_format)
         system_tokens = sum(tokens[kind] for kind in ("instructions", "system", "note", "framing", "schema"))
         return ContextUsage(
             window_tokens=self._window.tokens,
