@@ -234,7 +234,7 @@ async def test_a_prompt_is_the_input_of_a_template_for_rows(server):
         ({"template": 5}, "template must be a name or a path", "prompts/review.md"),
         ({"template": []}, "template must be a name or a path", "prompts/review.md"),
         ({"template": ["greet.md", b"x.md"]}, "template must be a name or a path", "prompts/review.md"),
-        ({"template": ""}, "no template was named", "lists them"),
+        ({"template": ""}, "no template was named", "chatcli templates list shows the names"),
         ({"template": "bad.md"}, "bad.md: unknown key", "keys"),
         ({"template": "hot.md"}, "template hot temperature", "edit hot.md"),
         ({"template": "desk.md"}, "the profile of the template desk is part of", "config=True"),

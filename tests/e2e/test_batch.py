@@ -216,7 +216,7 @@ def test_results_can_be_a_table_with_the_columns_of_the_input(program):
         ("", "", ""),
     ]
     assert table(program)[0]["output_tokens"] == "2"
-    assert "has 1 fields, the header 2" in table(program)[2]["error"]
+    assert "has 1 field, the header 2" in table(program)[2]["error"]
     assert len(server.requests) == 2
 
 
