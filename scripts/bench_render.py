@@ -30,7 +30,7 @@ SETTLED_AFTER_S = 5.0
 """By then the REPL has loaded all that it loads while nobody types."""
 
 # The limits of the figures.
-CPU_OF_LLM = 0.35
+CPU_OF_LLM = 0.15
 LAG_S = 0.05
 CPU_GROWTH = 27 / 25
 MEMORY_GROWTH = 4.0
