@@ -92,7 +92,7 @@ def read_counters(
 def lines_without_calls(
     query: StatisticsQuery, found: Statistics, *, is_measured: bool = True, is_saved: bool = True
 ) -> tuple[str, str]:
-    """Return that there are no calls, and a hint: they are neither unless they are measured and conversations saved."""
+    """Return that there are no calls, and a hint: calls are kept only if they are measured and conversations are saved."""
     of = f"of {query.model} " if query.model else ""
     at = f"at {query.endpoint} " if query.endpoint else ""
     message = f"no calls {of}{at}{found.period}"

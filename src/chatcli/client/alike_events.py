@@ -1,4 +1,4 @@
-"""Events that differ only in their text from the one before, as nearly all of a stream do: only the text is parsed."""
+"""Fast reading of streamed events: most differ from the one before only in their text, so only the text is parsed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _CONTENT: Final = re.compile(rb'"content"\s*:\s*"((?:[^"\\]|\\.)*+)"')
 _MOST_MISSES: Final = 8
-"""Some servers make each event different, with a number or a random word: looking for likeness is given up then."""
+"""Some servers put a number or a random word into every event. After so many misses no likeness is looked for."""
 
 
 class AlikeEvents:

@@ -164,7 +164,7 @@ class Wait(NamedTuple):
 
 
 OTHERS_FIRST: Final = "others go first"
-"""The reason of a wait for nothing but one's turn, which takes nobody knows how long."""
+"""The reason given while a request waits only for its turn; nobody knows how long that takes."""
 
 _NO_WAIT: Final = Wait(0.0, "")
 
