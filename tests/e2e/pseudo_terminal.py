@@ -1,4 +1,8 @@
-"""A program on a real terminal of 80 columns and 24 lines, read back as a person would see it."""
+"""A program on a real terminal of 80 columns and 24 lines, read back as a person would see it.
+
+With ``CHATCLI_TERMINAL_PIECE_BYTES=1``, as in ``scripts/test --slow``, output arrives byte by byte: a test that looks at
+more than it has waited for fails then, and not only on a busy machine.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pyte
-from wcwidth import wcwidth
 
 from e2e.fork_server import can_be_forked, fork_server
 from e2e.program import command
@@ -30,7 +33,9 @@ COLUMNS, LINES = 80, 24
 CTRL_C, CTRL_D = "\x03", "\x04"
 
 _PATIENCE_S = 60  # of a busy machine; only what fails takes as long
-_FIRST_WIDE = "\u1100"
+_PIECE_BYTES = int(os.environ.get("CHATCLI_TERMINAL_PIECE_BYTES", "0"))
+_FRAME_BEGIN, _FRAME_END = b"\x1b[?2026h", b"\x1b[?2026l"
+_FRAME_PATIENCE_READS = 10  # a terminal shows at last what nobody ends
 # The terminal sends Ctrl-C to the program itself.
 _BECOME_FOREGROUND = (
     "import fcntl, os, sys, termios\n"
@@ -66,7 +71,7 @@ class PseudoTerminal:
         attributes_before: list[object],
         is_job: bool,
     ) -> None:
-        self.received = b""
+        self._received = bytearray()
         self.attributes_before = attributes_before
         self._descriptor = descriptor
         self._process = process
@@ -74,6 +79,14 @@ class PseudoTerminal:
         self._screen = pyte.HistoryScreen(columns, lines, history=20_000, ratio=0.01)
         self._stream = pyte.ByteStream(self._screen)
         self._shown: str | None = None
+        self._unread = b""  # of what came, where it is taken in pieces
+        self._frame = b""  # what is not shown before it is whole
+        self._idle_reads = 0
+
+    @property
+    def received(self) -> bytes:
+        """All output so far, also what is not yet shown."""
+        return bytes(self._received)
 
     @property
     def attributes(self) -> list[object]:
@@ -100,6 +113,7 @@ class PseudoTerminal:
 
     def forget(self) -> None:
         """Clear the emulated screen, to see what is drawn from here on."""
+        self._show(len(self._frame))
         self._screen.reset()
         self._shown = None
 
@@ -117,7 +131,8 @@ class PseudoTerminal:
         """All lines, including scrolled ones, without trailing blanks."""
         columns = range(self._screen.columns)
         above = ["".join(line[at].data for at in columns) for line in self._screen.history.top]
-        return [line.rstrip() for line in [*above, *self._screen.display]]
+        shown = [_row(self._screen, number) for number in range(self._screen.lines)]
+        return [*(line.rstrip() for line in above), *shown]
 
     def is_dim(self, text: str) -> bool:
         """Whether ``text`` was written dimmed, which pyte does not record."""
@@ -135,8 +150,10 @@ class PseudoTerminal:
 
     def settle(self) -> None:
         """Let the typed keys and their effects arrive."""
-        self._read()
-        self._read()
+        for _ in range(2):
+            self._read()
+            while self._unread:
+                self._read()
 
     def wait_for(self, text: str) -> str:
         """Return the screen once it contains ``text``."""
@@ -157,7 +174,7 @@ class PseudoTerminal:
     def wait_until_received(self, text: str) -> None:
         """Return once ``text`` was written, wherever it is shown."""
         until_s = time.monotonic() + _PATIENCE_S
-        while text.encode() not in self.received:
+        while text.encode() not in self._received:
             assert time.monotonic() < until_s, f"no {text!r} in:\n{self.shown}"
             assert self._read(), f"ended without {text!r}:\n{self.shown}"
 
@@ -169,27 +186,57 @@ class PseudoTerminal:
 
     def _read(self) -> bool:
         """Read available output briefly; return whether the terminal is still in use."""
-        if not select.select([self._descriptor], [], [], 0.1)[0]:
+        content = self._piece()
+        if content is None:
+            self._idle_reads += 1
+            if self._idle_reads == _FRAME_PATIENCE_READS:
+                self._show(len(self._frame))
             return True
-        try:
-            content = os.read(self._descriptor, 65_536)
-        except OSError:  # Linux: the terminal is no longer open anywhere
-            return False
-        self.received += content
-        self._stream.feed(content)
-        self._shown = None
+        self._idle_reads = 0
+        self._received += content
+        self._frame += content
+        self._show(_whole_frames(self._frame) if content else len(self._frame))
         return bool(content)
+
+    def _piece(self) -> bytes | None:
+        """Return the next output, empty at its end and None if there is none yet."""
+        if not self._unread:
+            if not select.select([self._descriptor], [], [], 0.1)[0]:
+                return None
+            try:
+                self._unread = os.read(self._descriptor, 65_536)
+            except OSError:  # Linux: the terminal is no longer open anywhere
+                return b""
+        length = _PIECE_BYTES or len(self._unread)
+        content, self._unread = self._unread[:length], self._unread[length:]
+        return content
+
+    def _show(self, length: int) -> None:
+        content, self._frame = self._frame[:length], self._frame[length:]
+        if content:
+            self._stream.feed(content)
+            self._shown = None
+
+
+def _whole_frames(output: bytes) -> int:
+    """Return the bytes of ``output`` before a frame that has begun and not ended.
+
+    As terminals do which know synchronized updates, the screen never shows half a frame.
+    """
+    begin = output.rfind(_FRAME_BEGIN)
+    if begin > output.rfind(_FRAME_END):
+        return begin
+    escape = output.rfind(b"\x1b")
+    return escape if escape >= 0 and _FRAME_BEGIN.startswith(output[escape:]) else len(output)
 
 
 def _row(screen: pyte.Screen, number: int) -> str:
-    """Return a line without trailing blanks, as ``screen.display`` has it, which measures every cell."""
+    """Return a line without trailing blanks; behind a wide character stands an empty cell."""
     cells = [" "] * screen.columns
     for column, character in screen.buffer[number].items():
         if column < screen.columns:
             cells[column] = character.data
-    row = "".join(cells).rstrip()
-    is_wide = any(wcwidth(character) == 2 for character in set(row) if character >= _FIRST_WIDE)
-    return screen.display[number].rstrip() if is_wide else row
+    return "".join(cells).rstrip()
 
 
 @contextmanager

@@ -70,6 +70,17 @@ def wait_for_line(terminal, typed):
     raise AssertionError(f"no {line!r} at the end of:\n{terminal.shown}")
 
 
+def type_and_wait_for_prompt(terminal, keys):
+    """Return once the shell draws its prompt anew: what is typed before that is thrown away."""
+    prompts = terminal.received.count(PROMPT.encode())
+    terminal.type(keys)
+    for _ in range(200):
+        terminal.settle()
+        if terminal.received.count(PROMPT.encode()) > prompts:
+            return
+    raise AssertionError(f"no new prompt in:\n{terminal.shown}")
+
+
 def has_run(program):
     return (program.working_folder / "ran").exists()
 
@@ -121,12 +132,13 @@ def test_an_answer_that_is_no_command_is_told_in_one_line(program, answer, code,
 def test_nothing_of_a_hostile_answer_acts(shell, program):
     with serving_in_thread(Answer(event_stream(HOSTILE))) as server, shell(server) as terminal:
         terminal.type(f"anything{ALT_E}")
-        terminal.wait_for("<U+202E>ran")
-        assert "␛]52;c;dG91Y2ggcmFu␇" in terminal.wait_for("<U+202E>ran").splitlines()[-1]
+        shown = terminal.wait_for("␛]52;c;dG91Y2ggcmFu␇")
+        assert "<U+202E>ran" in shown
+        assert "dG91Y2ggcmFu" in shown.splitlines()[-1]
         assert not has_run(program)
         assert b"\x1b]52" not in terminal.received
         assert b"\x1b]0;pwned" not in terminal.received
-        assert terminal.shown.count("touch") == 3
+        assert shown.count("touch") == 3
         terminal.type(UNDO)
         wait_for_line(terminal, "anything")
 
@@ -154,7 +166,7 @@ def test_control_c_gives_the_line_back(shell):
     with serving_in_thread(Answer([HOLD])) as server, shell(server, columns=40) as terminal:
         terminal.type(f"echo t''his{ALT_E}")
         terminal.wait_for("waiting")
-        terminal.type(CTRL_C)
+        type_and_wait_for_prompt(terminal, CTRL_C)
         server.requests[0].closed.result(timeout=20)
         wait_for_line(terminal, "echo t''his")
         assert "waiting" not in terminal.shown
@@ -167,10 +179,12 @@ def test_without_a_command_the_line_stays_and_one_line_says_why(shell):
     refused = json_answer({"error": {"message": "bad key", "code": "invalid_api_key"}}, status=401)
     words = Answer(event_stream("I cannot\ndo that."))
     with serving_in_thread(refused, words) as server, shell(server) as terminal:
-        terminal.type(f"echo t''his{ALT_E}")
+        terminal.type("echo t''his")
+        wait_for_line(terminal, "echo t''his")
+        type_and_wait_for_prompt(terminal, ALT_E)
         terminal.wait_for("error: ")
         wait_for_line(terminal, "echo t''his")
-        terminal.type(ALT_E)
+        type_and_wait_for_prompt(terminal, ALT_E)
         terminal.wait_for("error: no command in the answer: I cannot do that.")
         wait_for_line(terminal, "echo t''his")
         terminal.type(" one\r")

@@ -65,7 +65,7 @@ class TestMarks:
             if keys:
                 screen.wait_for("unfinished")
                 screen.type(keys)
-            screen.wait_until_received("\x1b]133;D")
+            screen.wait_until_received(f"\x1b]133;D{code}\x1b\\")
         assert marks(screen)[-1][:2] == ("D", code)
 
     def test_of_a_resumed_exchange_are_there_as_well(self, program, terminal):
