@@ -12,12 +12,12 @@ _AFTER_THE_CALLBACK_S = 0.01
 
 def main() -> int:
     """Run chatcli as this process and return its exit code; one that was asked to leave is gone at once."""
-    # Importing makes many objects and hardly any garbage. By default the collector looks at them every 700 objects,
-    # and at all of them once more when the process ends: a fifth of a short run. A conversation collects more often
-    # once it is open, so that no collection takes long.
-    gc.set_threshold(_OBJECTS_BEFORE_THE_FIRST_COLLECTION)
-    sys.unraisablehook = raise_signal_again
     try:
+        # Importing makes many objects and hardly any garbage. By default the collector looks at them every 700 objects,
+        # and at all of them once more when the process ends: a fifth of a short run. A conversation collects more often
+        # once it is open, so that no collection takes long.
+        gc.set_threshold(_OBJECTS_BEFORE_THE_FIRST_COLLECTION)
+        sys.unraisablehook = raise_signal_again
         from chatcli.cli.main import main as run  # noqa: PLC0415 - Ctrl-C while it loads is no traceback
         from chatcli.cli.signals import EXIT_CODES  # noqa: PLC0415
         from chatcli.core.lazy_imports import import_packages_on_first_use  # noqa: PLC0415

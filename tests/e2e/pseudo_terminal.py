@@ -171,10 +171,10 @@ class PseudoTerminal:
             self.type(key)
             assert all(self._read() for _ in range(3)), f"ended without {text!r}:\n{self.shown}"
 
-    def wait_until_received(self, text: str) -> None:
-        """Return once ``text`` was written, wherever it is shown."""
+    def wait_until_received(self, text: str, times: int = 1) -> None:
+        """Return once ``text`` was written so many ``times``, wherever it is shown."""
         until_s = time.monotonic() + _PATIENCE_S
-        while text.encode() not in self._received:
+        while self._received.count(text.encode()) < times:
             assert time.monotonic() < until_s, f"no {text!r} in:\n{self.shown}"
             assert self._read(), f"ended without {text!r}:\n{self.shown}"
 

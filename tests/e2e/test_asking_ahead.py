@@ -97,7 +97,6 @@ def test_the_likeliest_question_is_shown_taken_with_a_key_and_answered_without_a
         screen.settle()
         assert len(server.questions) == 3
         screen.type(RIGHT)
-        screen.settle()
         screen.type("\r")
         screen.wait_for(f"About {PROPOSED[0]}")
         screen.wait_for("cached answer")

@@ -146,9 +146,9 @@ class TestARunInAPipe:
         # streams or imports its own modules, says so.
         is_interpreter = "Fatal Python error: init" in done.stderr or "Could not import runpy" in done.stderr
         assert done.exit_code in {130, -signal.SIGINT} or is_interpreter
-        # The package itself is imported before any line of it can answer.
-        frames = [line for line in done.stderr.splitlines() if "chatcli" in line]
-        assert all(f"chatcli{os.sep}__init__.py" in line for line in frames)
+        # Before ``main`` runs, no line of the program can answer.
+        frames = [line for line in done.stderr.splitlines() if f"chatcli{os.sep}__main__.py" in line]
+        assert [line for line in frames if line.endswith(" in main")] == []
 
     def test_goes_on_where_nohup_has_hang_ups_ignored(self, program):
         slow = Answer([0.5, *event_stream("Paris.")])
