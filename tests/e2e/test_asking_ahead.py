@@ -106,7 +106,7 @@ def test_the_likeliest_question_is_shown_taken_with_a_key_and_answered_without_a
     assert server.questions[:3] == ["What is the capital of France?", *PROPOSED[:2]]
     counted = statistics(program)
     assert (counted["hits"], counted["misses"], counted["failed"]) == (1, 0, 0)
-    assert counted["answers"] >= 2
+    assert counted["answers"] >= 1  # the next question may come before the other answer is whole
     assert counted["cost_usd"] > 0
     assert program.saved[2] == ("user", PROPOSED[0])
 
