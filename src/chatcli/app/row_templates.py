@@ -1,7 +1,8 @@
-"""Prompt templates whose variables are columns of the rows of a batch."""
+"""Prompt templates whose variables are columns of the rows of a batch, and the words that all rows are asked with."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final
 
 from chatcli.batching.row_requests import Column, RowTemplate, joined
@@ -11,10 +12,30 @@ from chatcli.templates.template import INPUT
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from chatcli.core.request import ResponseFormat
     from chatcli.templates.template import Placeholder, Template
 
 _INPUT_COLUMNS: Final = (INPUT, "prompt", "text")
 """The columns that may be the input, the first one that a row has."""
+
+
+def words_of_all_rows(
+    text: str | None,
+    template: Template | None,
+    variables: Sequence[str],
+    system: str | None,
+    form: ResponseFormat | None,
+) -> str:
+    """Return what all rows are asked with: with other words they are other rows, and so are those whose answers have another form.
+
+    ``variables`` are those of the ``template``, each ``NAME=VALUE``. The digests in files of results depend on every letter of this.
+    """
+    words = text or ""
+    if template is not None:
+        words = repr((template.segments, template.matter.defaults, variables))
+    if system is None and form is None:
+        return words
+    return repr((words, system, None if form is None else json.dumps(form.schema)))
 
 
 def filled_by_columns(

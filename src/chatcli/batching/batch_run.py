@@ -91,7 +91,8 @@ class BatchRun:
     """Asks ``model`` every row, ``concurrency.limit`` at once.
 
     ``stop`` begins no more rows, ``abandon`` breaks off those in flight. ``stopped_by`` is the failure that ended the
-    run early, if one did. ``clock`` counts seconds.
+    run early, if one did. ``keep`` gets each result as soon as it is there, whoever waits for it; what it raises ends the run.
+    ``clock`` counts seconds.
     """
 
     def __init__(
@@ -100,10 +101,12 @@ class BatchRun:
         concurrency: Concurrency,
         *,
         progress: BatchProgress | None = None,
+        keep: Callable[[BatchResult], object] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ask = asker(model)
         self._concurrency = concurrency
+        self._keep = keep
         self._clock = clock
         self.progress = BatchProgress() if progress is None else progress
         self.stopped_by: ChatcliError | None = None
@@ -201,6 +204,8 @@ class BatchRun:
     def _finish(self, number: int, result: BatchResult | None) -> None:
         self._finished.append((number, result))
         self._wake.set()
+        if result is not None:
+            self._keep(result)
 
     def _ended(self, task: Task[None]) -> None:
         self._tasks.discard(task)

@@ -124,7 +124,7 @@ class InputRecords:
         return "jsonl" if content is not None and isinstance(_json(content), dict) else "text"
 
     def _digest(self, content: bytes) -> int:
-        return int.from_bytes(blake2b(self._salt + content, digest_size=_DIGEST_BYTES).digest()) or 1
+        return content_digest(content, self._salt)
 
     def _json_lines(self) -> Iterator[Record]:
         for index, (number, content) in enumerate(self._written):
@@ -166,6 +166,11 @@ class InputRecords:
     def _too_long(self, index: int, number: int) -> Record:
         problem = f"line {number:,} is longer than {LONGEST_LINE_BYTES:,} bytes"
         return Record(index, number, {}, self._digest(b"\0too long"), problem)
+
+
+def content_digest(content: bytes, salt: bytes) -> int:
+    """Return what stands for the content of a record, and for what it is asked with, which is the ``salt``; never 0."""
+    return int.from_bytes(blake2b(salt + content, digest_size=_DIGEST_BYTES).digest()) or 1
 
 
 class _InputLine(NamedTuple):

@@ -73,6 +73,14 @@ class ProviderTerms:
     book: Callable[[str, Usage], float | None]
 
 
+@dataclass(frozen=True, slots=True)
+class ResultTaker:
+    """Who gets the results that were written: ``take`` them, and ``room`` waits until they are dealt with, after each part."""
+
+    take: Callable[[list[BatchResult]], object]
+    room: Callable[[], Awaitable[object]]
+
+
 class ProviderRun:
     """Has the rows that ``rows()`` yields answered by ``provider``, and writes ``output``.
 
@@ -90,6 +98,7 @@ class ProviderRun:
         progress: BatchProgress,
         terms: ProviderTerms,
         retries_failed: bool = False,
+        taker: ResultTaker | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         most_rows: int = MOST_ROWS,
         most_bytes: int = MOST_BYTES,
@@ -100,6 +109,7 @@ class ProviderRun:
         self._sent = sent
         self._progress = progress
         self._terms = terms
+        self._taker = taker
         self._sleep = sleep
         self._most_rows = most_rows
         self._most_bytes = most_bytes
@@ -125,6 +135,8 @@ class ProviderRun:
                     poll_s = _FIRST_POLL_S
                 if is_lost:
                     await self._send()
+                if self._taker is not None:
+                    await self._taker.room()
             if self._sent.parts:
                 await self._sleep(poll_s)
                 poll_s = min(_SLOWEST_POLL_S, poll_s * _SLOWER)
@@ -382,6 +394,8 @@ class ProviderRun:
         self._sent.follow(self._output.path)
         for result in written:
             self._progress.count(result)
+        if self._taker is not None:
+            self._taker.take(written)
 
 
 def _custom_id(row: BatchRow) -> str:

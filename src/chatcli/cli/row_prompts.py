@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from chatcli.app.row_templates import filled_by_columns
+from chatcli.app.row_templates import filled_by_columns, words_of_all_rows
 from chatcli.batching.row_requests import read_row_template
 from chatcli.cli.questions import variable_values
 from chatcli.core.errors import UsageError
@@ -33,13 +32,8 @@ class RowPrompt(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What all rows are asked with: with other words they are other rows, and so are those whose answers have another form."""
-        words = self.text or ""
-        if self.template is not None:
-            words = repr((self.template.segments, self.template.matter.defaults, self.variables))
-        if self.system is None and self.form is None:
-            return words
-        return repr((words, self.system, None if self.form is None else json.dumps(self.form.schema)))
+        """What all rows are asked with."""
+        return words_of_all_rows(self.text, self.template, self.variables, self.system, self.form)
 
     def row_template(self, records: InputRecords) -> RowTemplate | None:
         """Return the template of the rows, ``None`` if each says what it asks. Raise ``UsageError`` if it does not fit."""

@@ -11,17 +11,14 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from chatcli.app.batch_output import BatchOutput, OutputChoice
 from chatcli.app.batch_wiring import PROVIDER_SHARE, OpenBatch, open_batch
 from chatcli.app.run_context import ChatOptions
 from chatcli.app.threads import in_thread, iterated_in_thread
 from chatcli.batching.batch_run import BatchProgress, BatchRun
 from chatcli.batching.concurrency import MOST_AT_ONCE, Concurrency
 from chatcli.batching.input_rows import FORMATS, InputRecords
-from chatcli.batching.provider_batch import ProviderRun
-from chatcli.batching.result_file import ResultFile
-from chatcli.batching.results import JsonLines, ResultTable
 from chatcli.batching.row_requests import RowReader
-from chatcli.batching.sent_parts import SentParts
 from chatcli.cli.alert_lines import tell_alerts, tell_last_alerts
 from chatcli.cli.batch_display import BatchDisplay
 from chatcli.cli.batch_input import STDIN, is_at, opened_input
@@ -49,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chatcli.app.run_context import RunContext
-    from chatcli.batching.results import ResultFormat
+    from chatcli.batching.result_file import ResultFile
     from chatcli.batching.row_requests import BatchRow
     from chatcli.cli.options import Parser
     from chatcli.cli.standard_streams import Terminal
@@ -81,7 +78,6 @@ Exit code 12: some rows failed. Ctrl-C finishes what is in flight; a second one 
 """
 _AUTO: Final = "auto"
 _PROVIDER: Final = "provider"
-_TABLES: Final = {".csv": ",", ".tsv": "\t"}
 
 
 def add_arguments(parser: Parser) -> None:
@@ -182,8 +178,14 @@ class _Batch:
         self._run: BatchRun | None = None
         self._task: asyncio.Task[Any] | None = None
         self._interrupts = 0
-        self._path = typed_path(options.out or "")
-        self._delimiter = _TABLES.get(self._path.suffix.lower())
+        self._choice = OutputChoice(
+            typed_path(options.out or ""),
+            resumes=options.resume,
+            retries_failed=options.retry_failed,
+            replaces=options.force,
+            in_order=not options.unordered,
+            by_provider=options.via == _PROVIDER,
+        )
         self._columns: tuple[str, ...] = ()
 
     def interrupt(self) -> None:
@@ -225,8 +227,8 @@ class _Batch:
         ) as batch:
             if options.dry_run:
                 return self._estimated(batch)
-            if is_at(self._path, self._file):
-                raise UsageError(f"{self._path} is INPUT itself", hint="name another --out")
+            if is_at(self._choice.path, self._file):
+                raise UsageError(f"{self._choice.path} is INPUT itself", hint="name another --out")
             # What is wrong with the options shows here, before a file is made.
             # A pipe may be silent for long: signals have their turn meanwhile.
             rows = await in_thread(partial(self._rows, batch))
@@ -234,29 +236,19 @@ class _Batch:
                 return await self._answered(batch, rows)
 
     async def _answered(self, batch: OpenBatch, rows: Iterator[BatchRow]) -> ExitCode:
-        options = self._options
-        output = ResultFile(
-            self._path,
-            self._result_format(),
-            redact=self._terminal.redactor.redact,
+        output = BatchOutput(
+            batch,
+            self._choice,
+            columns=self._columns,
             notify=lambda text: self._display.say(sanitize_line(text), always=True),
         )
-        resumes = options.resume or options.retry_failed
-        output.open(resumes=resumes, replaces=options.force, retries_failed=options.retry_failed)
+        output.open()
         try:
-            sent = self._sent(batch, output)
-            if options.via == _PROVIDER:
-                return await self._by_provider(batch, output, sent)
+            if self._choice.by_provider:
+                return await self._by_provider(batch, output)
             return await self._written(batch, rows, output)
         finally:
             output.close()
-
-    def _result_format(self) -> ResultFormat:
-        if self._delimiter is None:
-            return JsonLines()
-        asked_for = ["data"] if self._response_format is not None else []
-        asked_for += ["sources"] if self._settings.web_search != "off" else []
-        return ResultTable(self._columns, delimiter=self._delimiter, asked_for=asked_for)
 
     def _records(self) -> InputRecords:
         if self._start is not None:
@@ -273,7 +265,7 @@ class _Batch:
     def _rows(self, batch: OpenBatch) -> Iterator[BatchRow]:
         records = self._records()
         template = self._prompt.row_template(records)
-        if self._delimiter is not None:
+        if self._choice.delimiter is not None:
             self._columns = records.columns or ()
         reader = RowReader(batch.defaults, template, columns=self._columns)
         return map(reader.row, records)
@@ -296,15 +288,15 @@ class _Batch:
         self._terminal.stdout.write(json.dumps(shown, ensure_ascii=False, indent=2) + "\n")
         return ExitCode.DONE
 
-    async def _written(self, batch: OpenBatch, rows: Iterator[BatchRow], output: ResultFile) -> ExitCode:
-        progress = self._progress
+    async def _written(self, batch: OpenBatch, rows: Iterator[BatchRow], output: BatchOutput) -> ExitCode:
+        progress, file = self._progress, output.file
         if self._start is not None:
-            progress.total = await in_thread(partial(self._count_rows, output))
+            progress.total = await in_thread(partial(self._count_rows, file))
             rows = self._rows(batch)
-        output.drop_failed()
-        progress.earlier = output.done.count_within(progress.total)
+        file.drop_failed()
+        progress.earlier = file.done.count_within(progress.total)
         self._concurrency.fit_open_files(self._display.say)
-        to_ask = (row for row in rows if not output.done.is_done(row.index, row.digest))
+        to_ask = filter(output.is_left, rows)
         gc.freeze()
         run = self._run = BatchRun(batch.resolved.model, self._concurrency, progress=progress)
         try:
@@ -312,55 +304,32 @@ class _Batch:
             async with aclosing(asking) as answered:
                 with self._display.shown():
                     async for results in answered:
-                        output.append(results)
+                        file.append(results)
         finally:
-            output.append(run.drained())
-            output.finish(in_order=not self._options.unordered)
-        return self._ended(run, output)
+            file.append(run.drained())
+            output.finish()
+        return self._ended(run, file)
 
-    def _sent(self, batch: OpenBatch, output: ResultFile) -> SentParts:
-        """Return what is at the provider. Raise ``UsageError`` if this run would ask it again."""
-        sent = SentParts.beside(
-            output.path,
-            batch.resolved.endpoint.base_url,
-            self._settings.api,
-            starts_over=self._options.force,
-        )
-        if self._options.via is None and sent.parts:
-            raise UsageError(
-                f"rows of {output.path} are being answered by the provider",
-                hint="--via provider --resume takes the results; --force starts over",
-            )
-        if self._options.via is not None and self._start is None:
+    async def _by_provider(self, batch: OpenBatch, output: BatchOutput) -> ExitCode:
+        if self._start is None:
             raise UsageError(
                 "--via provider reads its input several times", hint="write the rows to a file, and name that"
             )
-        return sent
-
-    async def _by_provider(self, batch: OpenBatch, output: ResultFile, sent: SentParts) -> ExitCode:
-        self._progress.total = await in_thread(partial(self._count_rows, output))
-        self._progress.earlier = output.done.count_within(self._progress.total)
-        run = ProviderRun(
-            batch.provider(),
-            lambda: self._rows(batch),
-            output,
-            sent,
-            progress=self._progress,
-            terms=batch.provider_terms(),
-            retries_failed=self._options.retry_failed,
-        )
+        self._progress.total = await in_thread(partial(self._count_rows, output.file))
+        self._progress.earlier = output.file.done.count_within(self._progress.total)
+        run = output.provider_run(lambda: self._rows(batch), self._progress)
         try:
             with self._display.shown():
                 await run.run()
         except (ChatcliError, asyncio.CancelledError) as error:
-            if sent.is_at_work and not isinstance(error, UsageError):
+            if output.is_at_work and not isinstance(error, UsageError):
                 self._display.say(
                     "→ the provider works on; the same command with --resume takes the results", always=True
                 )
             raise
         finally:
-            output.finish(in_order=not self._options.unordered)
-        return self._ended(None, output)
+            output.finish()
+        return self._ended(None, output.file)
 
     def _count_rows(self, output: ResultFile) -> int:
         """Return the number of rows; raise ``UsageError`` if a result is of another input."""
