@@ -14,6 +14,7 @@ from chatcli.core.events import Notice, TextDelta
 SOURCE = Path(chatcli.__file__).parent
 ROOMS = (
     "app",
+    "batching",
     "chat",
     "client",
     "config",
@@ -25,7 +26,7 @@ ROOMS = (
     "templates",
 )
 # Modules of which no script is told anything.
-OF_COMMANDS = {"event_log", "llm_templates", "statistics_report"}
+OF_COMMANDS = {"concurrency", "event_log", "input_rows", "llm_templates", "statistics_report"}
 # Docker's flag, and the origin of a value that no script reads.
 WORDS_OF_THE_PROGRAM = re.compile(
     r"(?<![\w-])--(?!env-file)[a-z]|(?:^|[ (])-[a-z]\b|(?:^|[ (])/[a-z]+\b(?!/)"
@@ -77,6 +78,19 @@ def test_no_message_of_a_conversation_names_a_flag_or_a_command():
         ("or take the budget out of config.toml", 'or leave out settings={"budget": …}'),
         ("leave out -O n, or the limit", 'leave out settings={"options": {"n": …}}, or the limit'),
         ("(--context truncate)", '(settings={"context": "truncate"})'),
+        (
+            "--resume continues it, --force starts over, or name another --out",
+            "resume=True continues it; or pass another out=, or delete the file to start over",
+        ),
+        (
+            "name the same input, and ask with the same --prompt, -S and --schema, or name another --out; --force starts over",
+            "pass the same rows, and ask with the same template=, system= and schema=, or pass another out=; delete the file to start over",
+        ),
+        (
+            "--via provider --resume takes the results; --force forgets them and starts over",
+            'via="provider" and resume=True take the results; delete the .batch.json beside it to send them again',
+        ),
+        ("--retry-failed sends these rows anew", "retry_failed=True sends these rows anew"),
         ("use another -s name or path; the file stays", "pass another session=; the file stays"),
         ("set a key (chatcli config login), or …", "pass api_key=, or set OPENAI_API_KEY"),
         ("wait a moment, or choose one with /model", "wait a moment"),

@@ -11,16 +11,17 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack, overload
 
 from chatcli.api import background_loop
-from chatcli.api.script_batch import RowForScript, answered_rows, checked_concurrency
+from chatcli.api.script_batch import ScriptBatch, checked_concurrency, output_choice, refuse_with_provider
 from chatcli.api.script_chat import Answer as Answer
 from chatcli.api.script_chat import Chat as Chat
 from chatcli.api.script_chat import asked_with, format_of
+from chatcli.api.script_rows import RowForScript, ScriptRows
 from chatcli.api.script_settings import AskOptions as AskOptions
-from chatcli.api.script_settings import asks_for_cache, call_settings, config_folder, is_on
-from chatcli.api.script_templates import TemplateForScript, used_template
+from chatcli.api.script_settings import asks_for_cache, call_settings, config_folder, file_name, is_on
+from chatcli.api.script_templates import TemplateForScript, row_words, used_template
 from chatcli.api.script_words import error_for_script
 from chatcli.app import wiring
 from chatcli.app.run_context import ChatOptions, Shared
@@ -101,9 +102,46 @@ def compare(
     )
 
 
+@overload
+def batch(
+    rows: Iterable[RowForScript],
+    *,
+    out: str | os.PathLike[str],
+    via: Literal["provider"],
+    resume: bool = False,
+    retry_failed: bool = False,
+    ordered: bool = True,
+    schema: object = None,
+    template: TemplateForScript | None = None,
+    variables: Mapping[str, str] | None = None,
+    **options: Unpack[AskOptions],
+) -> AsyncGenerator[BatchResult]: ...
+
+
+@overload
+def batch(
+    rows: Iterable[RowForScript] | AsyncIterable[RowForScript],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    via: None = None,
+    resume: bool = False,
+    retry_failed: bool = False,
+    concurrency: int | None = None,
+    ordered: bool = True,
+    schema: object = None,
+    template: TemplateForScript | None = None,
+    variables: Mapping[str, str] | None = None,
+    **options: Unpack[AskOptions],
+) -> AsyncGenerator[BatchResult]: ...
+
+
 async def batch(
     rows: Iterable[RowForScript] | AsyncIterable[RowForScript],
     *,
+    out: str | os.PathLike[str] | None = None,
+    via: Literal["provider"] | None = None,
+    resume: bool = False,
+    retry_failed: bool = False,
     concurrency: int | None = None,
     ordered: bool = True,
     schema: object = None,
@@ -121,10 +159,18 @@ async def batch(
     ``schema`` is that of ``ask``, and ``data`` of the results the value. So is ``template``: keys of a mapping are its variables
     but for those in ``variables``, and a prompt is its input. Values of rows are marked as text of others.
 
+    ``out`` is a file that every result is in as soon as it is there, one JSON object a line as ``chatcli batch`` writes them, or a table
+    if its name ends in ``.csv`` or ``.tsv``. ``resume=True`` goes on with one: rows that have a result there are neither asked nor
+    yielded again. ``retry_failed=True`` does so too, and asks failed rows again. Without them a file that exists is refused.
+
+    ``via="provider"`` has the provider's batch API answer, within a day at half the price. It needs ``out`` and rows that can be read
+    several times, such as a list. Results are yielded as they are taken. You may leave; ``resume=True`` takes the results later.
+
     A row that fails has a result with an ``error``. Only what all rows have in common is raised, after the results of those in
     flight: a reached budget, a refused key. Whoever does not read to the end closes it:
     ``async with contextlib.aclosing(chatcli.batch(rows)) as results``.
     """
+    choice = output_choice(out, via, resume=resume, retry_failed=retry_failed, ordered=ordered)
     redactor = Redactor()
     redactor.add_variables(os.environ)
     config = config_folder(options)
@@ -132,19 +178,26 @@ async def batch(
     settings, context = call_settings(
         options, os.environ, redactor, is_kept=False, template=None if used is None else used.settings
     )
-    wanted = used.schema if schema is None and used is not None else schema
-    results = answered_rows(
-        rows,
+    form = format_of(used.schema if schema is None and used is not None else schema, config)
+    asked = ScriptRows(rows, *row_words(used, settings.system, form))
+    if choice is not None and choice.by_provider:
+        refuse_with_provider(asked, concurrency, options)
+    run = ScriptBatch(
+        asked,
         settings,
         context,
+        ChatOptions(
+            insecure_http=is_on(options, "insecure_http"),
+            becomes_last=False,
+            caches_unsaved=asks_for_cache(options),
+            response_format=None if form is None else form.response_format,
+        ),
+        choice=choice,
         concurrency=checked_concurrency(concurrency),
         ordered=ordered,
-        insecure_http=is_on(options, "insecure_http"),
-        caches_unsaved=asks_for_cache(options),
-        form=format_of(wanted, config),
-        template=None if used is None else used.rows(),
+        form=form,
     )
-    async with aclosing(results):
+    async with aclosing(run.results()) as results:
         async for result in results:
             yield result
 
@@ -240,7 +293,7 @@ class _Opening(AbstractAsyncContextManager[Chat]):
         redactor.add_variables(os.environ)
         async with AsyncExitStack() as stack:
             try:
-                session = _session_name(self._session)
+                session = file_name(self._session, "session", "trip.jsonl")
                 settings, context = call_settings(
                     self._options,
                     os.environ,
@@ -274,25 +327,3 @@ class _Opening(AbstractAsyncContextManager[Chat]):
     ) -> bool | None:
         # Left before, there is nothing to close, as with other contexts.
         return await self._stacks.pop().__aexit__(kind, error, traceback) if self._stacks else None
-
-
-def _session_name(session: object) -> str | None:
-    """Return the name or path of a session as text. Raise ``UsageError`` if it is none."""
-    if session is None:
-        return None
-    name = os.fspath(session) if isinstance(session, str | os.PathLike) else None
-    if not isinstance(name, str):
-        raise UsageError(
-            f"session must be a path or a name, not {session!r:.80}", hint='as in session="trip.jsonl"'
-        )
-    try:
-        os.fsencode(name)
-    except UnicodeEncodeError as error:
-        raise UsageError(
-            f"session must be a name a file can have, not {name!r:.80}", hint="leave out lone surrogates"
-        ) from error
-    if name.endswith(("/", os.sep)):
-        raise UsageError(
-            f"session must be a file, not the folder {name}", hint=f'as in session="{name}trip.jsonl"'
-        )
-    return name

@@ -186,10 +186,39 @@ def _needs_configuration(what: str) -> UsageError:
 
 
 def is_on(options: AskOptions, name: str) -> bool:
-    value = options.get(name)
+    return checked_flag(options.get(name), name)
+
+
+def checked_flag(value: object, name: str) -> bool:
+    """Return whether the option ``name`` is on. Raise ``UsageError`` if its value is none of a switch."""
     if value is not None and not isinstance(value, bool):
         raise UsageError(f"{name} must be True or False, not {value!r:.80}", hint=f"as in {name}=True")
     return value is True
+
+
+def file_name(given: object, option: str, example: str) -> str | None:
+    """Return the path or the name that an ``option`` gives a file, as text. Raise ``UsageError`` if it is none."""
+    if given is None:
+        return None
+    name = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+    if not isinstance(name, str):
+        raise UsageError(
+            f"{option} must be a path or a name, not {given!r:.80}", hint=f'as in {option}="{example}"'
+        )
+    try:
+        is_possible = b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        is_possible = False
+    if not is_possible:
+        raise UsageError(
+            f"{option} must be a name a file can have, not {name!r:.80}",
+            hint="leave out lone surrogates and null characters",
+        )
+    if name.endswith(("/", os.sep)):
+        raise UsageError(
+            f"{option} must be a file, not the folder {name}", hint=f'as in {option}="{name}{example}"'
+        )
+    return name
 
 
 def _only(environment: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:

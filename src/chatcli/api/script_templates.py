@@ -17,6 +17,7 @@ from chatcli.core.messages import TextPart
 if TYPE_CHECKING:
     from chatcli.batching.row_requests import RowTemplate
     from chatcli.core.messages import Message
+    from chatcli.schemas.python_types import TypedFormat
     from chatcli.templates.template import Template
     from chatcli.templates.template_store import TemplateEntry, TemplateStore
 
@@ -73,11 +74,23 @@ class UsedTemplate(NamedTuple):
             )
         return self.template.question(filling)
 
-    def rows(self) -> RowTemplate:
-        """Return the template for the rows of a batch, whose keys are the variables that have no value yet."""
-        from chatcli.app.row_templates import filled_by_columns  # noqa: PLC0415 - most questions are no rows
 
-        return filled_by_columns(self.template, self.variables, None)
+def row_words(
+    used: UsedTemplate | None, system: str | None, form: TypedFormat | None
+) -> tuple[RowTemplate | None, str]:
+    """Return the template for the rows of a batch, whose keys are the variables that have no value yet, and the words of all rows."""
+    from chatcli.app.row_templates import (  # noqa: PLC0415 - most questions are no rows
+        filled_by_columns,
+        words_of_all_rows,
+    )
+
+    response_format = None if form is None else form.response_format
+    if used is None:
+        return None, words_of_all_rows(None, None, (), system, response_format)
+    # As the command is given them, so that its files can be gone on with.
+    given = [f"{name}={value}" for name, value in used.variables.items()] or ()
+    words = words_of_all_rows(None, used.template, given, system, response_format)
+    return filled_by_columns(used.template, used.variables, None), words
 
 
 async def used_template(

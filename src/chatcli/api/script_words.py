@@ -26,6 +26,12 @@ _BY_FLAG: Final[Mapping[str, str]] = {
     setting.flag: f"{setting.name}=" if setting.name in _OPTIONS else f'settings={{"{setting.name}": …}}'
     for setting in SETTINGS
     if setting.flag is not None
+} | {
+    "--resume": "resume=True",
+    "--retry-failed": "retry_failed=True",
+    "--out": "out=",
+    "--prompt": "template=",
+    "--schema": "schema=",
 }
 _COMMANDS: Final = "clear|drop|edit|keys|model|note|pin|retry|undo|unpin"
 _PHRASES: Final = (
@@ -42,6 +48,17 @@ _PHRASES: Final = (
     (r"attach what is to be read: -f PATH", "pass what is to be read as the prompt"),
     (r"/retry asks\b[^;,]*", "ask again"),
     (r"--retry-failed asks again", "ask again"),
+    (
+        r"--resume continues it, --force starts over, or name another --out",
+        "resume=True continues it; or pass another out=, or delete the file to start over",
+    ),
+    (r"--via provider --resume takes\b", 'via="provider" and resume=True take'),
+    (r"--force forgets them\b[^;,]*", "delete the .batch.json beside it to send them again"),
+    (r"name the same input, and ask with\b", "pass the same rows, and ask with"),
+    (r"name the same input, ", "pass the same rows, "),
+    (r"--prompt, -S and --schema", "template=, system= and schema="),
+    (r"(?:name )?another --out", "pass another out="),
+    (r"--force (?:starts over|writes a new file)\b[^;,]*", "delete the file to start over"),
     (r"run again with --debug and report this", "report this"),
     (r"-m or /model changes it", "model= changes it"),
     (r"forget what was said \(/clear\)", "open another conversation"),

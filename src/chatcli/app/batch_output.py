@@ -45,7 +45,8 @@ class OutputChoice(NamedTuple):
 class BatchOutput:
     """The ``file`` of the results of one run of ``batch``, and what of its rows is ``sent`` to the provider.
 
-    ``columns`` are those of the input, which a table repeats. ``notify`` gets a line if the file is not where it was.
+    ``columns`` are those of the input, which a table repeats. Errors are kept in the words that ``worded`` makes of the program's.
+    ``notify`` gets a line if the file is not where it was.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class BatchOutput:
         choice: OutputChoice,
         *,
         columns: Sequence[str] = (),
+        worded: Callable[[str], str] = str,
         notify: Callable[[str], object],
     ) -> None:
         self._batch = batch
@@ -61,7 +63,7 @@ class BatchOutput:
         self.file = ResultFile(
             choice.path,
             _result_format(batch, choice, columns),
-            redact=batch.context.redactor.redact,
+            redact=lambda text: worded(batch.context.redactor.redact(text)),
             notify=notify,
         )
         self._sent: SentParts | None = None
@@ -81,7 +83,7 @@ class BatchOutput:
         if self._sent.parts and not choice.by_provider:
             raise UsageError(
                 f"rows of {choice.path} are being answered by the provider",
-                hint="--via provider --resume takes the results; --force starts over",
+                hint="--via provider --resume takes the results; --force forgets them and starts over",
             )
 
     def close(self) -> None:

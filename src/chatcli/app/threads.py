@@ -24,6 +24,21 @@ async def in_thread(work: Callable[[], _T]) -> _T:
     return await started_in_thread(work)
 
 
+async def in_thread_to_its_end(work: Callable[[], _T]) -> _T:
+    """Return the result of ``work``; whoever is cancelled meanwhile waits for its end, as nobody may go on beside it."""
+    working = started_in_thread(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not working.done():
+        try:
+            await asyncio.wait({working})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        working.exception()
+        raise cancelled
+    return working.result()
+
+
 def started_in_thread(work: Callable[[], _T]) -> asyncio.Future[_T]:
     """Start ``work`` and return the future of its result."""
     loop = asyncio.get_running_loop()

@@ -34,16 +34,19 @@ _BINARY: Final[int] = getattr(os, "O_BINARY", 0)
 _APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | _BINARY
 _CHUNK_BYTES: Final = 1 << 20
 
-SAME_INPUT: Final = "name the same input, and ask with the same --prompt, -S and --schema, or name another --out; --force starts over"
+SAME_INPUT: Final = (
+    "name the same input, and ask with the same --prompt, -S and --schema, or name another --out"
+)
 """What to do where rows are not those of the results."""
 
 
 class DoneRows:
-    """The rows that have a result, by index, with the digests of their input; 0 is none."""
+    """The rows that have a result, by index, with the digests of their input; 0 is none. None of them is at ``end`` or behind it."""
 
     def __init__(self) -> None:
         self._digests = array("Q")
         self.count = 0
+        self.end = 0
         self.failed = 0
 
     def count_within(self, total: int | None) -> int:
@@ -58,6 +61,7 @@ class DoneRows:
             self._digests.frombytes(bytes(8 * (max(index + 1, 2 * len(self._digests)) - len(self._digests))))
         self.count += not self._digests[index]
         self._digests[index] = digest
+        self.end = max(self.end, index + 1)
 
     def digest(self, index: int) -> int:
         """Return the digest of a row's input, 0 if it has no result."""
@@ -75,7 +79,7 @@ def other_input(index: int) -> UsageError:
     """Return the error for a row that has changed since it was asked."""
     return UsageError(
         f"the results are of other rows: row {index:,} is another one, or is asked with something else",
-        hint=SAME_INPUT,
+        hint=f"{SAME_INPUT}; --force starts over",
         code="other_input",
     )
 

@@ -179,7 +179,7 @@ class SentParts:
             if digest.text != part.digest:
                 raise UsageError(
                     f"the provider works on other rows: {part.words} changed, or what is asked did",
-                    hint=SAME_INPUT,
+                    hint=f"{SAME_INPUT}; --force forgets them and starts over",
                     code="other_input",
                 )
 

@@ -1,0 +1,123 @@
+"""The rows of a batch as scripts have them: what they may be, what stands for their content, and what they ask."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from chatcli.api.script_chat import question_of
+from chatcli.batching.input_rows import Record, content_digest
+from chatcli.batching.row_requests import BatchRow, RowReader
+from chatcli.core.errors import UsageError
+from chatcli.core.messages import Message, TextPart
+from chatcli.core.request import Request
+from chatcli.templates.template import INPUT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from chatcli.batching.result_file import DoneRows
+    from chatcli.batching.row_requests import RequestDefaults, RowTemplate
+
+RowForScript: TypeAlias = str | Message | Mapping[str, Any]
+"""A prompt, a message of the user, or a mapping with the keys of a JSON row of ``chatcli batch``."""
+
+_ROWS_AT_ONCE: Final = 1_000
+"""After so many rows that are only looked at, others of the event loop have their turn."""
+_NO_JSON: Final = "\0"
+
+
+class ScriptRows:
+    """The ``rows`` of a call, which fill in ``template``; ``words`` are what all of them are asked with.
+
+    Raise ``UsageError`` if they are no rows.
+    """
+
+    def __init__(self, rows: object, template: RowTemplate | None, words: str) -> None:
+        if isinstance(rows, str | bytes | Mapping | Message) or not isinstance(
+            rows, Iterable | AsyncIterable
+        ):
+            raise UsageError(
+                "rows are several prompts, messages or mappings", hint='as in batch(["Hi", "Bye"])'
+            )
+        self._rows: Iterable[object] | AsyncIterable[object] = rows
+        self._template = template
+        self._salt = words.encode("utf-8", "surrogatepass")
+
+    @property
+    def can_be_read_again(self) -> bool:
+        return not isinstance(self._rows, AsyncIterable | Iterator)
+
+    def read(
+        self, defaults: RequestDefaults, is_left: Callable[[BatchRow], bool] = lambda _: True
+    ) -> Iterator[BatchRow] | AsyncIterator[BatchRow]:
+        """Return the rows that are left to be asked, with what they leave open from ``defaults``."""
+        reader = RowReader(defaults, self._template, place="row")
+
+        async def arriving(rows: AsyncIterable[object]) -> AsyncIterator[BatchRow]:
+            index = 0
+            async for row in rows:
+                if is_left(made := self._row(index, row, reader, defaults)):
+                    yield made
+                index += 1
+
+        if isinstance(self._rows, AsyncIterable):
+            return arriving(self._rows)
+        return filter(
+            is_left, (self._row(index, row, reader, defaults) for index, row in enumerate(self._rows))
+        )
+
+    def read_again(self, defaults: RequestDefaults) -> Iterator[BatchRow]:
+        """Return all rows, once more."""
+        rows = self.read(defaults)
+        assert isinstance(rows, Iterator)  # noqa: S101 - whoever asks looks whether they can be read again
+        return rows
+
+    async def refuse_changed(self, done: DoneRows) -> None:
+        """Raise ``UsageError`` if a row that is ``done`` is another one by now, as far as that can be known before rows are asked."""
+        if isinstance(self._rows, AsyncIterable) or not self.can_be_read_again:
+            return
+        for index, row in enumerate(islice(self._rows, done.end)):
+            done.is_done(index, self._digest(row))
+            if index % _ROWS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _row(self, index: int, row: object, reader: RowReader, defaults: RequestDefaults) -> BatchRow:
+        digest = self._digest(row)
+        if isinstance(row, str):
+            row = {"prompt" if self._template is None else INPUT: row}
+        if isinstance(row, Mapping):
+            return reader.row(Record(index, index, row, digest))
+        try:
+            message = question_of(row)
+        except UsageError as error:
+            return BatchRow(index, None, digest, error=error)
+        if self._template is not None:
+            return reader.row(Record(index, index, {INPUT: message.text}, digest))
+        request = Request(defaults.model, (*defaults.before, message), defaults.parameters, is_cacheable=True)
+        return BatchRow(index, None, digest, defaults.completed(request))
+
+    def _digest(self, row: object) -> int:
+        return content_digest(_content(row).encode("utf-8", "surrogatepass").strip(), self._salt)
+
+
+def _content(row: object) -> str:
+    """Return what stands for a row: the line of an input of the command that asks the same, where there is one."""
+    if isinstance(row, Message) and isinstance(row.parts, tuple):
+        texts = [(part.origin, part.text) for part in row.parts if isinstance(part, TextPart)]
+        row = texts[0][1] if len(texts) == 1 and texts[0][0] == "person" else texts
+    if isinstance(row, str):
+        return row
+    try:
+        return json.dumps(dict(row) if isinstance(row, Mapping) else row, default=_words)
+    except (TypeError, ValueError, RecursionError):  # it holds itself, or has keys that are no text
+        return _NO_JSON
+
+
+def _words(value: object) -> str:
+    """Return what stands for a value that is no JSON; that of a plain object would be another one in each process."""
+    has_words = type(value).__repr__ is not object.__repr__ or type(value).__str__ is not object.__str__
+    return str(value) if has_words else type(value).__name__
