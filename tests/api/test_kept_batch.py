@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -12,13 +13,14 @@ import time
 from contextlib import aclosing
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
 import chatcli
 from batch_provider import BatchProvider, refused
-from e2e.program import ended
+from e2e.program import Program, ended
 from scripted_server import HOLD, Answer, json_answer, serving, serving_in_thread
 
 OPTIONS = {"model": "small", "settings": {"retries": 0, "context_window": 4096}}
@@ -487,3 +489,62 @@ class TestTheProvidersBatchApi:
             with pytest.raises(chatcli.BudgetReached):
                 await texts_of(prompts(3), server, out=out, via="provider", max_tokens=10, settings=dear)
         assert provider.uploads == []
+
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "batch.md"
+
+
+@pytest.mark.parametrize("example", re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL))
+def test_the_examples_of_the_guide_to_batches_run(example, monkeypatch, out):
+    provider = BatchProvider()
+
+    def choose(request):
+        return echo(request) if request.path.endswith("/completions") else provider.choose(request)
+
+    with serving_in_thread(choose=choose) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+        run = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "it <Capital of Italy?>" in run.stdout
+    assert len(provider.uploads) == ("via=" in example)
+
+
+LABELLED = ("-T", "translate", "--var", "to=French")
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "arguments", "options"),
+    [
+        ("in.jsonl", [{"id": each, "prompt": f"Säy {each}"} for each in range(4)], (), {}),
+        ("in.jsonl", [{"prompt": "a"}, {"prompt": "b"}], ("-S", "Be brief."), {"system": "Be brief."}),
+        ("in.txt", ["eins", " zwei ", "drei"], ("--schema", "name str"), {"schema": "name str"}),
+        ("in.txt", ["eins", "zwei"], LABELLED, {"template": "translate", "variables": {"to": "French"}}),
+    ],
+)
+def test_a_script_goes_on_with_a_file_of_the_command_and_the_command_with_its(
+    tmp_path, name, rows, arguments, options
+):
+    program = Program(tmp_path)
+    path = program.working_folder / "out.jsonl"
+
+    def by_command(*, end):
+        lines = [row if isinstance(row, str) else json.dumps(row) for row in rows[:end]]
+        (program.working_folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        done = program.run("batch", name, "--out", path.name, "--resume", *arguments, server=server)
+        assert done.exit_code == 0, done.stderr
+
+    def by_script(*, end):
+        asyncio.run(texts_of(rows[:end], server, out=path, resume=True, **options))
+
+    answer = completion('{"name": "Ada"}')
+    with serving_in_thread(choose=lambda _: answer) as server:
+        for begin, go_on in ((by_command, by_script), (by_script, by_command)):
+            path.unlink(missing_ok=True)
+            before = len(server.requests)
+            begin(end=1)
+            go_on(end=None)
+            assert len(server.requests) - before == len(rows)
+            assert [(row["index"], row["error"]) for row in kept(path)] == [
+                (index, None) for index in range(len(rows))
+            ]
