@@ -472,6 +472,17 @@ class TestTheProvidersBatchApi:
                 await texts_of(prompts(2), server, out=out, via="provider")
         assert raised.value.hint.endswith("the provider works on, and resume=True takes the results")
 
+    async def test_what_json_cannot_hold_fails_its_row_alone(self, out):
+        provider = BatchProvider()
+        rows = [{"prompt": "a", "options": {"x": value}} for value in (1, {1}, float("nan"))]
+        async with serving(choose=provider.choose) as server:
+            await texts_of(rows, server, out=out, via="provider")
+        assert [row["error"] and row["error"]["code"] for row in kept(out)] == [
+            None,
+            *["request_refused"] * 2,
+        ]
+        assert len(provider.uploads[0]) == 1
+
     async def test_rows_that_failed_are_sent_again_on_request(self, out):
         provider = BatchProvider(outcome=refused)
         async with serving(choose=provider.choose) as server:

@@ -90,6 +90,15 @@ async def test_a_row_that_fails_has_an_error_and_the_others_have_answers():
     assert isinstance(found[3].error, chatcli.UsageError)
 
 
+async def test_values_that_cannot_be_written_fail_their_row_alone():
+    own = {"a"}
+    rows = [{"input": own}, {"input": "hello"}, {"input": 5}]
+    async with serving(choose=echo) as server:
+        found = await results_of(rows, server, template="translate", variables={"to": "French"})
+    assert [result.error and result.error.code for result in found] == ["invalid_row", None, None]
+    assert found[0].error.message == "row 0 has a value of 'input' that is neither text nor JSON"
+
+
 async def test_what_all_rows_have_in_common_is_raised():
     async with serving(json_answer({"error": {"message": "bad key"}}, status=401)) as server:
         with pytest.raises(chatcli.ChatcliError, match="bad key"):

@@ -187,12 +187,12 @@ class ProviderRun:
 
     async def _line(self, row: BatchRow) -> bytes | None:
         """Return the line of a row to be sent; write the result of one that cannot be sent, and return ``None``."""
-        error = row.error
+        error: ChatcliError | None = row.error
         if row.request is not None:
             try:
                 await self._terms.admit(row.request)
                 return self._provider.line(_custom_id(row), row.request)
-            except UsageError as refusal:
+            except (UsageError, RequestRefused) as refusal:
                 error = refusal
         self._write([BatchResult(row.id, row.index, error=error, digest=row.digest, values=row.values)])
         return None

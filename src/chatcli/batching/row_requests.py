@@ -93,7 +93,7 @@ class RowTemplate:
             if isinstance(segment, str):
                 parts += [TextPart(segment.strip())] if segment.strip() else []
                 continue
-            value = _as_words(segment.value(fields))
+            value = _as_words(segment.name, segment.value(fields))
             parts += [TextPart(value, self.origin)] if value.strip() else []
             has_value = has_value or bool(value.strip())
         if not has_value:
@@ -391,8 +391,15 @@ def _texts(content: object, where: str) -> list[str]:
     return texts
 
 
-def _as_words(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _as_words(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):  # of a script, whose rows hold anything
+        raise _broken(
+            f"has a value of {name!r} that is neither text nor JSON", hint="pass it as text: str(value)"
+        ) from None
 
 
 def _broken(what: str, *, hint: str = _HOW) -> UsageError:

@@ -10,7 +10,7 @@ from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from chatcli.client.direct_http import DirectResponse, status_error_of
-from chatcli.client.openai_errors import translated
+from chatcli.client.openai_errors import UNWRITABLE, translated, unsendable
 from chatcli.core.errors import BadResponse, RequestRefused
 from chatcli.core.json_values import as_object, as_text, objects_in, optional_count
 from chatcli.core.ports import ProviderBatchState
@@ -52,9 +52,12 @@ class BatchApi:
         self._model = model
 
     def line(self, custom_id: str, request: Request) -> bytes:
-        body = {name: value for name, value in self._body_of(request).items() if name != "stream"}
-        fields = {"custom_id": custom_id, "method": "POST", "url": self._url, "body": body}
-        return json.dumps(fields).encode() + b"\n"
+        try:
+            body = {name: value for name, value in self._body_of(request).items() if name != "stream"}
+            fields = {"custom_id": custom_id, "method": "POST", "url": self._url, "body": body}
+            return json.dumps(fields, allow_nan=False).encode() + b"\n"
+        except UNWRITABLE as error:
+            raise unsendable(self._endpoint, error) from error
 
     async def upload(self, path: Path) -> str:
         with self._translated(), path.open("rb") as file:

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from chatcli.client.endpoint import Endpoint
     from chatcli.client.error_bodies import ErrorDetails
 
+UNWRITABLE: Final = (ValueError, TypeError, RecursionError)
+"""What comes of values that JSON cannot hold: rows, options and programs may give any."""
+
 _LONGEST_REQUEST_ID = 200
 _REDIRECT_RULE = "redirects are not followed, with or without a key: set base_url to the final address"
 _LONGEST_ADDRESS = 200

@@ -33,6 +33,7 @@ from chatcli.client.answer_bytes import (
 from chatcli.client.network_faults import timed_out
 from chatcli.client.openai_errors import (
     FOREIGN_ERRORS,
+    UNWRITABLE,
     as_chatcli_error,
     content_type,
     not_an_answer,
@@ -220,7 +221,7 @@ class OpenAIModel:
         connections = await call.connections()
         try:
             content = _encoded(self._body(request))
-        except _UNWRITABLE as error:
+        except UNWRITABLE as error:
             raise unsendable(endpoint, error) from error
         _note_sent(request, len(content), streamed=False)
         outer = _name_call(request)
@@ -256,7 +257,7 @@ class OpenAIModel:
                 body = dialect.body(request, streamed=streamed, endpoint=endpoint)
                 content = _encoded(body)  # to be measured; the package encodes it again
                 send = partial(call.post_body, dialect.path, body)
-        except _UNWRITABLE as error:
+        except UNWRITABLE as error:
             raise unsendable(endpoint, error) from error
         _note_sent(request, len(content), streamed=streamed)
         outer = _name_call(request)
@@ -418,9 +419,6 @@ def _note_sent(request: Request, sent_bytes: int, *, streamed: bool) -> None:
         if trace.log.least <= DEBUG:
             trace.note(DEBUG, "attempt", attempt=trace.attempts, sent_bytes=sent_bytes)
 
-
-_UNWRITABLE: Final = (ValueError, TypeError, RecursionError)
-"""What comes of values that JSON cannot hold: rows, options and programs may give any."""
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 

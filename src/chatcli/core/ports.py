@@ -185,7 +185,7 @@ class ProviderBatches(Protocol):
     """The batch API of a provider. Methods raise an ``EndpointError``."""
 
     def line(self, custom_id: str, request: Request) -> bytes:
-        """Return the line of an input file for one request, with its line feed."""
+        """Return the line of an input file for one request, with its line feed. Raise ``RequestRefused`` if JSON cannot hold it."""
         ...
 
     async def upload(self, path: Path) -> str:
