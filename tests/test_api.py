@@ -506,6 +506,11 @@ def test_help_lists_every_option(name):
     assert set(typing.get_type_hints(chatcli.AskOptions)) <= set(documented)
 
 
+def test_help_names_every_argument_of_a_batch():
+    documented = re.findall(r"``(\w+)", inspect.getdoc(chatcli.batch) or "")
+    assert {*inspect.signature(chatcli.batch).parameters} - {"options"} <= set(documented)
+
+
 def test_importing_chatcli_loads_no_library():
     code = "import sys, chatcli; print(*sys.modules)"
     loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())

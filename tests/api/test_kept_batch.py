@@ -312,6 +312,19 @@ async def test_leaving_early_keeps_what_was_answered_and_closes_the_file(out):
     assert kept_texts(out) == [f"<Say {each}>" for each in range(50)]
 
 
+async def test_a_file_that_is_deleted_meanwhile_is_written_anew_and_the_log_says_so(out, caplog, monkeypatch):
+    async with serving(choose=echo) as server:
+        async for result in chatcli.batch(
+            prompts(9), base_url=server.base_url, out="out.jsonl", concurrency=1, **OPTIONS
+        ):
+            if result.index == 3:
+                out.unlink()
+                # The file is where it was when the call began.
+                monkeypatch.chdir("/")
+    assert kept_texts(out) == [f"<Say {each}>" for each in range(9)]
+    assert "was deleted or moved" in caplog.text
+
+
 async def test_two_runs_do_not_write_the_same_file(out):
     def choose(_):
         return Answer([HOLD])

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
-from chatcli.app.threads import in_thread, iterated_in_thread
+from chatcli.app.threads import in_thread, in_thread_to_its_end, iterated_in_thread
 
 
 async def test_the_result_of_a_thread_is_returned_and_the_loop_runs_meanwhile():
@@ -27,6 +27,38 @@ async def test_the_result_of_a_thread_is_returned_and_the_loop_runs_meanwhile():
 async def test_an_error_in_the_thread_is_raised_here():
     with pytest.raises(ZeroDivisionError):
         await in_thread(lambda: 1 / 0)
+
+
+async def test_who_is_cancelled_waits_for_work_that_nobody_may_go_on_beside():
+    began, may_end, steps = asyncio.Event(), threading.Event(), []
+    loop = asyncio.get_running_loop()
+
+    def work():
+        loop.call_soon_threadsafe(began.set)
+        assert may_end.wait(5)
+        steps.append("worked")
+
+    async def ask():
+        try:
+            await in_thread_to_its_end(work)
+        finally:
+            steps.append("closed")
+
+    asking = asyncio.ensure_future(ask())
+    await asyncio.wait_for(began.wait(), 5)
+    for _ in range(2):
+        asking.cancel()
+        await asyncio.sleep(0)
+    assert not asking.done()
+    may_end.set()
+    await asyncio.wait({asking}, timeout=5)
+    assert asking.cancelled()
+    assert steps == ["worked", "closed"]
+
+
+async def test_an_error_of_work_that_nobody_goes_on_beside_is_raised_here():
+    with pytest.raises(ZeroDivisionError):
+        await in_thread_to_its_end(lambda: 1 / 0)
 
 
 def test_exiting_does_not_wait_for_a_thread():

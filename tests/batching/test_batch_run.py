@@ -10,7 +10,14 @@ from chatcli.batching import batch_run
 from chatcli.batching.batch_run import BatchRun
 from chatcli.batching.concurrency import _ADAPTIVE_MOST, Concurrency
 from chatcli.batching.row_requests import BatchRow
-from chatcli.core.errors import BudgetReached, NetworkError, RateLimited, RequestRefused, UsageError
+from chatcli.core.errors import (
+    BudgetReached,
+    LocalIOError,
+    NetworkError,
+    RateLimited,
+    RequestRefused,
+    UsageError,
+)
 from chatcli.core.events import Completion, Notice, Retrying, TextDelta, TextReclassified, Usage
 from chatcli.core.messages import question
 from chatcli.core.request import Request
@@ -82,6 +89,31 @@ async def test_results_in_order_wait_for_a_slow_row_with_bounded_memory(monkeypa
     assert len(model.asked) == 10
     model.gates["0"].set()
     assert [result.index for result in await gathering] == list(range(50))
+
+
+async def test_results_are_kept_while_they_wait_for_a_slow_row_and_for_their_reader():
+    model, kept = Model(), []
+    model.gates["0"] = asyncio.Event()
+    run = BatchRun(model, Concurrency(4), keep=lambda result: kept.append(result.index))
+    results = run.results(rows(30), in_order=True)
+    waiting = asyncio.ensure_future(anext(results))
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert (sorted(kept), waiting.done()) == (list(range(1, 30)), False)
+    model.gates["0"].set()
+    assert len(await waiting) == len(kept) == 30
+    await results.aclose()
+
+
+async def test_what_cannot_be_kept_ends_the_run():
+    def keep(result):
+        if result.index == 3:
+            raise LocalIOError("the disk is full", hint="delete something")
+
+    model = Model()
+    with pytest.raises(LocalIOError, match="full"):
+        await results_of(BatchRun(model, Concurrency(2), keep=keep), rows(500))
+    assert len(model.asked) < 100
 
 
 async def test_a_row_that_cannot_be_asked_is_a_result_like_others():

@@ -10,7 +10,7 @@ import pytest
 
 from batch_provider import BatchProvider, answered, expired, refused
 from chatcli.batching.batch_run import BatchProgress
-from chatcli.batching.provider_batch import ProviderRun, ProviderTerms
+from chatcli.batching.provider_batch import ProviderRun, ProviderTerms, ResultTaker
 from chatcli.batching.result_file import ResultFile
 from chatcli.batching.results import BatchResult
 from chatcli.batching.row_requests import BatchRow
@@ -130,6 +130,19 @@ async def test_many_rows_are_sent_in_several_parts(tmp_path, limits):
     found, _ = await finished(provider, tmp_path / "out.jsonl", rows(8), **limits)
     assert [len(upload) for upload in provider.uploads] == [3, 3, 2]
     assert [row["text"] for row in found] == [f"<Say {number}>" for number in range(8)]
+
+
+async def test_results_are_handed_over_part_by_part(tmp_path):
+    taken, waits = [], []
+
+    async def room():
+        waits.append(len(taken))
+
+    broken = BatchRow(5, None, 6, error=UsageError("line 6 is not JSON", hint="mend it"))
+    taker = ResultTaker(taken.extend, room)
+    await finished(BatchProvider(), tmp_path / "out.jsonl", [*rows(5), broken], most_rows=3, taker=taker)
+    assert sorted(result.index for result in taken) == list(range(6))
+    assert waits == [4, 6]
 
 
 async def test_refused_rows_are_errors_with_their_status(tmp_path):

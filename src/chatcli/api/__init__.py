@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Literal, Unpack, overload
 
@@ -104,7 +104,7 @@ def compare(
 
 @overload
 def batch(
-    rows: Iterable[RowForScript],
+    rows: Collection[RowForScript],
     *,
     out: str | os.PathLike[str],
     via: Literal["provider"],

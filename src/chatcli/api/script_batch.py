@@ -216,4 +216,4 @@ class ScriptBatch:
             await self._results.join()
 
     def _note(self, text: str) -> None:
-        self._context.log.note(WARNING, "notice", code="results_moved", text=text)
+        self._context.log.note(WARNING, "results_moved", text=text)

@@ -39,6 +39,7 @@ EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "call_ended": "how the call ended: outcome, times, tokens, cost",
         "alert": "an alert fires, or is over",
         "alert_action": "a command or a webhook of an alert failed, and why",
+        "results_moved": "somebody deleted or moved the file a script's batch writes: where the results are now",
         "bug": "the program failed: the kind of error and where, without its words",
         "http_request": "--debug-http: method, URL and headers of a request",
         "http_response": "--debug-http: status and headers of a response",
