@@ -6,6 +6,7 @@ import asyncio
 import csv
 import json
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ import pytest
 
 import chatcli
 from batch_provider import BatchProvider, refused
-from e2e.program import Program, ended
+from e2e.program import ended
 from scripted_server import HOLD, Answer, json_answer, serving, serving_in_thread
 
 OPTIONS = {"model": "small", "settings": {"retries": 0, "context_window": 4096}}
@@ -280,8 +281,6 @@ def test_ctrl_c_leaves_a_file_that_can_be_gone_on_with(out, monkeypatch):
             held.set()
             return Answer([HOLD])
         return echo(request)
-
-    import signal  # noqa: PLC0415 - as above
 
     with serving_in_thread(choose=choose) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
@@ -547,9 +546,8 @@ LABELLED = ("-T", "translate", "--var", "to=French")
     ],
 )
 def test_a_script_goes_on_with_a_file_of_the_command_and_the_command_with_its(
-    tmp_path, name, rows, arguments, options
+    program, name, rows, arguments, options
 ):
-    program = Program(tmp_path)
     path = program.working_folder / "out.jsonl"
 
     def by_command(*, end):
