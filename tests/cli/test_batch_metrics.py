@@ -44,6 +44,11 @@ async def test_every_row_is_in_one_state():
     assert sum(rows.values()) == progress.total
 
 
+async def test_rows_that_the_provider_has_answered_do_not_wait():
+    rows, _ = await rows_of(BatchProgress(total=10, done=4))
+    assert (rows["succeeded"], rows["waiting"]) == (4, 6)
+
+
 async def test_rows_of_a_pipe_are_not_known_to_wait():
     rows, _ = await rows_of(BatchProgress(started=4, in_flight=4))
     assert (rows["in_flight"], "waiting" in rows) == (4, False)

@@ -712,6 +712,27 @@ def test_the_providers_batch_api_answers_for_half_the_price(program):
     assert "4 of 4 rows" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "option", [("--concurrency", "4"), ("--retries", "1"), ("--cache",), ("--no-cache",)], ids=lambda o: o[0]
+)
+def test_what_means_nothing_to_the_providers_batch_api_is_refused_on_the_command_line(program, option):
+    write_rows(program, *prompts(1))
+    with serving_in_thread(choose=BatchProvider().choose) as server:
+        done = batch(program, server, "--via", "provider", *option)
+    assert done.exit_code == 2
+    message, hint = done.stderr.splitlines()
+    assert message.endswith(f"--via provider and {option[0]} cannot be combined")
+    assert hint.startswith(f"→ leave out {option[0]}: ")
+    assert server.requests == []
+
+
+def test_settings_that_mean_nothing_to_the_providers_batch_api_are_passed_over(program):
+    write_rows(program, *prompts(1))
+    (program.config_folder / "config.toml").write_text('cache = "sqlite"\nretries = 1\n')
+    with serving_in_thread(choose=BatchProvider().choose) as server:
+        assert batch(program, server, "--via", "provider", "--concurrency", "auto").exit_code == 0
+
+
 def test_the_schema_of_rows_sent_to_the_provider_counts_for_a_budget(program):
     provider = BatchProvider()
     write_rows(program, *prompts(1))

@@ -69,7 +69,9 @@ class BatchMetrics:
             "earlier": progress.earlier,
         }
         if progress.total is not None:
-            states["waiting"] = max(0, progress.total - progress.earlier - progress.started)
+            # What the provider's batch API answers is never started here.
+            begun = max(progress.started, progress.done)
+            states["waiting"] = max(0, progress.total - progress.earlier - begun)
         yield MetricFamily(
             "chatcli_batch_rows",
             GAUGE,

@@ -123,6 +123,8 @@ def run(options: Namespace, terminal: Terminal) -> ExitCode:
     resumes = options.resume or options.retry_failed
     if options.force and resumes:
         raise UsageError("--force and --resume cannot be combined", hint="--force starts over")
+    if options.via == _PROVIDER:
+        _refuse_unused(options)
     if options.out in {None, STDIN} and not options.dry_run:
         what = "--out is missing" if options.out is None else "the results need a file, to be put in order"
         raise UsageError(what, hint="name the file for the results: --out results.jsonl")
@@ -370,6 +372,24 @@ class _Batch:
                 display.say(sanitize_line(f"→ {many}{progress.first_error.message}{reference}"), always=True)
             return ExitCode.BATCH_ROWS_FAILED
         return ExitCode.DONE
+
+
+def _refuse_unused(options: Namespace) -> None:
+    """Raise ``UsageError`` for an option that means nothing where the provider's batch API answers."""
+    for flag, is_given, reason in (
+        (
+            "--concurrency",
+            options.concurrency != _AUTO,
+            "the provider decides how many rows it answers at once",
+        ),
+        ("--retries", options.retries is not None, "--retry-failed sends failed rows again"),
+        ("--cache", options.cache == "on", "no row is looked up in the cache"),
+        ("--no-cache", options.cache == "off", "no row is looked up in the cache"),
+    ):
+        if is_given:
+            raise UsageError(
+                f"--via provider and {flag} cannot be combined", hint=f"leave out {flag}: {reason}"
+            )
 
 
 _COLLECT_AFTER: Final = 50_000
