@@ -164,6 +164,29 @@ def test_rows_of_a_batch_have_their_sources(program):
     assert row["sources"] == [{"n": 1, "title": NEWS[1], "url": NEWS[0]}]
 
 
+def test_a_batch_is_refused_at_once_where_nobody_knows_how(program):
+    (program.working_folder / "rows.jsonl").write_text('{"prompt": "News?"}\n' * 2)
+    with serving_in_thread() as server:
+        done = program.run("batch", "rows.jsonl", "--out", "out.jsonl", "--web-search", server=server)
+        assert [each for each in server.requests if each.method == "POST"] == []
+    assert done.exit_code == 2
+    assert "has no web search\n→ if its documentation names a form, set web_search to" in done.stderr
+    assert not (program.working_folder / "out.jsonl").exists()
+
+
+def test_a_batch_is_refused_at_once_where_a_search_was_refused_before(program):
+    words = "Hosted tool 'web_search' is not supported with small."
+    (program.working_folder / "rows.jsonl").write_text('{"prompt": "News?"}\n' * 2)
+    search = ("--web-search", "--api", "responses")
+    with serving_in_thread(json_answer({"error": {"message": words}}, status=400)) as server:
+        program.run(*search, "News?", server=server)
+        asked = len(server.requests)
+        done = program.run("batch", "rows.jsonl", "--out", "out.jsonl", *search, server=server)
+        assert len(server.requests) == asked
+    assert done.exit_code == 2
+    assert "does not take web search\n→ leave out --web-search" in done.stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal of POSIX")
 @pytest.mark.parametrize("columns", [40, 80])
 def test_the_sources_of_a_conversation_are_links_whatever_they_are_called(terminal, columns):

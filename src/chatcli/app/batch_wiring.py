@@ -23,6 +23,7 @@ from chatcli.conversation.counting import (
 from chatcli.core.errors import BudgetReached
 from chatcli.core.events import Usage
 from chatcli.core.messages import system
+from chatcli.core.request import Request
 from chatcli.cost.budget import Need, Refusal
 from chatcli.cost.ledger import Expense
 from chatcli.cost.request_options import expected_answer_tokens, longest_answer_tokens, sent_beside
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from chatcli.chat.resolved_model import ResolvedModel
     from chatcli.config.settings import Settings
     from chatcli.core.ports import ProviderBatches
-    from chatcli.core.request import Request
 
 
 _EXPENSES_AT_ONCE: Final = 100
@@ -115,12 +115,26 @@ async def open_batch(
             options.response_format,
             settings.aliases,
         )
+        if settings.web_search != "off":
+            _check_web_search(resolved, settings, context)
         try:
             yield OpenBatch(resolved, defaults, settings, context)
         finally:
             if resolved.budget is not None:
                 with suppress(OSError):  # it was reported when it first failed
                     context.shared.spending.catch_up(resolved.budget.ledger)
+
+
+def _check_web_search(resolved: ResolvedModel, settings: Settings, context: RunContext) -> None:
+    """Raise ``UsageError`` if the model is known not to search: every row would fail for itself."""
+    from chatcli.client.endpoint_facts import refused_before  # noqa: PLC0415 - most batches do not search
+    from chatcli.client.web_search import search_fields  # noqa: PLC0415 - as above
+
+    entry = context.shared.pool.entry(resolved.endpoint, context.environment)
+    request = Request(resolved.model_name, (), resolved.parameters)
+    refused = entry.facts(context.paths.cache, is_kept=settings.save).refused
+    request = replace(request, without=refused_before(refused, request))
+    search_fields(request, resolved.endpoint, settings.api)
 
 
 PROVIDER_SHARE: Final = Decimal("0.5")
