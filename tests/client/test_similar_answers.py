@@ -113,6 +113,14 @@ async def test_a_declined_answer_is_not_used(make):
     assert not events[-1].cached
 
 
+async def test_who_answers_with_ctrl_c_asks_nobody(make):
+    model = make("Paris", "Paris, again", offer=Person(says_yes=None))
+    await events_of(model, asked(FRANCE))
+    with pytest.raises(asyncio.CancelledError):
+        await events_of(model, asked(SIMILAR))
+    assert len(model.requests) == 1
+
+
 async def test_where_nobody_can_be_asked_it_is_mentioned_and_the_model_is_asked(make):
     model = make("Paris", "Paris, again")
     await events_of(model, asked(FRANCE))

@@ -334,6 +334,16 @@ def test_a_file_that_is_wrong_is_refused_before_anything_is_asked(program, conte
 
 # Conversations
 
+SIMILAR = {"CHATCLI_SIMILAR": "0.9", "CHATCLI_EMBEDDING_MODEL": "near"}
+
+
+def near_ones(request):
+    """Embed all texts near each other, and answer questions."""
+    if request.path.endswith("/embeddings"):
+        vectors = [[1.0, 0.1 * text.count("!")] for text in request.json["input"]]
+        return json_answer({"data": [{"embedding": vector} for vector in vectors]})
+    return PARIS if request.json["messages"][-1]["content"] == "Capital?" else MADRID
+
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal of POSIX")
 class TestTalking:
@@ -367,16 +377,9 @@ class TestTalking:
         assert len(server.requests) == 2
 
     def test_a_similar_answer_is_offered(self, terminal):
-        def choose(request):
-            if request.path.endswith("/embeddings"):
-                vectors = [[1.0, 0.1 * text.count("!")] for text in request.json["input"]]
-                return json_answer({"data": [{"embedding": vector} for vector in vectors]})
-            return PARIS if request.json["messages"][-1]["content"] == "Capital?" else MADRID
-
-        similar = {"CHATCLI_SIMILAR": "0.9", "CHATCLI_EMBEDDING_MODEL": "near"}
         with (
-            serving_in_thread(choose=choose) as server,
-            terminal("--cache", server=server, **PATIENT, **similar) as screen,
+            serving_in_thread(choose=near_ones) as server,
+            terminal("--cache", server=server, **PATIENT, **SIMILAR) as screen,
         ):
             screen.wait_for("\n>")
             screen.type("Capital?\r")
@@ -389,6 +392,27 @@ class TestTalking:
             screen.wait_for("cached answer")
             screen.type("/exit\r")
             assert screen.wait_for_exit() == 0
+
+    @pytest.mark.parametrize("options", [(), ("--plain",)], ids=["drawn", "plain"])
+    def test_ctrl_c_at_the_offer_of_a_similar_answer_stops_the_turn(self, terminal, options):
+        with (
+            serving_in_thread(choose=near_ones) as server,
+            terminal("--cache", *options, server=server, **PATIENT, **SIMILAR) as screen,
+        ):
+            prompt = "\nYou:" if options else "\n>"
+            screen.wait_for(prompt)
+            screen.type("Capital?\r")
+            screen.wait_for(f"End of answer.\n{prompt}" if options else f"Paris.\n{prompt}")
+            screen.type("/clear\r")
+            screen.wait_for(f"/undo restores them{'.' if options else ''}\n{prompt}")
+            screen.type("Capital!\r")
+            screen.wait_for("Use it? [y/N]")
+            screen.type("\x03")
+            screen.wait_for("Stopped before the answer began" if options else "stopped")
+            screen.type("/exit\r")
+            assert screen.wait_for_exit() == 0
+        assert "Madrid" not in screen.shown
+        assert len([each for each in server.requests if each.path.endswith("/chat/completions")]) == 1
 
 
 def test_nothing_of_the_cache_is_imported_while_it_is_off(program):

@@ -71,5 +71,10 @@ async def test_only_who_ends_the_input_leaves_without_a_model(start_repl, ends_t
 )
 async def test_a_question_is_confirmed_by_yes_alone(answer, meant):
     frontend = KeptFrontend(answer)
+    frontend.was_left = answer is None
     assert await frontend.confirm("Overwrite?") is meant
     assert frontend.asked == [("Overwrite? [y/N] ", False)]
+
+
+async def test_ctrl_c_at_a_question_is_told_from_a_no():
+    assert await KeptFrontend(None).confirm("Overwrite?") is None

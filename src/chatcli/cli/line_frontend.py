@@ -336,8 +336,8 @@ class _LineLoop:
             return ExitCode.DONE
 
         code = ExitCode.INTERRUPTED
-        # Ctrl-C just before or after the turn.
-        with suppress(KeyboardInterrupt):
+        # Ctrl-C just before or after the turn, or at a question of it that is no yes or no.
+        with suppress(KeyboardInterrupt, asyncio.CancelledError):
             code = runner.run(until_signalled(take(), on_signal=self._terminal.give_up_on_readers))
         self._terminal.give_up_on_readers(False)
         if code is not ExitCode.INTERRUPTED:

@@ -29,7 +29,7 @@ class SimilarAnswers:
     """Finds the stored question nearest to another, if their cosine similarity is at least ``least``.
 
     ``model`` is the name of the ``embedder``. ``offer`` asks the person whether to take an answer, ``None`` if nobody
-    can be asked: an answer is never taken without consent.
+    can be asked: an answer is never taken without consent. It returns ``None`` if they would rather stop the turn.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class SimilarAnswers:
         model: str,
         *,
         least: float,
-        offer: Callable[[str], Awaitable[bool]] | None,
+        offer: Callable[[str], Awaitable[bool | None]] | None,
         patience_s: float = _PATIENCE_S,
     ) -> None:
         self.model = model
@@ -80,7 +80,10 @@ class SimilarAnswers:
         return (best_key, best) if best_key else None
 
     async def offered(self, question: str, score: float) -> Notice | None:
-        """Offer the answer to a similar ``question``; return ``None`` if the person takes it, else a notice."""
+        """Offer the answer to a similar ``question``; return ``None`` if the person takes it, else a notice.
+
+        Raise ``CancelledError`` if the person stops the turn: no model is asked then.
+        """
         quoted = shortened(" ".join(sanitize(question).split()), _QUOTED_COLUMNS)
         if self._offer is None:
             message = (
@@ -88,7 +91,10 @@ class SimilarAnswers:
             )
             return Notice("similar_answer", message)
         words = f'The cache has an answer to a similar question ({score:.2f}): "{quoted}". Use it?'
-        if await self._offer(words):
+        is_taken = await self._offer(words)
+        if is_taken is None:
+            raise asyncio.CancelledError
+        if is_taken:
             return None
         return Notice("similar_answer", "asking the model")
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     Spent = TypeVar("Spent", Decimal, Total)
 
-    Approve: TypeAlias = Callable[[str], Awaitable[bool]]
-    """Asks the person whether something may cost the stated amount."""
+    Approve: TypeAlias = Callable[[str], Awaitable[bool | None]]
+    """Asks the person whether something may cost the stated amount; ``None`` is a no that stops the turn as well."""
 
 
 class Payer(NamedTuple):

@@ -142,9 +142,10 @@ class Frontend(Protocol):
         """Return the answer to a question of the program, ``None`` if the person declines."""
         ...
 
-    async def confirm(self, question: str) -> bool:
-        """Return whether the person says yes; no answer means no."""
-        return is_yes(await self.ask(f"{question} {YES_OR_NO} "))
+    async def confirm(self, question: str) -> bool | None:
+        """Return whether the person says yes, ``None`` for Ctrl-C; no answer means no."""
+        answer = await self.ask(f"{question} {YES_OR_NO} ")
+        return None if answer is None and not self.was_left else is_yes(answer)
 
     async def choose_session(
         self, pickable: PickableSessions, *, words: str = "", everywhere: bool = False

@@ -407,8 +407,8 @@ class ReplSession:
             ahead.forget_question()
         self._is_finished = True
 
-    async def approves(self, question: str) -> bool:
-        """Ask the person whether to exceed the budget."""
+    async def approves(self, question: str) -> bool | None:
+        """Ask the person about the turn, as whether to exceed the budget; ``None`` if they would rather stop it."""
         if self.between_turns.is_asking:
             return False  # never ask about requests the person did not make
         return await self.frontend.confirm(question)
