@@ -65,8 +65,8 @@ too, because a pipe often ends on a terminal. `--raw` and the JSON formats keep 
  "attempts": 1, "error": null, "refusal": null, "tool_calls": [], "sources": [], "notices": [], "data": null}
 ```
 
-`error` is `{"code", "message", "hint", "status", "request_id"}`; then `text` is the partial answer. `cost_usd` is `null`
-if the price is unknown. Where an endpoint reports them, `usage` also has `cache_write_tokens`, put into its cache of prompts, and
+`error` is `{"code", "message", "hint", "status", "request_id", "call_id"}`; then `text` is the partial answer, and `chatcli
+logs --request` finds the call of a `call_id`. `cost_usd` is `null` if the price is unknown. Where an endpoint reports them, `usage` also has `cache_write_tokens`, put into its cache of prompts, and
 `searches` of the web. These keys are always present:
 
 - `refusal`: the model's refusal, or `null`. `text` is what it wrote before that.

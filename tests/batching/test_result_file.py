@@ -77,7 +77,7 @@ def test_a_line_is_what_scripts_know(tmp_path):
     written(path, result(3, error=FAILED, text="par\u202etial\x1b"))
     assert path.read_text() == (
         '{"id": "r3", "index": 3, "text": "par\\u202etial\\u001b", "error": {"code": "rate_limited", '
-        '"message": "slow down", "hint": "later", "status": 429, "request_id": "q"}, "finish_reason": "stop", '
+        '"message": "slow down", "hint": "later", "status": 429, "request_id": "q", "call_id": null}, "finish_reason": "stop", '
         '"usage": {"input_tokens": 1, "output_tokens": 2, "cached_tokens": null, "reasoning_tokens": null, '
         '"estimated": false}, "latency_s": 0.5, "attempts": 1, "cost_usd": null, "model": null, "cached": false, '
         '"refusal": null, "tool_calls": [], "input_digest": "0000000000000004", "data": null}\n'

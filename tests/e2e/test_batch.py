@@ -283,7 +283,8 @@ def test_broken_rows_and_refused_requests_are_rows_with_an_error(program):
         *("request_refused", "invalid_row", "invalid_row"),
     ]
     refused = results(program)[2]["error"]
-    assert set(refused) == {"code", "message", "hint", "status", "request_id"}
+    assert set(refused) == {"code", "message", "hint", "status", "request_id", "call_id"}
+    assert refused["call_id"].startswith("c-")
     assert (refused["status"], refused["request_id"]) == (400, "q1")
     assert results(program)[1]["error"]["message"] == "line 2 is not JSON"
     assert len(server.requests) == 2

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.core.errors import NothingToExtract
+from chatcli.core.errors import NetworkError, NothingToExtract, SchemaMismatch, ServerFailed
 from chatcli.core.events import CitedSource, Notice, TextDelta, TurnFinished, TurnResult
 from chatcli.core.messages import ToolCallPart
 from chatcli.render.json_output import JsonLinesRenderer, JsonRenderer, json_line, result_object
@@ -61,7 +61,20 @@ def test_an_error_that_is_not_the_endpoints_has_the_same_keys():
         "hint": None,
         "status": None,
         "request_id": None,
+        "call_id": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("result", "call_id"),
+    [
+        (TurnResult("", "m", error=ServerFailed("down").of_call("c-1", "req_1")), "c-1"),
+        (TurnResult("{", "m", error=SchemaMismatch("no JSON"), call_id="c-2"), "c-2"),
+        (TurnResult("", "m", error=NetworkError("no route")), None),
+    ],
+)
+def test_an_error_names_the_call_in_the_logs_where_there_was_one(result, call_id):
+    assert result_object(result)["error"]["call_id"] == call_id
 
 
 def test_parts_beside_the_text_have_the_keys_of_the_format():

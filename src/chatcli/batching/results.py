@@ -89,6 +89,7 @@ def _error_fields(error: ChatcliError, redact: Callable[[str], str]) -> dict[str
         "hint": error.hint and redact(error.hint),
         "status": endpoints and endpoints.status,
         "request_id": endpoints and endpoints.request_id and redact(endpoints.request_id),
+        "call_id": (endpoints and endpoints.call_id) or None,
     }
 
 

@@ -171,7 +171,7 @@ def result_object(
         "session": result.session,
         "cached": result.cached,
         "attempts": result.attempts,
-        "error": None if result.error is None else _error_object(result.error, redact),
+        "error": None if result.error is None else _error_object(result.error, redact, result.call_id),
         "refusal": result.refusal,
         "tool_calls": [tool_call_fields(call) for call in result.tool_calls],
         "sources": [source_fields(source) for source in result.sources],
@@ -204,7 +204,8 @@ def _event_object(
     return {"type": _PROGRESS[kind], **values}
 
 
-def _error_object(error: ChatcliError, redact: Callable[[str], str]) -> dict[str, Any]:
+def _error_object(error: ChatcliError, redact: Callable[[str], str], call_id: str) -> dict[str, Any]:
+    """Return the fields of an error; ``call_id`` is that of the turn's last call, which may have been whole."""
     endpoint_error = error if isinstance(error, EndpointError) else None
     return {
         "code": error.code,
@@ -214,6 +215,7 @@ def _error_object(error: ChatcliError, redact: Callable[[str], str]) -> dict[str
         "request_id": endpoint_error.request_id and redact(endpoint_error.request_id)
         if endpoint_error
         else None,
+        "call_id": call_id or (endpoint_error and endpoint_error.call_id) or None,
     }
 
 
