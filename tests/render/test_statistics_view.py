@@ -199,6 +199,14 @@ def test_percentiles_of_one_call_are_its_time():
     assert "latency       p50 240 ms · p95 240 ms · p99 240 ms" in lines(report([one], total=one), 80)
 
 
+def test_calls_that_a_person_stopped_are_called_so_and_a_model_keeps_its_name():
+    by_outcome = report([figures(3)], [("ok", figures(2)), ("cancelled", figures(1))], grouped_by="outcome")
+    assert [row.split()[0] for row in table(by_outcome, 80)] == ["outcome", "ok", "stopped"]
+    assert "stopped: 1 call" in statistics_sentences(by_outcome, PERIOD)
+    by_model = report([figures(1)], [("cancelled", figures(1))])
+    assert table(by_model, 80)[1].startswith("cancelled ")
+
+
 class TestABriefView:
     @pytest.mark.parametrize("rows", range(1, 60, 3))
     @pytest.mark.parametrize("name", made())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from chatcli.render.statistics_pictures import unit
-from chatcli.render.statistics_view import group_name, incomplete, shown_groups
+from chatcli.render.statistics_view import incomplete, shown_groups, shown_name
 from chatcli.render.statistics_words import (
     cost_in_words,
     errors_by_count,
@@ -42,7 +42,7 @@ def statistics_sentences(report: StatisticsReport, period: str) -> str:
         rows.append((_capital(incomplete(report.unreadable)),))
     if groups := shown_groups(report):
         rows.append((f"By {report.grouped_by}", counted(len(report.groups), report.grouped_by)))
-        rows += [(group_name(group), *_spoken(group.figures)) for group in groups]
+        rows += [(shown_name(group, report.grouped_by), *_spoken(group.figures)) for group in groups]
     if left := len(report.groups) - len(groups):
         rows.append((f"{left:,} more", "chatcli stats -o csv lists all"))
     if total.errors:

@@ -8,7 +8,14 @@ from wcwidth import width
 
 from chatcli.render.charts import TextBar, bars, headed
 from chatcli.render.statistics_pictures import pictures
-from chatcli.render.statistics_words import brief_cost, errors_by_count, facts, rate_in_words, time_in_words
+from chatcli.render.statistics_words import (
+    brief_cost,
+    errors_by_count,
+    facts,
+    group_name,
+    rate_in_words,
+    time_in_words,
+)
 from chatcli.render.text_columns import hanging, labelled, table
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.shortening import shortened, shortened_before
@@ -157,8 +164,8 @@ def shown_groups(report: StatisticsReport, most: int = MOST_GROUPS) -> Sequence[
     return report.groups[-count:] if is_over_time else report.groups[:count]
 
 
-def group_name(group: Group) -> str:
-    return sanitize_line(group.name) or "none"
+def shown_name(group: Group, grouped_by: str) -> str:
+    return sanitize_line(group_name(group.name, grouped_by)) or "none"
 
 
 def _groups(report: StatisticsReport, columns: int, *, most: int = MOST_GROUPS) -> list[StyledRow]:
@@ -166,7 +173,7 @@ def _groups(report: StatisticsReport, columns: int, *, most: int = MOST_GROUPS) 
     if not groups:
         return []
     cells = {column: [column.words(group.figures) for group in groups] for column in _COLUMNS}
-    names = [group_name(group) for group in groups]
+    names = [shown_name(group, report.grouped_by) for group in groups]
     name_columns = max(width(report.grouped_by), *map(width, names))
     chosen = _chosen(cells, columns - min(name_columns, max(1, columns // _LEAST_OF_NAME)))
     widths = [_width(heading, cells[column]) + _GAP for column, heading in chosen.items()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from chatcli.core.call_records import CANCELLED
 from chatcli.text.wording import counted, dollars, more_than
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ def rate_in_words(rate: float) -> str:
     # Rounding down keeps one failure of many thousands in sight. Floats are a little beside what they stand for.
     tenths = min(999, max(1, math.floor(rate * _PERCENT * 10 + 1e-9)))
     return f"{tenths / 10:.1f}%"
+
+
+def group_name(name: str, grouped_by: str) -> str:
+    """Return the name of a group as a person reads it, empty for those without one."""
+    return "stopped" if (grouped_by, name) == ("outcome", CANCELLED) else name
 
 
 def amount(usd: float) -> str:

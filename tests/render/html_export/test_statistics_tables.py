@@ -66,6 +66,11 @@ def test_a_group_has_all_its_figures():
     }
 
 
+def test_calls_that_a_person_stopped_are_called_so():
+    ((name, _),), _ = named_groups([Group("cancelled", Figures(calls=1, cancelled=1))], "outcome")
+    assert name == "stopped"
+
+
 def test_a_group_without_a_name_is_called_so():
     rows, others = named_groups([Group("", ANY_FIGURES)], "profile")
     assert [name for name, _ in rows] == ["no profile"]

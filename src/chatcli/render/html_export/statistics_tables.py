@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatcli.core.statistics import Figures
 from chatcli.render.html_export.page_frame import shown_line
-from chatcli.render.statistics_words import cost_in_words, errors_by_count, rate_in_words, time_in_words
+from chatcli.render.statistics_words import (
+    cost_in_words,
+    errors_by_count,
+    group_name,
+    rate_in_words,
+    time_in_words,
+)
 from chatcli.text.wording import counted
 
 if TYPE_CHECKING:
@@ -133,7 +139,7 @@ def named_groups(
     groups: Sequence[Group], noun: str
 ) -> tuple[list[tuple[str, Figures]], list[tuple[str, Figures]]]:
     """Return the groups to show one by one, the last of them a sum of the others if there are many; and these others."""
-    rows = [(group.name or f"no {noun}", group.figures) for group in groups]
+    rows = [(group_name(group.name, noun) or f"no {noun}", group.figures) for group in groups]
     if noun in TIME_GROUPINGS or len(rows) <= _MOST_SHOWN + 1:
         return rows, []
     others = rows[_MOST_SHOWN:]
