@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +78,22 @@ class TestATree:
         part = PartialRecord("p", "q1", AT, "The capital")
         continued = tree(asked("q1"), part, answered("a1", "q1", "The capital is Paris."))
         assert shown(continued.exchanges) == ["a1"]
+
+    @pytest.mark.parametrize(
+        ("latency_s", "at", "exchanges"),
+        [
+            (4.0, "2026-11-23T21:05:12Z", ["a1"]),
+            (6.0, "2026-11-23T21:05:12Z", ["cut", "a1"]),
+            (6.0, "yesterday", ["a1"]),
+            (1e300, "2026-11-23T21:05:12Z", ["a1"]),
+        ],
+        ids=["continued", "compared", "damaged", "endless"],
+    )
+    def test_keeps_a_stopped_answer_that_another_models_begins_with(self, latency_s, at, exchanges):
+        cut = answered("cut", "q1", "The capital", "interrupted")
+        reply = ReplyMetadata("other", None, "stop", latency_s)
+        whole = MessageRecord("a1", "q1", at, answer("The capital is Paris."), reply)
+        assert shown(tree(asked("q1"), cut, whole).exchanges) == exchanges
 
     def test_keeps_a_part_somebody_went_on_from(self):
         part = PartialRecord("p", "q1", AT, "The capital")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chatcli.core.frozen import frozen
@@ -119,13 +120,31 @@ def _message_before(session: Session, record: MessageRecord) -> str | None:
 def _superseded(answers: list[MessageRecord]) -> Iterator[MessageRecord]:
     """Yield the interrupted answers that a later one completes."""
     later: list[str] = []  # sorted, so that a text is followed by its continuations
+    records: list[MessageRecord] = []  # those of ``later``
     for part in reversed(answers):
         is_cut = part.reply is None or part.reply.finish_reason != "stop"
         text = part.message.text
-        behind = bisect_right(later, text)
-        if is_cut and behind < len(later) and later[behind].startswith(text):
-            yield part
+        at = behind = bisect_right(later, text)
+        while is_cut and at < len(later) and later[at].startswith(text):
+            if not _was_begun_before_end(records[at], part):
+                yield part
+                break
+            at += 1
         later.insert(behind, text)
+        records.insert(behind, part)
+
+
+def _was_begun_before_end(answer: MessageRecord, part: MessageRecord) -> bool:
+    """Return whether ``answer`` is known to have been begun before ``part`` ended, as in a comparison of models."""
+    latency_s = answer.reply.latency_s if answer.reply else None
+    if latency_s is None:
+        return False
+    try:
+        return datetime.fromisoformat(answer.at) - timedelta(seconds=latency_s) < datetime.fromisoformat(
+            part.at
+        )
+    except (ValueError, TypeError, OverflowError):
+        return False  # the file was written by others, or is damaged
 
 
 def _path_to_head(session: Session, exchanges: dict[str, Exchange]) -> Iterator[Exchange]:
