@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 
 import pytest
+import redis
 
 from chatcli.storage.shared_state import RedisState, SQLiteState
 
@@ -76,6 +77,12 @@ def test_the_time_is_the_same_for_all(any_state, key):
 def test_no_change_of_several_threads_is_lost(any_state, key):
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(lambda _: any_state.change(key, one_more), range(40))) == list(range(1, 41))
+
+
+def test_what_is_on_a_server_of_others_says_whose_it_is(redis_url, key):
+    with closing(RedisState(redis_url)) as state, redis.Redis.from_url(redis_url) as server:
+        state.change(key, one_more)
+        assert list(server.scan_iter(f"*{key}")) == [f"chatcli:limits:1:{key}".encode()]
 
 
 def test_a_server_that_is_not_there_is_an_error():

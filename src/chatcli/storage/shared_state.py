@@ -28,6 +28,8 @@ _PATIENCE_S: Final = 5.0
 _LASTS_S: Final = 86_400
 _REDIS_TIMEOUT_S: Final = 2.0
 _REDIS_PAUSE_S: Final = 0.002
+_REDIS_PREFIX: Final = "chatcli:limits:1:"
+"""Others use the same server: what is there says whose it is."""
 _SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS states(key TEXT PRIMARY KEY, value TEXT NOT NULL, at REAL NOT NULL)"
 )
@@ -146,7 +148,7 @@ class RedisState:
             raise OSError(
                 None, "the package redis is not installed (in the checkout: pip install '.[redis]')"
             ) from error
-        until_s = time.monotonic() + _PATIENCE_S
+        until_s, key = time.monotonic() + _PATIENCE_S, _REDIS_PREFIX + key
         try:
             while time.monotonic() < until_s:
                 with self._connected().pipeline() as transaction:
