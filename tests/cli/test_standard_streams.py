@@ -106,6 +106,12 @@ def test_a_warning_is_sanitized_unless_its_caller_has_done_that():
     assert recorded.err == "caf␛[2J<U+202E>.txt is not UTF-8\n\x1b[2mdone\x1b[0m\n"
 
 
+def test_a_warning_names_commands_as_the_program_was_started():
+    recorded = terminal(_CHATCLI_COMMAND="scripts/chat")
+    recorded.warn("set a key (chatcli config login)")
+    assert recorded.err == "set a key (scripts/chat config login)\n"
+
+
 def test_a_warning_nobody_can_read_is_let_go():
     recorded = terminal()
     recorded.stderr.file.close()

@@ -48,6 +48,20 @@ class TestTalking:
             "Madrid.",
         ]
 
+    def test_commands_to_type_are_named_as_the_program_was_started(self, terminal):
+        with (
+            serving_in_thread(PARIS) as server,
+            terminal("-s", "trip", server=server, _CHATCLI_COMMAND="scripts/chat") as screen,
+        ):
+            screen.wait_for(READY)
+            screen.type("/config alerts off" + ENTER)
+            screen.wait_for("→ scripts/chat alerts list shows the rules")
+            screen.type("Capital of France?" + ENTER)
+            screen.wait_for("Paris.\n\n>")
+            screen.type("/exit" + ENTER)
+            assert screen.wait_for_exit() == 0
+        assert screen.shown.endswith("resume with: scripts/chat -s trip")
+
     @pytest.mark.parametrize("leaving", ["exit" + ENTER, "quit" + ENTER, CTRL_D])
     def test_there_are_other_ways_to_leave(self, terminal, leaving):
         with serving_in_thread(PARIS) as server, terminal(server=server) as screen:

@@ -77,7 +77,7 @@ def frontend(look, columns):
         screen,
         None,
         theme=lambda: look,
-        redact=str,
+        reword=str,
         settings=lambda: None,
         prompt="> ",
         quiet=False,

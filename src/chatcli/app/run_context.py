@@ -15,8 +15,8 @@ from chatcli.config.key_commands import KeyCommands
 from chatcli.config.parsers import THIS_MACHINE
 from chatcli.core.event_log import EventLog
 from chatcli.core.frozen import frozen
+from chatcli.text.own_command import own_command
 from chatcli.text.redaction import Redactor
-from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -126,8 +126,8 @@ class RunContext:
 
     @property
     def command(self) -> str:
-        """What the person types to start chatcli; ``scripts/chat`` of a checkout passes its own path."""
-        return sanitize_line(self.environment.get("_CHATCLI_COMMAND", "")) or "chatcli"
+        """What the person types to start chatcli."""
+        return own_command(self.environment)
 
     async def key(self, credential: Credential) -> str:
         """Return the key. A command that prints it has the terminal meanwhile. Raise ``ConfigurationError``."""

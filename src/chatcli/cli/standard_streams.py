@@ -19,6 +19,7 @@ from chatcli.core.errors import LocalIOError
 from chatcli.core.event_log import EventLog
 from chatcli.core.frozen import mutable
 from chatcli.text.lazy_pattern import lazy_pattern
+from chatcli.text.own_command import with_own_command
 from chatcli.text.redaction import Redactor
 from chatcli.text.sanitizer import sanitize, takes_commands
 
@@ -229,12 +230,12 @@ class Terminal:
         return None
 
     def warn(self, text: str, *, whole: bool = False, styled: bool = False) -> None:
-        """Write a line to stderr, sanitized and without keys. A failure here must not lose the answer.
+        """Write a line to stderr, sanitized, without keys and with commands as they are typed. A failure here must not lose the answer.
 
         On a terminal it is wrapped between words, unless it is to stay ``whole``. A ``styled`` line contains
         escape sequences; its caller has sanitized the words between them.
         """
-        shown = self.redactor.redact(text if styled else sanitize(text))
+        shown = with_own_command(self.redactor.redact(text if styled else sanitize(text)), self.environment)
         if self.stderr.is_terminal and not whole:
             shown = _wrapped(shown, self.stderr_columns())
         self._write_beside(f"{shown}\n")

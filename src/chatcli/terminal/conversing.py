@@ -16,6 +16,7 @@ from chatcli.repl.recap import recap
 from chatcli.terminal.pager import Pager
 from chatcli.terminal.terminal_frontend import TerminalFrontend
 from chatcli.terminal.toolbar import is_too_long
+from chatcli.text.own_command import with_own_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,7 @@ class Conversing:
             self._screen,
             activity,
             theme=theme,
-            redact=context.redactor.redact,
+            reword=lambda text: with_own_command(context.redactor.redact(text), context.environment),
             settings=lambda: self.settings,
             prompt=start.settings.repl_prompt,
             quiet=start.quiet,

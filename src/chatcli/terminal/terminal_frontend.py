@@ -56,7 +56,7 @@ class TerminalFrontend(Frontend):
 
     ``theme`` and ``settings`` are looked up for each answer. ``unicode`` says whether the terminal can show
     more than ASCII, ``takes_commands`` whether it parses operating system commands (OSC), such as the marks
-    of questions and answers. ``redact`` removes keys from what the program says. ``watchers`` returns further observers of a turn.
+    of questions and answers. ``reword`` removes keys from what the program says, and names its command as it was typed. ``watchers`` returns further observers of a turn.
     """
 
     draws = True
@@ -68,7 +68,7 @@ class TerminalFrontend(Frontend):
         activity: Activity,
         *,
         theme: Callable[[], Theme],
-        redact: Callable[[str], str],
+        reword: Callable[[str], str],
         settings: Callable[[], Settings],
         prompt: str,
         quiet: bool,
@@ -80,7 +80,7 @@ class TerminalFrontend(Frontend):
         self._screen = screen
         self._activity = activity
         self._theme = theme
-        self._redact = redact
+        self._reword = reword
         self._settings = settings
         self._prompt = prompt
         self._quiet = quiet
@@ -110,7 +110,7 @@ class TerminalFrontend(Frontend):
     def remark(self, text: str) -> None:
         if not self._quiet:
             self._has_remarked = True
-            shown = wrapped(sanitize_line(self._redact(text)), self.columns())
+            shown = wrapped(sanitize_line(self._reword(text)), self.columns())
             self._print(self._painted(shown, "remark"))
 
     def notify(self, notice: Notice) -> None:
@@ -175,14 +175,14 @@ class TerminalFrontend(Frontend):
     def compared(self, models: Sequence[ComparedModel], *, verbose: bool) -> Sequence[Sequence[Observer]]:
         from chatcli.render.side_by_side import SideBySide  # noqa: PLC0415 - as above
 
-        names = [sanitize_line(self._redact(model.name)) for model in models]
+        names = [sanitize_line(self._reword(model.name)) for model in models]
         drawn = SideBySide(
             self._screen,
             self._theme(),
             names,
             line_breaks=self._settings().line_breaks,
             verbose=verbose,
-            reword=lambda line: self._redact(for_several(line)),
+            reword=lambda line: self._reword(for_several(line)),
         )
         status = StatusOfSeveral(names, self._print_status, quiet=self._quiet, reword=for_several)
         return [(drawn.turn(at), status.turn(at)) for at in range(len(names))]
@@ -238,7 +238,7 @@ class TerminalFrontend(Frontend):
     def _print_status(self, line: str) -> None:
         """Print a line about a turn, dimmed unless it is an error or a warning."""
         self._has_remarked = True
-        shown = wrapped(self._redact(line), self.columns())
+        shown = wrapped(self._reword(line), self.columns())
         role = next((role for mark, role in _MARKED if line.startswith(mark)), "remark")
         self._print(self._painted(shown, role))
 

@@ -20,6 +20,7 @@ from chatcli.core.errors import ChatcliError, ExitCode, UsageError
 from chatcli.doctor.checks import examine
 from chatcli.doctor.examination import Examination, Status, TerminalFacts
 from chatcli.render.themes import ANY_BACKGROUND, theme
+from chatcli.text.own_command import with_own_command
 from chatcli.text.sanitizer import sanitize_line
 from chatcli.text.wording import counted
 
@@ -112,6 +113,7 @@ class _Lines:
 
     def __init__(self, terminal: Terminal, *, quiet: bool) -> None:
         self._stdout = terminal.stdout
+        self._environment = terminal.environment
         self._theme = theme(ANY_BACKGROUND, terminal.stdout_colors)
         self._columns = terminal.columns() if terminal.stdout.is_terminal else None
         self._hidden = {Status.OK, Status.SKIPPED} if quiet else set()
@@ -126,7 +128,8 @@ class _Lines:
         yield self._theme.paint(mark, f"finding.{finding.status}") + first.removeprefix(mark)
         yield from rest
         if finding.hint:
-            yield from self._wrapped(f"{'':{_HINT_COLUMN}}→ {_safe(finding.hint)}", _HINT_COLUMN + 2)
+            hint = with_own_command(_safe(finding.hint), self._environment)
+            yield from self._wrapped(f"{'':{_HINT_COLUMN}}→ {hint}", _HINT_COLUMN + 2)
 
     @property
     def _text_column(self) -> int:

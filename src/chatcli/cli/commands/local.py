@@ -29,6 +29,7 @@ from chatcli.local.own_models import (
 from chatcli.local.server import LocalServer
 from chatcli.local.weights import MODELS, SMOLLM2, HubWeights, PackagedWeights, remove, status, tag_path
 from chatcli.render.text_columns import hanging, table
+from chatcli.text.own_command import with_own_command
 from chatcli.text.sanitizer import sanitize_line
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def _status(weights: Weights, context: RunContext, terminal: Terminal) -> ExitCo
         + (f" -m {sanitize_line(server.models[0])}" if server.models else "")
         for server in state.servers
     ]
-    terminal.stdout.write("\n".join(lines) + "\n")
+    terminal.stdout.write(with_own_command("\n".join(lines), terminal.environment) + "\n")
     return ExitCode.DONE if state.ready else ExitCode.CONFIGURATION
 
 
