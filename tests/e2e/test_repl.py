@@ -62,6 +62,15 @@ class TestTalking:
             assert screen.wait_for_exit() == 0
         assert screen.shown.endswith("resume with: scripts/chat -s trip")
 
+    def test_a_warning_about_the_settings_is_given_once(self, terminal):
+        with serving_in_thread(PARIS) as server, terminal(server=server, CHATCLI_MODLE="small") as screen:
+            screen.wait_for(READY)
+            screen.type("/reasoning hide" + ENTER)
+            screen.wait_for("reasoning: hide")
+            screen.type("/exit" + ENTER)
+            assert screen.wait_for_exit() == 0
+        assert screen.received.count(b"CHATCLI_MODLE is not a setting") == 1
+
     @pytest.mark.parametrize("leaving", ["exit" + ENTER, "quit" + ENTER, CTRL_D])
     def test_there_are_other_ways_to_leave(self, terminal, leaving):
         with serving_in_thread(PARIS) as server, terminal(server=server) as screen:

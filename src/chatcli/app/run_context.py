@@ -94,6 +94,11 @@ class Shared:
         return []
 
     @cached_property
+    def told(self) -> set[str]:
+        """The warnings about settings that the person has been given: settings are read again at every change."""
+        return set()
+
+    @cached_property
     def screened(self) -> Screened:
         """What was scanned in the run."""
         from chatcli.safety.screening import Screened  # noqa: PLC0415

@@ -110,10 +110,13 @@ def settings_of(
     for server in (settings.cache, settings.limits):
         if "@" in server:
             context.redactor.add_key(password_of(server) or "")
-    for warning in () if options.quiet else settings.warnings:
-        terminal.warn(f"chatcli: {sanitize_line(warning)}")
-    if settings.unreadable_keys is not None and not options.quiet:
-        terminal.warn(f"chatcli: ignored the stored keys: {sanitize_line(settings.unreadable_keys.message)}")
+    warnings = list(settings.warnings)
+    if settings.unreadable_keys is not None:
+        warnings.append(f"ignored the stored keys: {settings.unreadable_keys.message}")
+    for warning in () if options.quiet else warnings:
+        if warning not in context.shared.told:
+            context.shared.told.add(warning)
+            terminal.warn(f"chatcli: {sanitize_line(warning)}")
     untrusted = settings.untrusted
     if (
         untrusted is not None
