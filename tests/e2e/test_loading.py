@@ -115,6 +115,8 @@ NOT_FOR_AN_ANSWER = (
     "chatcli.render.code",
     "chatcli.render.markdown",
     "chatcli.repl",
+    "chatcli.safety.classifier",
+    "chatcli.safety.injection",
     "chatcli.templates",
     "chatcli.terminal",
     "openai.resources",
@@ -243,6 +245,13 @@ def test_one_answer_waits_for_nothing_that_only_conversations_need(modules):
     with serving_in_thread(Answer(event_stream("Paris."))) as server:
         imported = modules("Capital of France?", server=server, before=NOTHING_KEPT)
     assert of_others(imported) <= FOR_AN_ANSWER
+    assert below(NOT_FOR_AN_ANSWER, imported) == []
+
+
+def test_looking_at_the_links_of_an_answer_loads_no_rules_about_orders(modules):
+    with serving_in_thread(Answer(event_stream("See https://example.org/paris?q=1."))) as server:
+        imported = modules("Capital of France?", server=server, before=NOTHING_KEPT)
+    assert "chatcli.safety.outgoing" in imported
     assert below(NOT_FOR_AN_ANSWER, imported) == []
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from chatcli.safety.classifier import SENDS, Judgement, classifier
+from chatcli.safety.findings import EXCERPT_CHARS, InjectionFinding
 from chatcli.safety.meanings import sentences
 from chatcli.safety.readings import decoded, read, undisguised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EXCERPT_CHARS: Final = 160
 MOST_FINDINGS: Final = 50
 MOST_LAYERS: Final = 2
 """Encodings inside each other that are decoded."""
@@ -22,21 +21,6 @@ MOST_LAYERS: Final = 2
 HIDES_TEXT: Final = "it holds characters that cannot be seen and spell out a text"
 TURNS_TEXT: Final = "it holds characters that show text in another order than it is read"
 ENCODES: Final = "it holds an order to a model in encoded or disguised letters"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class InjectionFinding:
-    """A passage ``text[start:end]`` that looks like an order to a model.
-
-    ``excerpt`` is its beginning as it stands in the text; whoever shows it sanitizes it. ``reason`` completes "warned of
-    because".
-    """
-
-    start: int
-    end: int
-    kind: str
-    excerpt: str
-    reason: str
 
 
 def scan(text: str) -> list[InjectionFinding]:

@@ -15,7 +15,7 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit
 
-from chatcli.safety.injection import EXCERPT_CHARS, InjectionFinding
+from chatcli.safety.findings import EXCERPT_CHARS, InjectionFinding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
