@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from itertools import pairwise
 
 import pytest
@@ -313,3 +315,21 @@ def test_a_message_for_a_tool_is_a_call_of_it(text, calls, cut):
     deltas += reasoning.finish(is_complete=True)
     assert reasoning.tool_calls == calls
     assert not any("q" in delta.text for delta in deltas)
+
+
+@pytest.fixture
+def no_collector():
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("text", ["Paris.", "<think>France</think>Paris.", "France</think>Paris."])
+def test_the_text_of_an_answer_goes_with_it_and_waits_for_no_collector(text):
+    reasoning = InlineReasoning()
+    reasoning.feed(text)
+    reasoning.finish(is_complete=True)
+    kept = weakref.ref(reasoning)
+    del reasoning
+    assert kept() is None

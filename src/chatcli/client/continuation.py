@@ -17,6 +17,7 @@ from chatcli.core.errors import AnswerTooLarge, BudgetReached, EndpointError, In
 from chatcli.core.events import Completion, Notice, ReasoningDelta, TextDelta, TextReclassified, Usage
 from chatcli.core.messages import ReasoningPart
 from chatcli.text.lazy_pattern import lazy_pattern
+from chatcli.text.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -125,11 +126,12 @@ class _Answer:
     """An answer that arrives in parts, each with its own end."""
 
     def __init__(self, so_far: str) -> None:
-        self._so_far = so_far
+        self._given_length = len(so_far)
         self.cut: str | None = None
         """Why the last part was incomplete, ``None`` if it completed the answer or cannot be continued."""
-        self._grown: list[str] = []
-        self._part_begins_at = 0
+        self._before = so_far
+        """The text before the last part."""
+        self._part = TextBuffer()
         self._usage: Usage | None = None
         self._cost_usd: float | None = 0.0
         self._sources: tuple[CitedSource, ...] = ()
@@ -138,7 +140,11 @@ class _Answer:
 
     @property
     def text(self) -> str:
-        return self._so_far + "".join(self._grown)
+        return self._before + self._part.text
+
+    @property
+    def _has_grown(self) -> bool:
+        return bool(self._part) or len(self._before) > self._given_length
 
     @property
     def last_call(self) -> str:
@@ -150,18 +156,16 @@ class _Answer:
         return isinstance(self._end, Completion)
 
     def begin_part(self) -> None:
-        self._part_begins_at = len(self._grown)
+        self._before, self._part = self.text, TextBuffer()
         self.cut = self._end = None
 
     def grow(self, text: str) -> str:
-        if text:
-            self._grown.append(text)
+        self._part.append(text)
         return text
 
     def take_back_part(self) -> str:
         """Remove the text of the last part, and return it."""
-        taken = "".join(self._grown[self._part_begins_at :])
-        del self._grown[self._part_begins_at :]
+        taken, self._part = self._part.text, TextBuffer()
         return taken
 
     def end(self, completion: Completion) -> None:
@@ -170,7 +174,7 @@ class _Answer:
         self._cost_usd = total(self._cost_usd, completion.cost_usd)
         self._sources = _united(self._sources, completion.sources)
         self._reasoning += tuple(part for part in completion.message.parts if isinstance(part, ReasoningPart))
-        if completion.finish_reason == "length" and self._grown:
+        if completion.finish_reason == "length" and self._has_grown:
             self.cut = "the answer was cut at the token limit"
 
     def fail(self, error: EndpointError) -> None:
@@ -193,7 +197,7 @@ class _Answer:
                 )
             case IncompleteAnswer():
                 raise self._end
-            case EndpointError() if self._grown:
+            case EndpointError() if self._has_grown:
                 raise _incomplete(self._end)
             case EndpointError():
                 raise self._end

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     Delta: TypeAlias = ReasoningDelta | TextDelta | TextReclassified
     ReasoningStyle: TypeAlias = Literal["opened", "unopened"]
+    Step: TypeAlias = Callable[["InlineReasoning", bool], bool]
 
 _MAY_BE_MARK: Final = lazy_pattern(r"<(?:/?t|\||/?\Z)", re.IGNORECASE)
 
@@ -70,11 +71,9 @@ class InlineReasoning:
     def __init__(self, *, holds_text: bool = False) -> None:
         self.style: ReasoningStyle | None = None
         """How the reasoning was marked, ``None`` if there was none."""
-        self.has_reasoning = False
-        self.has_text = False
+        self.has_reasoning = self.has_text = False
         self._holds_text = holds_text
-        self._is_native = False
-        self._has_nested_tag = False
+        self._is_native = self._has_nested_tag = False
         self._calls: list[tuple[str, _Section]] = []
         self._is_shown = False
         self._buffer = ""
@@ -83,7 +82,8 @@ class InlineReasoning:
         self._out: list[Delta] = []
         self._section = _Section()
         self._closing = Marks()
-        self._step: Callable[[bool], bool] = self._begin
+        # A bound method would refer back to this object, which would then stay, with its text, until garbage is collected.
+        self._step: Step = InlineReasoning._begin
 
     @property
     def tool_calls(self) -> list[tuple[str, str]]:
@@ -94,9 +94,11 @@ class InlineReasoning:
         """Return whether ``chunk`` is plain text, as nearly every one is. It is then taken, and must not be fed."""
         if self._buffer:
             return False
-        if self._step == self._pass:
+        if self._step is InlineReasoning._pass:
             return True
-        if self._step != self._watch or not chunk or ("<" in chunk and _MAY_BE_MARK.search(chunk)):
+        if self._step is not InlineReasoning._watch or not chunk:
+            return False
+        if "<" in chunk and _MAY_BE_MARK.search(chunk):
             return False
         self._section.append(chunk)
         self.has_text = self._is_shown = True
@@ -112,23 +114,23 @@ class InlineReasoning:
     def finish(self, *, is_complete: bool) -> list[Delta]:
         """Return the remaining deltas. ``is_complete``: the model ended the answer itself."""
         out = self._run(is_end=True)
-        if is_complete and self._step in (self._think, self._hold):
+        if is_complete and self._step in (InlineReasoning._think, InlineReasoning._hold):
             self._out = out
             if self._section.text_behind_fenced_tag:
                 self._add_delta(TextDelta, self._section.text_behind_fenced_tag.lstrip())
-            elif self._step == self._hold:
+            elif self._step is InlineReasoning._hold:
                 self._add_delta(TextDelta, self._section.text)
         return out
 
     def note_native_reasoning(self) -> None:
         """Note that the server sends reasoning in a field of its own; text without a tag is then not reasoning."""
         self._is_native = True
-        if self._step == self._watch:
-            self._step = self._pass
+        if self._step is InlineReasoning._watch:
+            self._step = InlineReasoning._pass
 
     def _run(self, *, is_end: bool) -> list[Delta]:
         self._out = []
-        while self._step(is_end):
+        while self._step(self, is_end):
             pass
         self._is_shown |= any(isinstance(delta, TextDelta) for delta in self._out)
         return self._out
@@ -154,24 +156,24 @@ class InlineReasoning:
         if (opening := OPENING.pattern.match(start)) is not None:
             name = opening[0].lower()
             self._closing = Marks(name.replace("<", "</"), name)
-            return self._enter(self._think, start[len(name) :], "opened")
+            return self._enter(InlineReasoning._think, start[len(name) :], "opened")
         if (closing := CLOSING.pattern.match(start)) is not None:
-            return self._enter(self._begin, start[closing.end() :], "unopened")
+            return self._enter(InlineReasoning._begin, start[closing.end() :], "unopened")
         if (header := HEADER.match(start)) is not None:
             recipient = RECIPIENT.search(header[0])
             if recipient is not None:
-                self._enter(self._call_in_channel, start[header.end() :], "opened")
+                self._enter(InlineReasoning._call_in_channel, start[header.end() :], "opened")
                 self._calls.append((recipient[1], self._section))
                 return True
-            step = self._answer_in_channel if header[1] == "final" else self._think_in_channel
+            is_answer = header[1] == "final"
+            step = InlineReasoning._answer_in_channel if is_answer else InlineReasoning._think_in_channel
             return self._enter(step, start[header.end() :], "opened")
         return False
 
-    def _enter(self, step: Callable[[bool], bool], rest: str, style: ReasoningStyle) -> bool:
+    def _enter(self, step: Step, rest: str, style: ReasoningStyle) -> bool:
         self.style = self.style or style
         self._buffer, self._section, self._step = rest, _Section(), step
-        self._blanks = []
-        self._begins_reasoning = True
+        self._blanks, self._begins_reasoning = [], True
         return True
 
     def _enter_answer(self) -> bool:
@@ -181,11 +183,11 @@ class InlineReasoning:
             start = self._buffer.lstrip()
             self._buffer = self._buffer.removeprefix("\n") if start and self._buffer[0] == "\n" else start
         if self._has_nested_tag:
-            self._step = self._watch
+            self._step = InlineReasoning._watch
         elif self.style is not None or self._is_native:
-            self._step = self._pass
+            self._step = InlineReasoning._pass
         else:
-            self._step = self._hold if self._holds_text else self._watch
+            self._step = InlineReasoning._hold if self._holds_text else InlineReasoning._watch
         return True
 
     def _pass(self, is_end: bool) -> bool:  # noqa: ARG002 - as every step
@@ -199,7 +201,7 @@ class InlineReasoning:
             return False
         if mark in OPENING_TAGS:
             # An answer about such tags, which also contains the closing one.
-            self._step = self._pass
+            self._step = InlineReasoning._pass
             return True
         if mark in CLOSING_TAGS:
             is_over = self._section.ends_at_tag(self._buffer[len(mark) :][:1], is_end)
@@ -210,7 +212,7 @@ class InlineReasoning:
         if not is_over:
             return self._keep_mark(mark, self._emit_text)
         self._reclassify()
-        return self._enter(self._begin, self._behind(mark), "unopened")
+        return self._enter(InlineReasoning._begin, self._behind(mark), "unopened")
 
     def _think(self, is_end: bool) -> bool:
         mark = self._next_mark(self._closing, self._emit_reasoning, is_end)
@@ -219,7 +221,7 @@ class InlineReasoning:
             self._has_nested_tag = True
             self._closing = Marks(mark.replace("<", "</"))
             return self._keep_mark(mark, self._emit_reasoning)
-        return mark is not None and self._enter(self._begin, self._behind(mark), "opened")
+        return mark is not None and self._enter(InlineReasoning._begin, self._behind(mark), "opened")
 
     def _hold(self, is_end: bool) -> bool:
         return self._pass_section(HELD, CLOSING_TAGS, self._emit_reasoning, is_end, "unopened")
@@ -247,7 +249,7 @@ class InlineReasoning:
             return False
         if not is_over:
             return self._keep_mark(mark, emit)
-        return self._enter(self._begin, self._behind(mark), style)
+        return self._enter(InlineReasoning._begin, self._behind(mark), style)
 
     def _answer_in_channel(self, is_end: bool) -> bool:
         mark = self._next_mark(HARMONY, self._emit_text, is_end)
@@ -261,7 +263,7 @@ class InlineReasoning:
             return False
         if not is_over:
             return self._keep_mark(mark, self._emit_text)
-        return self._enter(self._begin, self._behind(mark), "opened")
+        return self._enter(InlineReasoning._begin, self._behind(mark), "opened")
 
     def _next_mark(self, marks: Marks, emit: Callable[[str], None], is_end: bool) -> str | None:
         """Emit the text before the next mark outside of code and return the mark, which then begins the buffer."""
@@ -315,7 +317,7 @@ class InlineReasoning:
         self.has_text = self._is_shown = False
 
     def _emit_text(self, text: str) -> None:
-        if self._step != self._pass:
+        if self._step is not InlineReasoning._pass:
             self._section.append(text)
         self._add_delta(TextDelta, text)
 

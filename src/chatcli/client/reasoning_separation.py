@@ -105,7 +105,7 @@ class _Separated:
         self._request = request
         self._known_style = known_style
         self._holds_text = known_style == "unopened"
-        self._plain: list[str] | None = None if self._holds_text else []
+        self._plain = None if self._holds_text else TextBuffer()
         """The text so far while it has no mark at all, as most whole answers."""
         self._is_native = False
 
@@ -113,8 +113,8 @@ class _Separated:
     def _reasoning(self) -> InlineReasoning:
         reasoning = InlineReasoning(holds_text=self._holds_text)
         plain, self._plain = self._plain, None
-        for text in plain or ():
-            reasoning.feed(text)
+        if plain:
+            reasoning.feed(plain.text)
         return reasoning
 
     @property
