@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
-FEWER_TOKENS = 2_000
+FEWER_TOKENS = 6_500
+"""Enough for every kind of block and every language: to load what draws them is no growth."""
 PACED_TOKENS, PACE_A_SECOND = 800, 100
 SETTLED_AFTER_S = 5.0
 """By then the REPL has loaded all that it loads while nobody types."""
