@@ -70,7 +70,7 @@ NOT_FOR_THE_PROMPT = (
     "prompt_toolkit.shortcuts",
     "tomllib",
 )
-MOST_MODULES_FOR_THE_PROMPT = 89
+MOST_MODULES_FOR_THE_PROMPT = 90
 """Of chatcli, rooms included."""
 
 LATER_THAN_THE_PROMPT = (
@@ -101,7 +101,7 @@ LATER_THAN_THE_PROMPT = (
     "tomllib",
     "urllib.request",
 )
-MOST_MODULES_BEHIND_THE_PROMPT = 165
+MOST_MODULES_BEHIND_THE_PROMPT = 166
 
 FOR_AN_ANSWER = {
     "annotated_types", "anyio", "h11", "httpcore2", "httpx2", "idna", "jiter", "openai", "pydantic", "pydantic_core", "sniffio",
@@ -147,6 +147,7 @@ FOR_THE_HELP = {
     "chatcli.text.hints",
     "chatcli.text.key_shapes",
     "chatcli.text.lazy_pattern",
+    "chatcli.text.own_command",
     "chatcli.text.redaction",
     "chatcli.text.sanitizer",
 }
