@@ -13,9 +13,9 @@ and for a program under test, beside which nothing here is asynchronous, the sam
         ...
         server.requests[0].closed.result(timeout=1)  # the client hung up
 
-A script may hold bytes (sent at once, as one piece), numbers (seconds to wait), an ``asyncio.Event`` (waited for),
-``HOLD`` (send nothing more until the client hangs up), ``CUT`` (hang up here, in the middle of the body) and ``RESET``
-(break the connection here). The answer ``SILENCE`` is none at all: not even a status comes. ``raw`` makes an answer of
+A script may hold bytes (sent at once, as one piece), numbers (seconds to wait), an ``asyncio.Event`` (waited for), a
+function (asked until it is true), ``HOLD`` (send nothing more until the client hangs up), ``CUT`` (hang up here, in the
+middle of the body) and ``RESET`` (break the connection here). The answer ``SILENCE`` is none at all: not even a status comes. ``raw`` makes an answer of
 whatever bytes are given, HTTP or not.
 """
 
@@ -47,7 +47,7 @@ class Step(Enum):
 
 HOLD, CUT, RESET = Step.HOLD, Step.CUT, Step.RESET
 
-Script: TypeAlias = "Sequence[bytes | float | asyncio.Event | Step]"
+Script: TypeAlias = "Sequence[bytes | float | asyncio.Event | Callable[[], bool] | Step]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Answer:
     is_raw: bool = False
 
 
-def raw(*script: bytes | float | asyncio.Event | Step) -> Answer:
+def raw(*script: bytes | float | asyncio.Event | Callable[[], bool] | Step) -> Answer:
     return Answer(script, is_raw=True)
 
 
@@ -230,8 +230,11 @@ async def _play(script: Script, writer: asyncio.StreamWriter, framed: Callable[[
                 return False
             case Step.RESET:
                 raise ConnectionAbortedError
-            case _:
+            case int() | float():
                 await asyncio.sleep(step)
+            case _:
+                while not step():  # noqa: ASYNC110 - it asks about another process
+                    await asyncio.sleep(0.01)
     return True
 
 

@@ -133,20 +133,23 @@ async def test_a_result_is_in_the_file_before_those_ahead_of_it_and_before_anybo
 
 
 async def test_the_file_ends_up_in_the_order_of_the_rows_unless_that_is_not_wanted(out, tmp_path):
-    seen = []
+    as_it_came = tmp_path / "unordered.jsonl"
 
-    def last_first(request):
-        """Hold the first row until the last one was answered."""
-        seen.append(asked_for(request))
+    def first_comes_last(request):
+        def others_are_there():
+            return any(path.exists() and len(kept(path)) == 2 for path in (as_it_came, out))
+
         answer = echo(request)
-        return Answer([0.3, *answer.script], 200, answer.headers) if seen[-1] == "Say 0" else answer
+        if asked_for(request) != "Say 0":
+            return answer
+        return Answer([others_are_there, *answer.script], 200, answer.headers)
 
-    async with serving(choose=last_first) as server:
+    async with serving(choose=first_comes_last) as server:
+        found = await texts_of(prompts(3), server, out=as_it_came, ordered=False)
+        assert found[-1] == "<Say 0>"
         assert await texts_of(prompts(3), server, out=out) == [f"<Say {each}>" for each in range(3)]
-        as_it_came = tmp_path / "unordered.jsonl"
-        assert (await texts_of(prompts(3), server, out=as_it_came, ordered=False))[-1] == "<Say 0>"
-    assert [row["index"] for row in kept(out)] == [0, 1, 2]
     assert kept(as_it_came)[-1]["index"] == 0
+    assert [row["index"] for row in kept(out)] == [0, 1, 2]
 
 
 async def test_a_file_that_exists_is_refused_unless_it_is_gone_on_with(out):
