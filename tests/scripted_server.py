@@ -11,7 +11,7 @@ and for a program under test, beside which nothing here is asynchronous, the sam
 
     with serving_in_thread(Answer([*text_events("Paris"), HOLD])) as server:
         ...
-        server.requests[0].closed.result(timeout=1)  # the client hung up
+        server.requests[0].closed.result(timeout=20)  # the client hung up
 
 A script may hold bytes (sent at once, as one piece), numbers (seconds to wait), an ``asyncio.Event`` (waited for), a
 function (asked until it is true), ``HOLD`` (send nothing more until the client hangs up), ``CUT`` (hang up here, in the
@@ -111,7 +111,7 @@ class ServedRequest:
     def json(self) -> Any:
         return json.loads(self.body)
 
-    async def hung_up(self, *, within_s: float = 1.0) -> None:
+    async def hung_up(self, *, within_s: float = 20.0) -> None:
         """Return when the client has closed the connection; raise ``TimeoutError`` if it does not."""
         async with asyncio.timeout(within_s):
             await asyncio.shield(asyncio.wrap_future(self.closed))
@@ -132,7 +132,7 @@ class ScriptedServer:
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
-    async def asked(self, *, within_s: float = 5.0) -> None:
+    async def asked(self, *, within_s: float = 20.0) -> None:
         """Return when the first request has arrived. Not for a server in a thread of its own."""
         async with asyncio.timeout(within_s):
             await self._asked.wait()

@@ -15,11 +15,11 @@ async def test_the_result_of_a_thread_is_returned_and_the_loop_runs_meanwhile():
 
     def work():
         loop.call_soon_threadsafe(began.set)
-        assert may_end.wait(5)
+        assert may_end.wait(20)
         return threading.current_thread().daemon
 
     waiting = asyncio.ensure_future(in_thread(work))
-    await asyncio.wait_for(began.wait(), 5)
+    await asyncio.wait_for(began.wait(), 20)
     may_end.set()
     assert await waiting is True
 
@@ -35,7 +35,7 @@ async def test_who_is_cancelled_waits_for_work_that_nobody_may_go_on_beside():
 
     def work():
         loop.call_soon_threadsafe(began.set)
-        assert may_end.wait(5)
+        assert may_end.wait(20)
         steps.append("worked")
 
     async def ask():
@@ -45,13 +45,13 @@ async def test_who_is_cancelled_waits_for_work_that_nobody_may_go_on_beside():
             steps.append("closed")
 
     asking = asyncio.ensure_future(ask())
-    await asyncio.wait_for(began.wait(), 5)
+    await asyncio.wait_for(began.wait(), 20)
     for _ in range(2):
         asking.cancel()
         await asyncio.sleep(0)
     assert not asking.done()
     may_end.set()
-    await asyncio.wait({asking}, timeout=5)
+    await asyncio.wait({asking}, timeout=20)
     assert asking.cancelled()
     assert steps == ["worked", "closed"]
 
@@ -65,7 +65,7 @@ def test_exiting_does_not_wait_for_a_thread():
     may_end, ended = threading.Event(), threading.Event()
 
     def work():
-        may_end.wait(5)
+        may_end.wait(20)
         ended.set()
 
     async def give_up():
@@ -78,7 +78,7 @@ def test_exiting_does_not_wait_for_a_thread():
     asyncio.run(give_up())
     assert not ended.is_set()
     may_end.set()
-    assert ended.wait(5)
+    assert ended.wait(20)
 
 
 async def test_items_of_a_thread_come_in_order_and_only_some_ahead():

@@ -127,7 +127,7 @@ def test_a_second_signal_ends_a_slow_close_at_once(closing, output):
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == b"closing\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == 130
+        assert process.wait(timeout=60) == 130
         assert process.stdout.read() == output
 
 
@@ -135,7 +135,7 @@ def test_nobody_waits_for_a_thread_that_asks_a_name_server():
     with started(WAITING_THREAD) as process:
         assert process.stdout.readline() == b"working\n"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 143
+        assert process.wait(timeout=60) == 143
 
 
 @contextmanager

@@ -130,7 +130,7 @@ def asking(build):
             async with entry_at(endpoint) as entry:
                 yield build(entry), server
                 # httpx2 closes its innermost generator in a task, which ends within one turn of the loop.
-                async with asyncio.timeout(1):
+                async with asyncio.timeout(20):
                     await asyncio.gather(*(asyncio.all_tasks() - before - server.tasks))
 
     return ask
@@ -153,7 +153,7 @@ async def test_the_text_comes_while_the_rest_is_still_being_written(asking):
     was_called = asyncio.Event()
     async with asking(Answer([*text_events("Pa"), was_called, *event_stream("ris")])) as (model, _):
         texts = []
-        async with asyncio.timeout(5), aclosing(model.stream(QUESTION)) as events:
+        async with asyncio.timeout(20), aclosing(model.stream(QUESTION)) as events:
             async for event in events:
                 if isinstance(event, TextDelta):
                     texts.append(event.text)
@@ -199,7 +199,7 @@ async def test_closing_it_in_the_middle_closes_the_connection(asking):
             if isinstance(event, TextDelta):
                 break
         await events.aclose()
-        await server.requests[0].hung_up(within_s=1)
+        await server.requests[0].hung_up()
         assert server.requests[0].closed.result() is False
 
 
@@ -223,7 +223,7 @@ async def test_a_cancellation_while_a_slow_consumer_awaits_closes_the_connection
         consumer.cancel()
         with pytest.raises(asyncio.CancelledError):
             await consumer
-        await server.requests[0].hung_up(within_s=1)
+        await server.requests[0].hung_up()
     assert len(server.requests) == 1
 
 
@@ -236,7 +236,7 @@ async def test_a_cancellation_while_the_model_is_silent_closes_the_connection(as
         consumer.cancel()
         with pytest.raises(asyncio.CancelledError):
             await consumer
-        await server.requests[0].hung_up(within_s=1)
+        await server.requests[0].hung_up()
     assert len(server.requests) == 1
 
 
@@ -247,7 +247,7 @@ async def test_a_cancellation_before_the_server_answers_at_all_closes_the_connec
         consumer.cancel()
         with pytest.raises(asyncio.CancelledError):
             await consumer
-        await server.requests[0].hung_up(within_s=1)
+        await server.requests[0].hung_up()
 
 
 async def test_after_a_failure_the_connection_is_closed(asking):
@@ -255,4 +255,4 @@ async def test_after_a_failure_the_connection_is_closed(asking):
     async with asking(broken) as (model, server):
         _, error = await failure_of(model)
         assert isinstance(error, EndpointError)
-        await server.requests[0].hung_up(within_s=1)
+        await server.requests[0].hung_up()

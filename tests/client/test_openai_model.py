@@ -711,8 +711,8 @@ async def test_an_event_that_is_no_chunk_but_has_words_is_an_error(
 @pytest.mark.parametrize("more", [event({"choices": []}), delta("?"), delta(finish_reason="stop")])
 async def test_a_server_that_does_not_end_after_the_end_is_left(more, monkeypatch):
     monkeypatch.setattr("chatcli.client.answer_bytes._AFTER_END_S", 0.1)
-    async with serving(Answer([delta("Paris"), delta(finish_reason="stop"), *[more, 0.01] * 1000])) as server:
-        async with chat_at(Endpoint(server.base_url, loopback=True)) as model, asyncio.timeout(3):
+    async with serving(Answer([delta("Paris"), delta(finish_reason="stop"), *[more, 0.01] * 6000])) as server:
+        async with chat_at(Endpoint(server.base_url, loopback=True)) as model, asyncio.timeout(20):
             assert (await events_of(model))[-1] == Completion("stop", "small-1")
         await server.requests[0].hung_up()
 

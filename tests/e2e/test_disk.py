@@ -283,5 +283,5 @@ def test_a_terminated_run_keeps_what_had_come(program):
     ):
         assert process.stdout.read(3) == b"Par"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 143
+        assert process.wait(timeout=60) == 143
     assert texts_of(program.data_folder / "sessions" / "trip.jsonl") == ["Capital?", "Par"]

@@ -233,7 +233,7 @@ def test_ctrl_c_stops_every_request_at_once(program):
         done = ended(process)
         assert done.exit_code == 130
         for request in server.requests:
-            request.closed.result(timeout=5)
+            request.closed.result(timeout=20)
     assert len(server.requests) == 4
 
 

@@ -188,7 +188,7 @@ class TestCtrlC:
             screen.type("Capitals?" + ENTER)
             screen.wait_for("unfinished")
             screen.type(CTRL_C) if sent_as == "key" else screen.send_signal(signal.SIGINT)
-            assert server.requests[0].closed.result(timeout=1) is False
+            assert server.requests[0].closed.result(timeout=20) is False
             screen.wait_for("• unfinished\nstopped; the partial answer is kept (/continue)\n\n>")
             screen.type("Capital of France?" + ENTER)
             screen.wait_for("Paris.\n\n>")
@@ -211,7 +211,7 @@ class TestCtrlC:
             screen.wait_for("waiting for 127.0.0.1")
             screen.type(CTRL_C)
             screen.wait_for("stopped before the answer began")
-            assert server.requests[0].closed.result(timeout=1) is False
+            assert server.requests[0].closed.result(timeout=20) is False
             screen.type("Capital of France?" + ENTER)
             screen.wait_for("Paris.")
 

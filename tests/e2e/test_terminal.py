@@ -128,7 +128,7 @@ def test_ctrl_c_stops_an_answer_and_keeps_the_program(program, terminal):
         screen.type("Capitals?\n")
         screen.wait_for("* unfinished")
         screen.type(CTRL_C)
-        assert server.requests[0].closed.result(timeout=1) is False
+        assert server.requests[0].closed.result(timeout=20) is False
         screen.wait_for("stopped; the partial answer is kept (/continue)")
         screen.type("Capital of France?\n")
         screen.wait_for("Paris.\n\n>")

@@ -150,7 +150,7 @@ def test_waiting_is_said_and_ctrl_c_ends_it(program):
             process.send_signal(signal.SIGINT)
             done = ended(process)
         assert (done.exit_code, done.stdout, done.stderr) == (130, "", "")
-        assert server.requests[0].closed.result(timeout=5) is False
+        assert server.requests[0].closed.result(timeout=20) is False
         assert posted(server) == []
 
 

@@ -36,7 +36,7 @@ class FakeLibrary:
     def refresh(self, progress=None):
         if progress is not None and self.unread:
             progress(1, len(self.unread))
-        self.may_go_on.wait(5)
+        self.may_go_on.wait(20)
         self.kept = [*self.unread, *self.kept]
         self.unread = []
 

@@ -118,7 +118,7 @@ async def test_a_question_stops_it_at_once_and_is_asked_itself(repl):
         # The same question, whose answer is not complete, is asked anew.
         await opened.take(PROPOSED[0])
         assert not opened.has_cached_answer
-        await server.requests[2].hung_up(within_s=5)
+        await server.requests[2].hung_up()
         assert model.questions[:3] == ["Capital of France?", PROPOSED[0], PROPOSED[0]]
         await closed(opened)
 
@@ -130,7 +130,7 @@ async def test_a_changed_conversation_stops_it_and_has_no_proposals(repl, comman
         await opened.take("Capital of France?")
         await until(lambda: PROPOSED[0] in model.questions)
         await opened.take(command)
-        await server.requests[2].hung_up(within_s=5)
+        await server.requests[2].hung_up()
         assert opened.between_turns.proposals == ()
         assert opened.between_turns.status == ""
         await closed(opened)

@@ -121,7 +121,7 @@ async def test_after_a_turn_the_embedded_model_reads_ahead(chat_and_reading):
     between = BetweenTurns(print)
     reading.is_read.set()
     between.begin(chat)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not reading.happened:  # noqa: ASYNC110 - there is nothing else to wait for
             await asyncio.sleep(0)
     assert reading.happened == ["Paris."]
@@ -133,7 +133,7 @@ async def test_a_question_stops_reading_ahead_at_once(chat_and_reading):
     between = BetweenTurns(print, patience_s=60)
     between.prefill(chat)
     await asyncio.sleep(0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await between.settle()
     assert reading.happened == ["given up"]
 

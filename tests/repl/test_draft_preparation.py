@@ -74,7 +74,7 @@ class Drafting:
 
 
 async def until(is_done):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not is_done():  # noqa: ASYNC110 - there is nothing else to wait for
             await asyncio.sleep(0.001)
 

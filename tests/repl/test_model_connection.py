@@ -30,7 +30,7 @@ async def test_who_needs_it_now_ends_the_waiting():
     await asyncio.sleep(0)
     assert not done
     warmup.finish_now()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 20)
     assert done == ["loaded"]
 
 

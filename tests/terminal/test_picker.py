@@ -47,7 +47,7 @@ class Picking:
         await self.desk.until(is_so)
 
     async def chosen(self):
-        return await asyncio.wait_for(self.task, 5)
+        return await asyncio.wait_for(self.task, 20)
 
 
 @asynccontextmanager
