@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from chatcli.core.errors import UsageError
-from chatcli.core.json_values import as_object, optional_text
+from chatcli.core.json_values import as_object, as_text, optional_text
 from chatcli.core.messages import Message, TextPart, ToolCallPart, ToolResultPart, system
 from chatcli.core.request import LIMIT_FIELDS, Parameters, Request
 from chatcli.core.strict_json import STRICT_JSON
@@ -38,6 +38,7 @@ _ROLES: Final[Mapping[str, Role]] = {
     "tool": "tool",
 }
 _TEXT_PARTS: Final = {"text", "input_text", "output_text"}
+_MOST_ID_BITS: Final = 2_000  # 600 digits; Python may refuse to write a number of more than 640
 _URLS: Final = {"chat": "/v1/chat/completions", "responses": "/v1/responses"}
 _OF_BATCH: Final = ("custom_id", "body")
 _STREAMING: Final = {"stream", "stream_options", "background"}
@@ -240,9 +241,8 @@ class RowReader:
         if prompt is not None and messages is not None:
             raise _broken("has both prompt and messages")
         if "prompt" in fields:
-            raise _broken(
-                "has an empty prompt" if prompt == "" or prompt is None else "has a prompt that is no text"
-            )
+            is_empty = prompt is None or isinstance(prompt, str)
+            raise _broken("has an empty prompt" if is_empty else "has a prompt that is no text")
         raise _broken("has neither prompt nor messages")
 
     def _asking(
@@ -275,7 +275,7 @@ class RowReader:
         if url is not None and url != _URLS[defaults.api]:
             other = next((api for api, known in _URLS.items() if known == url), None)
             raise UsageError(
-                f"is for {url!s:.80}, not for {_URLS[defaults.api]}",
+                f"is for {as_text(url)[:80] or 'a url that is no text'}, not for {_URLS[defaults.api]}",
                 hint=f"--api {other} asks there" if other else "only answers of a chat can be asked for",
                 code="invalid_row",
             )
@@ -305,6 +305,8 @@ class RowReader:
 
 def _id_of(fields: Mapping[str, Any]) -> RowId:
     identity = fields.get("custom_id") if all(name in fields for name in _OF_BATCH) else fields.get("id")
+    if type(identity) is int and identity.bit_length() > _MOST_ID_BITS:
+        raise _broken("has an id of too many digits")
     if identity is None or isinstance(identity, str) or type(identity) is int:
         return identity
     raise _broken("has an id that is neither text nor a whole number")
@@ -350,7 +352,7 @@ def _messages(value: object, name: str = "messages") -> tuple[Message, ...]:
 
 def _message(value: object, where: str) -> Message:
     fields = as_object(value)
-    role = _ROLES.get(str(fields.get("role")))
+    role = _ROLES.get(as_text(fields.get("role")))
     if role is None:
         raise _broken(f"has no known role in {where}")
     texts = _texts(fields.get("content"), where)
@@ -360,7 +362,10 @@ def _message(value: object, where: str) -> Message:
             raise _broken(f"has no tool_call_id in {where}")
         return Message(role, (ToolResultPart(call, tuple(TextPart(text, "tool") for text in texts)),))
     parts: list[Part] = [TextPart(text, "model" if role == "assistant" else "person") for text in texts]
-    for call in fields.get("tool_calls") or ():
+    calls = fields.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise _broken(f"has tool_calls that are no list in {where}")
+    for call in calls:
         function = as_object(as_object(call).get("function"))
         identity, name, arguments = as_object(call).get("id"), function.get("name"), function.get("arguments")
         if not (isinstance(identity, str) and isinstance(name, str) and isinstance(arguments, str)):
@@ -380,10 +385,10 @@ def _texts(content: object, where: str) -> list[str]:
         raise _broken(f"has content that is no text in {where}")
     texts = []
     for part in content:
-        kind, text = as_object(part).get("type"), as_object(part).get("text")
+        kind, text = as_text(as_object(part).get("type")), as_object(part).get("text")
         if kind not in _TEXT_PARTS or not isinstance(text, str):
             raise UsageError(
-                f"has a part in {where} that cannot be sent: {kind!s:.40}",
+                f"has a part in {where} that cannot be sent: {kind[:40] or 'it has no type'}",
                 hint="only text can be sent in a batch",
                 code="invalid_row",
             )
