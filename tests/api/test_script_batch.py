@@ -99,6 +99,22 @@ async def test_values_that_cannot_be_written_fail_their_row_alone():
     assert found[0].error.message == "row 0 has a value of 'input' that is neither text nor JSON"
 
 
+async def test_rows_that_python_cannot_even_write_fail_alone(tmp_path):
+    class Unwritable:
+        def __repr__(self):
+            raise RuntimeError
+
+    rows = [{"id": 10**5000, "prompt": "a"}, 10**5000, Unwritable(), "b"]
+    async with serving(choose=echo) as server:
+        found = await results_of(rows, server, out=tmp_path / "answers.jsonl")
+    assert [result.error and result.error.message for result in found] == [
+        "row 0 has an id of too many digits",
+        "a prompt is a str or a Message of the user, not this int",
+        "a prompt is a str or a Message of the user, not this Unwritable",
+        None,
+    ]
+
+
 async def test_what_all_rows_have_in_common_is_raised():
     async with serving(json_answer({"error": {"message": "bad key"}}, status=401)) as server:
         with pytest.raises(chatcli.ChatcliError, match="bad key"):
@@ -121,7 +137,15 @@ async def test_breaking_off_closes_the_requests_in_flight():
 
 
 @pytest.mark.parametrize(
-    ("rows", "options"), [("text", {}), ({"prompt": "a"}, {}), (5, {}), (["a"], {"concurrency": 0})]
+    ("rows", "options"),
+    [
+        ("text", {}),
+        ({"prompt": "a"}, {}),
+        (5, {}),
+        (["a"], {"concurrency": 0}),
+        (["a"], {"concurrency": 10**5000}),
+        (["a"], {"ordered": "no"}),
+    ],
 )
 async def test_a_wrong_call_says_what_is_wrong(rows, options):
     async with serving(choose=echo) as server:

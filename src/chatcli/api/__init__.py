@@ -20,9 +20,16 @@ from chatcli.api.script_chat import Chat as Chat
 from chatcli.api.script_chat import asked_with, format_of
 from chatcli.api.script_rows import RowForScript, ScriptRows
 from chatcli.api.script_settings import AskOptions as AskOptions
-from chatcli.api.script_settings import asks_for_cache, call_settings, config_folder, file_name, is_on
+from chatcli.api.script_settings import (
+    asks_for_cache,
+    call_settings,
+    checked_flag,
+    config_folder,
+    file_name,
+    is_on,
+)
 from chatcli.api.script_templates import TemplateForScript, row_words, used_template
-from chatcli.api.script_words import error_for_script
+from chatcli.api.script_words import error_for_script, shown
 from chatcli.app import wiring
 from chatcli.app.run_context import ChatOptions, Shared
 from chatcli.batching.results import BatchResult as BatchResult  # noqa: TC001 - ``chatcli.BatchResult`` is found here
@@ -88,7 +95,7 @@ def compare(
     names = [*models] if isinstance(models, Iterable) and not isinstance(models, str) else []
     if not names or not all(isinstance(name, str) for name in names):
         raise UsageError(
-            f"models must be names, not {models!r:.80}", hint='as in models=["gpt-5-mini", "gpt-5-nano"]'
+            f"models must be names, not {shown(models)}", hint='as in models=["gpt-5-mini", "gpt-5-nano"]'
         )
     if "model" in options:
         raise UsageError("model is not among the options here", hint="name it among models")
@@ -170,6 +177,7 @@ async def batch(
     flight: a reached budget, a refused key. Whoever does not read to the end closes it:
     ``async with contextlib.aclosing(chatcli.batch(rows)) as results``.
     """
+    ordered = checked_flag(ordered, "ordered")
     choice = output_choice(out, via, resume=resume, retry_failed=retry_failed, ordered=ordered)
     redactor = Redactor()
     redactor.add_variables(os.environ)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from chatcli.api.script_settings import asks_for_cache, checked_flag, file_name
-from chatcli.api.script_words import error_for_script, for_script
+from chatcli.api.script_words import error_for_script, for_script, shown
 from chatcli.app.batch_output import BatchOutput, OutputChoice
 from chatcli.app.batch_wiring import open_batch
 from chatcli.app.threads import in_thread_to_its_end
@@ -42,7 +42,7 @@ def checked_concurrency(concurrency: object) -> int | None:
         return None
     if type(concurrency) is not int or not 1 <= concurrency <= MOST_AT_ONCE:
         raise UsageError(
-            f"concurrency must be a number from 1 to {MOST_AT_ONCE:,}, not {concurrency!r:.80}",
+            f"concurrency must be a number from 1 to {MOST_AT_ONCE:,}, not {shown(concurrency)}",
             hint="leave it out: as many requests as go well are sent at once",
         )
     return concurrency
@@ -55,7 +55,7 @@ def output_choice(
     resumes, retries = checked_flag(resume, "resume"), checked_flag(retry_failed, "retry_failed")
     if via is not None and via != _PROVIDER:
         raise UsageError(
-            f'via must be "{_PROVIDER}", not {via!r:.80}', hint="leave it out, and each row is a request"
+            f'via must be "{_PROVIDER}", not {shown(via)}', hint="leave it out, and each row is a request"
         )
     name = file_name(out, "out", "answers.jsonl")
     if name == "":

@@ -18,7 +18,7 @@ from chatcli.api.script_templates import (
     UsedTemplate,
     used_template,
 )
-from chatcli.api.script_words import event_for_script
+from chatcli.api.script_words import event_for_script, shown
 from chatcli.chat import Conversation  # noqa: TC001 - as above
 from chatcli.conversation.play import SoFar, play
 from chatcli.core.errors import ChatcliError, LocalIOError, UsageError  # noqa: F401 - as the next
@@ -384,14 +384,14 @@ def question_of(prompt: object) -> Message:
     if isinstance(prompt, str):
         prompt = question(prompt)
     elif not isinstance(prompt, Message) or prompt.role != "user":
-        raise _no_question(f"a prompt is a str or a Message of the user, not {prompt!r:.80}")
+        raise _no_question(f"a prompt is a str or a Message of the user, not {shown(prompt)}")
     if not isinstance(prompt.parts, tuple):
-        raise _no_question(f"the parts of a message are a tuple, not {prompt.parts!r:.80}")
+        raise _no_question(f"the parts of a message are a tuple, not {shown(prompt.parts)}")
     for part in prompt.parts:
         if not isinstance(part, TextPart):
-            raise _no_question(f"a question has text parts only, not {part!r:.80}")
+            raise _no_question(f"a question has text parts only, not {shown(part)}")
         if not isinstance(part.text, str) or part.origin not in _ORIGINS:
-            raise _no_question(f"a text part is a str of the person or of a document, not {part!r:.80}")
+            raise _no_question(f"a text part is a str of the person or of a document, not {shown(part)}")
         if any("\ud800" <= character <= "\udfff" for character in part.text):
             raise UsageError(
                 "the prompt must be valid Unicode",

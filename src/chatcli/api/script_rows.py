@@ -113,7 +113,7 @@ def _content(row: object) -> str:
         return row
     try:
         return json.dumps(dict(row) if isinstance(row, Mapping) else row, default=_words)
-    except (TypeError, ValueError, RecursionError):  # it holds itself, or has keys that are no text
+    except Exception:  # noqa: BLE001 - it holds itself, has keys that are no text, or a class of the script fails
         return _NO_JSON
 
 

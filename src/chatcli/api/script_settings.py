@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 from weakref import WeakKeyDictionary
 
+from chatcli.api.script_words import shown
 from chatcli.app.run_context import RunContext, Shared
 from chatcli.client.pool import Pool
 from chatcli.config.credentials import bind, parsed_key
@@ -192,7 +193,7 @@ def is_on(options: AskOptions, name: str) -> bool:
 def checked_flag(value: object, name: str) -> bool:
     """Return whether the option ``name`` is on. Raise ``UsageError`` if its value is none of a switch."""
     if value is not None and not isinstance(value, bool):
-        raise UsageError(f"{name} must be True or False, not {value!r:.80}", hint=f"as in {name}=True")
+        raise UsageError(f"{name} must be True or False, not {shown(value)}", hint=f"as in {name}=True")
     return value is True
 
 
@@ -203,7 +204,7 @@ def file_name(given: object, option: str, example: str) -> str | None:
     name = os.fspath(given) if isinstance(given, str | os.PathLike) else None
     if not isinstance(name, str):
         raise UsageError(
-            f"{option} must be a path or a name, not {given!r:.80}", hint=f'as in {option}="{example}"'
+            f"{option} must be a path or a name, not {shown(given)}", hint=f'as in {option}="{example}"'
         )
     try:
         is_possible = b"\0" not in os.fsencode(name)
@@ -211,7 +212,7 @@ def file_name(given: object, option: str, example: str) -> str | None:
         is_possible = False
     if not is_possible:
         raise UsageError(
-            f"{option} must be a name a file can have, not {name!r:.80}",
+            f"{option} must be a name a file can have, not {shown(name)}",
             hint="leave out lone surrogates and null characters",
         )
     if name.endswith(("/", os.sep)):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from chatcli.api.script_words import error_for_script
+from chatcli.api.script_words import error_for_script, shown
 from chatcli.app.threads import in_thread
 from chatcli.config.settings import TemplateSettings
 from chatcli.core.errors import ChatcliError, UsageError
@@ -173,7 +173,7 @@ def _names(template: object) -> list[str]:
 
 
 def _no_template(template: object) -> UsageError:
-    return UsageError(f"template must be a name or a path, or several, not {template!r:.80}", hint=_HOW)
+    return UsageError(f"template must be a name or a path, or several, not {shown(template)}", hint=_HOW)
 
 
 def _checked_variables(variables: object) -> Mapping[str, str]:
@@ -183,7 +183,7 @@ def _checked_variables(variables: object) -> Mapping[str, str]:
         isinstance(each, str) for pair in variables.items() for each in pair
     ):
         raise UsageError(
-            f"variables must be texts by name, not {variables!r:.80}",
+            f"variables must be texts by name, not {shown(variables)}",
             hint='as in variables={"to": "French"}',
         )
     return dict(variables)

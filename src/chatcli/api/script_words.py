@@ -84,6 +84,14 @@ _REPLACED: Final = tuple((re.compile(pattern), words) for pattern, words in _PHR
 _JOINTS: Final = "; ,"
 
 
+def shown(value: object) -> str:
+    """Return how Python writes ``value``, shortened, and its type if Python cannot write it."""
+    try:
+        return f"{value!r:.80}"
+    except Exception:  # noqa: BLE001 - a number of too many digits, or whatever a class of the script does
+        return f"this {type(value).__name__}"
+
+
 def for_script(text: str) -> str:
     """Return a message or a hint with arguments of the API in place of flags and commands."""
     for pattern, words in _REPLACED:
