@@ -9,7 +9,7 @@ from contextlib import aclosing
 import pytest
 
 import chatcli
-from scripted_server import HOLD, Answer, json_answer, serving
+from scripted_server import HOLD, Answer, json_answer, serving, serving_in_thread
 
 OPTIONS = {"model": "small", "settings": {"retries": 0, "context_window": 4096}}
 
@@ -97,6 +97,20 @@ async def test_values_that_cannot_be_written_fail_their_row_alone():
         found = await results_of(rows, server, template="translate", variables={"to": "French"})
     assert [result.error and result.error.code for result in found] == ["invalid_row", None, None]
     assert found[0].error.message == "row 0 has a value of 'input' that is neither text nor JSON"
+
+
+def test_an_exception_in_the_loop_leaves_nothing_to_complain_about_at_its_end(caplog):
+    async def leaves(server):
+        results = chatcli.batch(["a", "b"], base_url=server.base_url, **OPTIONS)
+        async for result in results:
+            raise KeyError(result.text)
+
+    def choose(request):
+        return echo(request) if request.json["messages"][-1]["content"] == "a" else Answer([HOLD])
+
+    with serving_in_thread(choose=choose) as server, pytest.raises(KeyError, match="<a>"):
+        asyncio.run(leaves(server))
+    assert caplog.messages == []
 
 
 async def test_rows_that_python_cannot_even_write_fail_alone(tmp_path):

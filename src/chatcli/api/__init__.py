@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Collection, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Literal, Unpack, overload
 
 from chatcli.api import background_loop
@@ -205,8 +205,8 @@ async def batch(
         ordered=ordered,
         form=form,
     )
-    async with aclosing(run.results()) as results:
-        async for result in results:
+    async with run:
+        while (result := await run.next()) is not None:
             yield result
 
 

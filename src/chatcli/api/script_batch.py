@@ -21,7 +21,8 @@ from chatcli.core.event_log import WARNING
 from chatcli.core.typed_paths import typed_path
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import Iterable
+    from typing import Self
 
     from chatcli.api.script_rows import ScriptRows
     from chatcli.api.script_settings import AskOptions
@@ -97,7 +98,7 @@ def refuse_with_provider(rows: ScriptRows, concurrency: object, options: AskOpti
 
 
 class ScriptBatch:
-    """One run over ``rows``, whose results are kept where ``choice`` says, with instances of what ``form`` makes."""
+    """One run over ``rows``, while it is entered, whose results are kept where ``choice`` says, with instances of what ``form`` makes."""
 
     def __init__(
         self,
@@ -121,28 +122,34 @@ class ScriptBatch:
         self._form = form
         self._results: asyncio.Queue[BatchResult | None] = asyncio.Queue()
 
-    async def results(self) -> AsyncGenerator[BatchResult]:
-        """Yield the results. Raise the ``ChatcliError`` that ended the run early, after them."""
+    async def __aenter__(self) -> Self:
         # In a task of its own, which is cancelled as a whole: by closing, or as the loop ends.
-        asking = asyncio.create_task(self._ask())
-        redact = self._context.redactor.redact
+        self._asking = asyncio.create_task(self._ask())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._asking.cancel()
+        await asyncio.wait({self._asking})
+        if not self._asking.cancelled():
+            # Whoever leaves early is told nothing more: what was kept is kept, in whatever order.
+            self._asking.exception()
+
+    async def next(self) -> BatchResult | None:
+        """Return the next result, ``None`` after the last. Raise the ``ChatcliError`` that ended the run early, after them.
+
+        No generator: as a loop ends it closes all generators at once, and that of the call could not close this one then.
+        """
+        if (result := await self._results.get()) is not None:
+            self._results.task_done()
+            return self._for_script(result)
+        await asyncio.wait({self._asking})
         try:
-            while (result := await self._results.get()) is not None:
-                self._results.task_done()
-                yield self._for_script(result)
-            await asyncio.wait({asking})
-            try:
-                asking.result()
-            except ChatcliError as error:
-                if (worded := error_for_script(error, redact)) is error:
-                    raise
-                raise worded from None
-        finally:
-            asking.cancel()
-            await asyncio.wait({asking})
-            if not asking.cancelled():
-                # Whoever leaves early is told nothing more: what was kept is kept, in whatever order.
-                asking.exception()
+            self._asking.result()
+        except ChatcliError as error:
+            if (worded := error_for_script(error, self._context.redactor.redact)) is error:
+                raise
+            raise worded from None
+        return None
 
     def _for_script(self, result: BatchResult) -> BatchResult:
         form = self._form
