@@ -176,7 +176,7 @@ class ScriptBatch:
         else:
             # At once: results wait for those before them, and for whoever reads them.
             run = BatchRun(model, concurrency, keep=lambda result: output.file.append((result,)))
-            source = self._rows.read(opened.defaults, output.is_left)
+            source = self._rows.left(opened.defaults, output.is_left)
         async with aclosing(run.results(source, in_order=self._ordered)) as answered:
             async for several in answered:
                 self._take(several)

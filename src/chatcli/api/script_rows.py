@@ -51,39 +51,37 @@ class ScriptRows:
     def can_be_read_again(self) -> bool:
         return not isinstance(self._rows, AsyncIterable | Iterator)
 
-    def read(
-        self, defaults: RequestDefaults, is_left: Callable[[BatchRow], bool] = lambda _: True
-    ) -> Iterator[BatchRow] | AsyncIterator[BatchRow]:
-        """Return the rows that are left to be asked, with what they leave open from ``defaults``."""
-        reader = RowReader(defaults, self._template, place="row")
-
-        async def arriving(rows: AsyncIterable[object]) -> AsyncIterator[BatchRow]:
-            index = 0
-            async for row in rows:
-                if is_left(made := self._row(index, row, reader, defaults)):
-                    yield made
-                index += 1
-
+    def read(self, defaults: RequestDefaults) -> Iterator[BatchRow] | AsyncIterator[BatchRow]:
+        """Return all rows, with what they leave open from ``defaults``."""
         if isinstance(self._rows, AsyncIterable):
-            return arriving(self._rows)
-        return filter(
-            is_left, (self._row(index, row, reader, defaults) for index, row in enumerate(self._rows))
-        )
+            return self.left(defaults, lambda _: True)
+        # Each as late as can be: a script may make the next row of the results so far.
+        return self.read_again(defaults)
+
+    async def left(
+        self, defaults: RequestDefaults, is_left: Callable[[BatchRow], bool]
+    ) -> AsyncIterator[BatchRow]:
+        """Yield the rows that are left to be asked. However many are passed over, others run meanwhile."""
+        reader, index = RowReader(defaults, self._template, place="row"), 0
+        async for row in self._rows if isinstance(self._rows, AsyncIterable) else _in_turns(self._rows):
+            if is_left(made := self._row(index, row, reader, defaults)):
+                yield made
+            index += 1
 
     def read_again(self, defaults: RequestDefaults) -> Iterator[BatchRow]:
-        """Return all rows, once more."""
-        rows = self.read(defaults)
-        assert isinstance(rows, Iterator)  # noqa: S101 - whoever asks looks whether they can be read again
-        return rows
+        """Return all rows, once more if they ``can_be_read_again``."""
+        assert isinstance(self._rows, Iterable)  # noqa: S101 - asynchronous rows are read once
+        reader = RowReader(defaults, self._template, place="row")
+        return (self._row(index, row, reader, defaults) for index, row in enumerate(self._rows))
 
     async def refuse_changed(self, done: DoneRows) -> None:
         """Raise ``UsageError`` if a row that is ``done`` is another one by now, as far as that can be known before rows are asked."""
         if isinstance(self._rows, AsyncIterable) or not self.can_be_read_again:
             return
-        for index, row in enumerate(islice(self._rows, done.end)):
+        index = 0
+        async for row in _in_turns(islice(self._rows, done.end)):
             done.is_done(index, self._digest(row))
-            if index % _ROWS_AT_ONCE == 0:
-                await asyncio.sleep(0)
+            index += 1
 
     def _row(self, index: int, row: object, reader: RowReader, defaults: RequestDefaults) -> BatchRow:
         digest = self._digest(row)
@@ -102,6 +100,14 @@ class ScriptRows:
 
     def _digest(self, row: object) -> int:
         return content_digest(_content(row).encode("utf-8", "surrogatepass").strip(), self._salt)
+
+
+async def _in_turns(rows: Iterable[object]) -> AsyncIterator[object]:
+    """Yield the rows, and let others run between some of them: those that are done are passed over at once."""
+    for index, row in enumerate(rows):
+        if index % _ROWS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+        yield row
 
 
 def _content(row: object) -> str:
