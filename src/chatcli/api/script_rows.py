@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from contextlib import aclosing
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -17,7 +18,7 @@ from chatcli.core.request import Request
 from chatcli.templates.template import INPUT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from chatcli.batching.result_file import DoneRows
     from chatcli.batching.row_requests import RequestDefaults, RowTemplate
@@ -60,13 +61,13 @@ class ScriptRows:
 
     async def left(
         self, defaults: RequestDefaults, is_left: Callable[[BatchRow], bool]
-    ) -> AsyncIterator[BatchRow]:
+    ) -> AsyncGenerator[BatchRow]:
         """Yield the rows that are left to be asked. However many are passed over, others run meanwhile."""
-        reader, index = RowReader(defaults, self._template, place="row"), 0
-        async for row in self._rows if isinstance(self._rows, AsyncIterable) else _in_turns(self._rows):
-            if is_left(made := self._row(index, row, reader, defaults)):
-                yield made
-            index += 1
+        reader = RowReader(defaults, self._template, place="row")
+        async with aclosing(_numbered(self._rows)) as rows:
+            async for index, row in rows:
+                if is_left(made := self._row(index, row, reader, defaults)):
+                    yield made
 
     def read_again(self, defaults: RequestDefaults) -> Iterator[BatchRow]:
         """Return all rows, once more if they ``can_be_read_again``."""
@@ -78,10 +79,9 @@ class ScriptRows:
         """Raise ``UsageError`` if a row that is ``done`` is another one by now, as far as that can be known before rows are asked."""
         if isinstance(self._rows, AsyncIterable) or not self.can_be_read_again:
             return
-        index = 0
-        async for row in _in_turns(islice(self._rows, done.end)):
-            done.is_done(index, self._digest(row))
-            index += 1
+        async with aclosing(_numbered(islice(self._rows, done.end))) as rows:
+            async for index, row in rows:
+                done.is_done(index, self._digest(row))
 
     def _row(self, index: int, row: object, reader: RowReader, defaults: RequestDefaults) -> BatchRow:
         digest = self._digest(row)
@@ -102,12 +102,18 @@ class ScriptRows:
         return content_digest(_content(row).encode("utf-8", "surrogatepass").strip(), self._salt)
 
 
-async def _in_turns(rows: Iterable[object]) -> AsyncIterator[object]:
-    """Yield the rows, and let others run between some of them: those that are done are passed over at once."""
+async def _numbered(rows: Iterable[object] | AsyncIterable[object]) -> AsyncGenerator[tuple[int, object]]:
+    """Yield the rows by index, and let others run between some of them: those that are done are passed over at once."""
+    if isinstance(rows, AsyncIterable):
+        index = 0
+        async for row in rows:
+            yield index, row
+            index += 1
+        return
     for index, row in enumerate(rows):
         if index % _ROWS_AT_ONCE == 0:
             await asyncio.sleep(0)
-        yield row
+        yield index, row
 
 
 def _content(row: object) -> str:
